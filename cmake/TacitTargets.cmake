@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# One function per kind of target, so that each folder's CMakeLists.txt says only what it is made of.
+
+add_library(tacit_flags INTERFACE)
+# No contraction: a product and a sum must round alike in every kernel, or the kernels' results would differ.
+# -Wrestrict and -Wstringop-overflow are wrong about std::string and std::vector in GCC 12 (bugs 105651 and 107852).
+target_compile_options(tacit_flags INTERFACE -Wall -Wextra -Wshadow -Wno-restrict -Wno-stringop-overflow
+  -ffp-contract=off)
+set(TACIT_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
+if(TACIT_SANITIZE)
+  target_compile_options(tacit_flags INTERFACE -fsanitize=${TACIT_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(tacit_flags INTERFACE -fsanitize=${TACIT_SANITIZE})
+endif()
+
+# tacit_layer(NAME LINKS ...): the static library of src/NAME from the sources beside the call.
+function(tacit_layer name)
+  cmake_parse_arguments(arg "" "" "LINKS;PRIVATE_LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(tacit_${name} STATIC ${sources})
+  target_include_directories(tacit_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(tacit_${name} PUBLIC tacit_flags ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
+endfunction()
+
+# tacit_program(NAME LINKS ...): an executable from the sources beside the call.
+function(tacit_program name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_executable(${name} ${sources})
+  target_compile_definitions(${name} PRIVATE TACIT_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(${name} PRIVATE tacit_flags ${arg_LINKS})
+endfunction()
+
+# tacit_tests(NAME LINKS ...): the GoogleTest executable of tests/NAME from *_test.cpp beside the call.
+function(tacit_tests name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(sources)
+    add_executable(tacit_${name}_tests ${sources})
+    target_compile_definitions(tacit_${name}_tests PRIVATE TACIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+      TACIT_BINARY_DIR="${CMAKE_BINARY_DIR}")
+    target_include_directories(tacit_${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(tacit_${name}_tests PRIVATE tacit_flags ${arg_LINKS} GTest::gtest_main)
+    gtest_discover_tests(tacit_${name}_tests TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  endif()
+endfunction()

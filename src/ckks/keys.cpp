@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/keys.h"
+
+namespace tacit::ckks {
+
+std::uint32_t rotation_element(const Parameters& parameters, std::int64_t step) {
+  const auto slots = static_cast<std::int64_t>(parameters.slots());
+  const u64 mask = 2 * parameters.degree() - 1;
+  auto exponent = static_cast<u64>((step % slots + slots) % slots);
+  u64 element = 1;
+  for (u64 power = 3; exponent != 0; exponent >>= 1, power = power * power & mask) {
+    if (exponent & 1) element = element * power & mask;
+  }
+  return static_cast<std::uint32_t>(element);
+}
+
+std::uint32_t conjugation_element(const Parameters& parameters) {
+  return static_cast<std::uint32_t>(2 * parameters.degree() - 1);
+}
+
+void EvaluationKeys::insert(SwitchingKey key) {
+  const std::uint32_t element = key.request.element;
+  keys_.insert_or_assign(element, std::move(key));
+}
+
+Result<const SwitchingKey*> EvaluationKeys::find(std::uint32_t element, int level) const {
+  const auto found = keys_.find(element);
+  if (found != keys_.end() && found->second.request.shape.level >= level) return &found->second;
+  const std::string what = element == kRelinearisation ? "the relinearisation key"
+                                                       : "the Galois key for element " + std::to_string(element);
+  return Error{ErrorCode::kKeyMissing, what + " at level " + std::to_string(level) +
+                                           " is not among the evaluation keys; make and upload keys for this model"};
+}
+
+std::size_t EvaluationKeys::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [element, key] : keys_) {
+    for (const ring::Poly& poly : key.b) bytes += 2 * poly.degree() * poly.limbs() * sizeof(u64);
+  }
+  return bytes;
+}
+
+}  // namespace tacit::ckks

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/base_converter.h"
+
+#include "ring/kernels/kernels.h"
+
+namespace tacit::ring {
+
+BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> sources,
+                             std::vector<std::size_t> targets)
+    : context_(&context), sources_(std::move(sources)), targets_(std::move(targets)) {
+  // M / m_j modulo q, as the product of the other sources.
+  auto cofactor = [&](std::size_t j, const Modulus& q) {
+    u64 product = 1;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (i != j) product = q.multiply(product, q.reduce(context.modulus(sources_[i]).value()));
+    }
+    return product;
+  };
+  for (std::size_t j = 0; j < sources_.size(); ++j) {
+    const Modulus& m = context.modulus(sources_[j]);
+    preparations_.push_back(m.shoup(m.inverse(cofactor(j, m))));
+    inverses_.push_back(1.0 / static_cast<double>(m.value()));
+  }
+  for (std::size_t target : targets_) {
+    const Modulus& q = context.modulus(target);
+    std::vector<u64> row;
+    for (std::size_t j = 0; j < sources_.size(); ++j) row.push_back(q.to_montgomery(cofactor(j, q)));
+    factors_.push_back(std::move(row));
+    const u64 product = cofactor(sources_.size(), q);
+    products_.push_back(q.shoup(product));
+    inverse_products_.push_back(q.shoup(q.inverse(product)));
+  }
+}
+
+void BaseConverter::prepare(std::size_t j, u64* y, const u64* x, std::size_t n) const {
+  kernels().multiply_constant(context_->modulus(sources_[j]), preparations_[j], y, x, n);
+}
+
+void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const double* inverses, std::size_t n) const {
+  const Modulus& q = context_->modulus(targets_[t]);
+  BaseConversion arguments;
+  arguments.y = y;
+  arguments.factors = factors_[t].data();
+  arguments.terms = sources_.size();
+  arguments.inverses = inverses;
+  arguments.excess = q.to_montgomery(products_[t].value);
+  arguments.out = out;
+  kernels().convert_base(q, arguments, n);
+}
+
+void BaseConverter::convert(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
+  run(t, out, y, nullptr, n);
+}
+
+void BaseConverter::convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
+  run(t, out, y, inverses_.data(), n);
+}
+
+}  // namespace tacit::ring

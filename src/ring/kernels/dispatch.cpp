@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <string>
+
+#include "ring/kernels/kernels.h"
+
+namespace tacit::ring {
+namespace {
+
+constexpr const Kernels* kAll[] = {&kPortableKernels, &kAvx512Kernels};
+
+const Kernels* find(std::string_view name) {
+  for (const Kernels* kernels : kAll) {
+    if (name == kernels->name) return kernels;
+  }
+  return nullptr;
+}
+
+const Kernels& choose() {
+  if (const char* name = std::getenv("TACIT_KERNEL")) {
+    const Kernels* forced = find(name);
+    if (forced != nullptr && forced->available()) return *forced;
+  }
+  const Kernels* best = &kPortableKernels;
+  for (const Kernels* kernels : kAll) {
+    if (kernels->available()) best = kernels;
+  }
+  return *best;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+Status check_kernel_choice() {
+  const char* name = std::getenv("TACIT_KERNEL");
+  if (name == nullptr) return {};
+  const Kernels* forced = find(name);
+  if (forced != nullptr && forced->available()) return {};
+  std::string choices;
+  for (const Kernels* kernels : kAll) {
+    if (kernels->available()) choices += (choices.empty() ? "" : ", ") + std::string(kernels->name);
+  }
+  return Error{ErrorCode::kInvalidArgument, "TACIT_KERNEL=" + std::string(name) + " cannot be used on this machine; "
+                                            "unset it or choose one of: " + choices};
+}
+
+std::span<const Kernels* const> all_kernels() { return kAll; }
+
+}  // namespace tacit::ring

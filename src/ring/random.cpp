@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/random.h"
+
+#include <sodium.h>
+
+#include <bit>
+#include <cstring>
+
+#include "ring/kernels/kernels.h"
+
+namespace tacit::ring {
+namespace {
+
+constexpr std::size_t kBlockBytes = 64;  // of ChaCha20
+
+std::uint64_t load_le64(const std::uint8_t* p) {
+  std::uint64_t x = 0;
+  for (int i = 0; i < 8; ++i) x |= std::uint64_t{p[i]} << (8 * i);
+  return x;
+}
+
+// The number of ones among the low 32 bits, without a table: std::popcount may become a table look-up on the baseline.
+constexpr int weight(std::uint32_t x) {
+  x -= (x >> 1) & 0x55555555u;
+  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+  x = (x + (x >> 4)) & 0x0F0F0F0Fu;
+  return static_cast<int>((x * 0x01010101u) >> 24);
+}
+
+}  // namespace
+
+Result<Seed> fresh_seed() {
+  if (sodium_init() < 0) {
+    return Error{ErrorCode::kEntropy, "the operating system's random generator cannot be used (sodium_init failed)"};
+  }
+  Seed seed;
+  randombytes_buf(seed.data(), seed.size());
+  return seed;
+}
+
+Stream::Stream(const Seed& seed, std::string_view label, std::initializer_list<u64> indices) {
+  ByteWriter message;
+  message.raw(as_bytes("tacit/v1/" + std::string(label)));
+  for (u64 index : indices) message.u64(index);
+  key_ = blake2b(std::move(message).take(), seed);
+}
+
+Stream::~Stream() { sodium_memzero(key_.data(), key_.size()); }
+
+void Stream::fill(std::span<std::uint8_t> bytes) {
+  static constexpr std::uint8_t kNonce[crypto_stream_chacha20_NONCEBYTES] = {};
+  std::memset(bytes.data(), 0, bytes.size());
+  crypto_stream_chacha20_xor_ic(bytes.data(), bytes.data(), bytes.size(), kNonce, block_, key_.data());
+  block_ += (bytes.size() + kBlockBytes - 1) / kBlockBytes;
+}
+
+void sample_uniform(Stream& stream, const Modulus& modulus, std::span<u64> out) {
+  constexpr std::size_t kWords = 1024;
+  alignas(kCacheLine) std::uint8_t bytes[8 * kWords];
+  alignas(kCacheLine) u64 words[kWords];
+  const u64 threshold = modulus.radix();
+  for (std::size_t done = 0; done < out.size();) {
+    stream.fill(bytes);
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(words, bytes, sizeof words);
+    } else {
+      for (std::size_t i = 0; i < kWords; ++i) words[i] = load_le64(bytes + 8 * i);
+    }
+    done += kernels().sample_uniform(modulus, threshold, out.data() + done, out.size() - done, words, kWords);
+  }
+}
+
+void sample_ternary(Stream& stream, std::span<std::int8_t> out) {
+  std::uint8_t bytes[4096];
+  std::size_t done = 0;
+  while (done < out.size()) {
+    stream.fill(bytes);
+    for (std::size_t i = 0; i < 4 * sizeof bytes && done < out.size(); ++i) {
+      const unsigned two_bits = (bytes[i / 4] >> (2 * (i % 4))) & 3;
+      // Written always, kept unless it was 3: no branch on the value, only on how many were kept.
+      out[done] = static_cast<std::int8_t>(static_cast<int>(two_bits) - 1);
+      done += static_cast<std::size_t>((two_bits + 1) >> 2 ^ 1);
+    }
+  }
+  sodium_memzero(bytes, sizeof bytes);
+}
+
+void sample_error(Stream& stream, std::span<std::int8_t> out) {
+  constexpr std::size_t kCount = 512;
+  constexpr std::uint32_t kMask = (1u << 21) - 1;
+  std::uint8_t bytes[8 * kCount];
+  for (std::size_t first = 0; first < out.size(); first += kCount) {
+    stream.fill(bytes);
+    const std::size_t count = std::min(kCount, out.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t word = load_le64(bytes + 8 * i);
+      out[first + i] = static_cast<std::int8_t>(weight(static_cast<std::uint32_t>(word) & kMask) -
+                                                weight(static_cast<std::uint32_t>(word >> 21) & kMask));
+    }
+  }
+  sodium_memzero(bytes, sizeof bytes);
+}
+
+}  // namespace tacit::ring
