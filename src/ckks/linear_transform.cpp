@@ -18,6 +18,9 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
   if (level < 1) {
     return Error{ErrorCode::kLevelMismatch, "a linear transform takes a level, so its input needs at least level 1"};
   }
+  if (groups.empty() || std::ranges::any_of(groups, [](const Group& group) { return group.terms.empty(); })) {
+    return Error{ErrorCode::kInvalidArgument, "a linear transform needs at least one diagonal that is not zero"};
+  }
   LinearTransform transform;
   transform.level_ = level;
   transform.scale_ = scale;
@@ -149,22 +152,18 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
                                                 " was given a ciphertext of level " + std::to_string(input.level()) +
                                                 " and " + std::to_string(input.size()) + " parts"};
   }
-  // All giants are summed before the division by P, so their keys must have one special count.
-  int special_count = 1;
+  // All giants are summed before the division by P, so their keys must share it.
+  std::optional<int> shared_count;
   for (const EncodedGroup& group : groups_) {
     const std::uint32_t element = rotation_element(parameters, group.giant);
     if (element == 1) continue;
     TACIT_TRY(const SwitchingKey* key, keys.find(element, level_));
-    special_count = key->request.shape.special_count;
-  }
-  for (const EncodedGroup& group : groups_) {
-    const std::uint32_t element = rotation_element(parameters, group.giant);
-    if (element == 1) continue;
-    TACIT_TRY(const SwitchingKey* key, keys.find(element, level_));
-    if (key->request.shape.special_count != special_count) {
+    if (shared_count.value_or(key->request.shape.special_count) != key->request.shape.special_count) {
       return Error{ErrorCode::kKeyMissing, "the giant-step keys of one linear transform must share their special primes"};
     }
+    shared_count = key->request.shape.special_count;
   }
+  const int special_count = shared_count.value_or(1);
   TACIT_TRY(const std::vector<Ciphertext> babies, rotate_babies(evaluator, input, keys));
 
   // Giants in as many chains as there may be threads, each with a sum of its own.

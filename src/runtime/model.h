@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A compiled model ready to run on ciphertexts: what the server and `tacit run` share.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "ckks/parameters.h"
+#include "ckks/wire.h"
+#include "plan/plan.h"
+
+namespace tacit::runtime {
+
+// Called between operations with how many are done; returning false cancels the run.
+using Progress = std::function<bool(std::size_t done, std::size_t total)>;
+
+// Immutable after loading; any number of runs may go on at once. Loading encodes all diagonals.
+class Model {
+ public:
+  static Result<std::shared_ptr<const Model>> load(const std::filesystem::path& path);
+  static Result<std::shared_ptr<const Model>> create(plan::Package package);
+  ~Model();
+
+  const std::string& name() const { return client_half().name; }
+  const plan::ClientHalf& client_half() const;
+  // The client half as JSON, made once.
+  const std::string& client_json() const;
+  const plan::Plan& plan() const;
+  const ckks::Parameters& parameters() const;
+  // Bytes of encoded diagonals in memory.
+  std::size_t memory_bytes() const;
+
+  // kKeyMissing, naming the first one, unless `keys` has all that the plan needs.
+  Status check_keys(const ckks::EvaluationKeys& keys) const;
+  // Runs the plan. The input must have the plan's input level and scale (kLevelMismatch, kScaleMismatch) and two parts.
+  Result<ckks::Ciphertext> run(const ckks::EvaluationKeys& keys, const ckks::Ciphertext& input,
+                               const Progress& progress = {}) const;
+  // The same on the bytes of protocol/bytes.md: a fresh or computed ciphertext in, a computed one out. `tag` is the key
+  // tag that the evaluation keys carry; a ciphertext under another key is refused with kParametersMismatch.
+  Result<Bytes> run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag, ByteView input,
+                    const Progress& progress = {}) const;
+
+ private:
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tacit::runtime
