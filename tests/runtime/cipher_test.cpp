@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same plan in the clear and on ciphertexts, for every kind of operation.
+#include "runtime/cipher.h"
+
+#include "plan/key_plan.h"
+#include "runtime/clear.h"
+#include "support/ckks_fixture.h"
+
+namespace tacit::runtime {
+namespace {
+
+using test::Scheme;
+using test::unwrap;
+
+constexpr std::uint64_t kSeed = 4711;
+
+// A schedule that uses every operation: conv with stride, square, dense (folded), polynomial, a sum with a value brought
+// to its scale, and a last dense layer.
+plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random) {
+  std::uniform_real_distribution<float> uniform(-0.2f, 0.2f);
+  auto weights = [&](std::size_t n) {
+    std::vector<float> w(n);
+    for (float& x : w) x = uniform(random);
+    return w;
+  };
+  plan::Plan plan;
+  plan.parameters = parameters.literal();
+  plan.slots = parameters.slots();
+  auto prime = [&](int level) { return static_cast<double>(parameters.prime(level).value()); };
+  auto value = [&](const char* name, plan::Layout layout, std::size_t period, int level, double scale) {
+    plan.values.push_back({name, layout, period, level, scale, 1});
+    return static_cast<plan::ValueId>(plan.values.size() - 1);
+  };
+  const double delta = 0x1p33;
+  const plan::Layout image{{1, 8, 8}, 1, 8, 8}, maps{{4, 4, 4}, 2, 8, 8}, hidden{{12, 1, 1}, 1, 1, 1}, last{{5, 1, 1}, 1, 1, 1};
+  const auto input = value("input", image, 64, 7, delta);
+  const auto conv = value("conv", maps, 64, 6, delta * 1.1);
+  const double square_scale = delta * 1.1 * delta * 1.1 / prime(6);
+  const auto square = value("square", maps, 64, 5, square_scale);
+  const auto dense = value("dense", hidden, 16, 4, delta);
+  const auto activation = value("activation", hidden, 16, 2, delta * 0.9);
+  const auto rescaled = value("rescaled", hidden, 16, 3, delta * 0.9);
+  const auto sum = value("sum", hidden, 16, 2, delta * 0.9);
+  const auto logits = value("logits", last, 8, 1, delta);
+  plan.input = input;
+  plan.output = logits;
+
+  plan::Convolution convolution;
+  convolution.out_channels = 4;
+  convolution.in_channels = 1;
+  convolution.kernel_height = convolution.kernel_width = 3;
+  convolution.stride_height = convolution.stride_width = 2;
+  convolution.pad_top = convolution.pad_left = 1;
+  convolution.weights = weights(36);
+  plan.maps.push_back({image.shape, maps.shape, {convolution}, 1, std::vector<double>(64, 0.1)});
+  plan.maps.push_back({maps.shape, hidden.shape, {plan::Matrix{12, 64, weights(12 * 64)}}, 0.5, std::vector<double>(12, -0.05)});
+  plan.maps.push_back({hidden.shape, last.shape, {plan::Matrix{5, 12, weights(60)}}, 1, {}});
+  plan.operations = {plan::Linear{input, conv, 0, {4}}, plan::Square{conv, square}, plan::Linear{square, dense, 1, {8}},
+                     plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}}, plan::Rescaling{dense, rescaled, 0.7},
+                     plan::Add{activation, rescaled, sum}, plan::Linear{sum, logits, 2, {1}}};
+  return plan;
+}
+
+class CipherTest : public testing::TestWithParam<plan::KeyPolicy> {};
+
+TEST_P(CipherTest, AgreesWithTheClearInterpreter) {
+  std::mt19937_64 random(kSeed);
+  const ckks::Parameters parameters = test::make_parameters(14, 45, 33, 7, 49, 2);
+  Scheme scheme(parameters, kSeed);
+  plan::Plan plan = make_plan(parameters, random);
+  plan.keys = plan::key_requests(parameters, plan, GetParam());
+  const Status valid = plan.validate();
+  ASSERT_TRUE(valid.ok()) << valid.error().to_line();
+  for (const ckks::KeyRequest& request : plan.keys) scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+
+  std::vector<float> image(64);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (float& x : image) x = uniform(random);
+  const plan::Value& in = plan.values[plan.input];
+  const std::vector<double> slots = unwrap(plan::pack(in.layout, in.period, plan.slots, image, 1));
+
+  std::vector<ClearVector> expected(plan.values.size());
+  ClearArithmetic clear(plan);
+  unwrap(execute(plan, clear, clear.input(slots), {}, [&](plan::ValueId id, const ClearVector& v) { expected[id] = v; }));
+
+  const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
+  CipherArithmetic cipher(encoded, scheme.keys);
+  std::size_t seen = 0;
+  const ckks::Ciphertext input = scheme.encrypt(slots, in.scale, in.level);
+  unwrap(execute(plan, cipher, input, {}, [&](plan::ValueId id, const ckks::Ciphertext& v) {
+    ++seen;
+    EXPECT_LT(test::distance(scheme.decrypt(v), expected[id].slots), 0x1p-13)
+        << "value " << plan.values[id].name << ", seed " << kSeed;
+  }));
+  EXPECT_EQ(seen, plan.values.size());
+}
+
+TEST_P(CipherTest, StopsWhenToldTo) {
+  std::mt19937_64 random(kSeed);
+  const ckks::Parameters parameters = test::make_parameters(14, 45, 33, 7, 49, 2);
+  Scheme scheme(parameters, kSeed);
+  plan::Plan plan = make_plan(parameters, random);
+  plan.keys = plan::key_requests(parameters, plan, GetParam());
+  for (const ckks::KeyRequest& request : plan.keys) scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+  const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
+  CipherArithmetic cipher(encoded, scheme.keys);
+  const plan::Value& in = plan.values[plan.input];
+  std::size_t last = 0;
+  const auto result = execute(plan, cipher, scheme.encrypt(std::vector<double>(plan.slots), in.scale, in.level),
+                              [&](std::size_t done, std::size_t) { return (last = done) < 2; });
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(last, 2u);
+}
+
+INSTANTIATE_TEST_SUITE_P(KeyShapes, CipherTest, testing::Values(plan::KeyPolicy{1, 1}, plan::KeyPolicy{2, 2}),
+                         [](const auto& instance) { return "Digits" + std::to_string(instance.param.digit_size); });
+
+}  // namespace
+}  // namespace tacit::runtime
