@@ -8,6 +8,8 @@
 #include <new>
 #include <vector>
 
+#include "base/block_pool.h"
+
 namespace tacit {
 
 inline constexpr std::size_t kCacheLine = 64;
@@ -19,9 +21,9 @@ struct AlignedAllocator {
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
   T* allocate(std::size_t n) {
-    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(kCacheLine)));
+    return static_cast<T*>(allocate_block(n * sizeof(T)));
   }
-  void deallocate(T* p, std::size_t) { ::operator delete(p, std::align_val_t(kCacheLine)); }
+  void deallocate(T* p, std::size_t n) { free_block(p, n * sizeof(T)); }
   // A vector of words is overwritten before it is read, so growing one must not clear it first.
   template <class U>
   void construct(U* p) noexcept {
