@@ -21,8 +21,8 @@ struct IdxImages {
 // The file's content, decompressed where it is gzip, may have at most so many bytes.
 inline constexpr std::uint64_t kMaxIdxBytes = std::uint64_t{1} << 30;
 
-// Big-endian header 00 00 08 03, then count, height and width; height and width are at least 1. data.malformed,
-// data.truncated, data.trailing, data.too-large. Gzip is recognised by its first two bytes.
+// Big-endian header 00 00 08 03, then count, height and width; height and width are at least 1.
+// data.malformed, data.truncated, data.trailing, data.too-large. Gzip is recognised by its first two bytes.
 Result<IdxImages> read_idx_images(ByteView bytes);
 Result<IdxImages> load_idx_images(const std::filesystem::path& path);
 

@@ -19,14 +19,15 @@ struct NpyArray {
 // Longer files are refused by load_npy unless another limit is given.
 inline constexpr std::uint64_t kMaxNpyBytes = std::uint64_t{1} << 32;
 
-// Little-endian float32, float64 (rounded to float32) or uint8 in C order; at most 32 dimensions, nothing after the
-// last element. data.malformed, data.version, data.truncated, data.trailing, encoding.range for a float64 beyond
-// float32.
+// Little-endian float32, float64 (rounded to float32) or uint8 in C order; at most 32 dimensions, nothing
+// after the last element. data.malformed, data.version, data.truncated, data.trailing, encoding.range for a
+// float64 beyond float32.
 Result<NpyArray> read_npy(ByteView bytes);
 Result<NpyArray> load_npy(const std::filesystem::path& path, std::uint64_t limit = kMaxNpyBytes);
 
 // Format 1.0, little-endian float32, C order. `data` has as many elements as the dimensions multiply to.
 Bytes write_npy(std::span<const std::int64_t> shape, std::span<const float> data);
-Status save_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape, std::span<const float> data);
+Status save_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape,
+                std::span<const float> data);
 
 }  // namespace tacit

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/import.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "graph/models.h"
+#include "graph/operators.h"
+#include "graph/simplify.h"
+
+namespace tacit::graph {
+namespace {
+
+void expect_one_line(const Error& error) {
+  EXPECT_FALSE(error.message.empty());
+  for (char c : error.message)
+    EXPECT_FALSE(static_cast<unsigned char>(c) < 0x20 || c == 0x7F) << error.message;
+  EXPECT_LT(error.message.size(), 1000u);
+}
+
+Bytes bytes_of(const std::filesystem::path& path) {
+  Result<Bytes> bytes = read_file(path, kMaxModelBytes);
+  EXPECT_TRUE(bytes.ok()) << path;
+  return bytes.ok() ? *bytes : Bytes{};
+}
+
+struct BadModel {
+  std::string name;
+  ErrorCode code;
+  std::vector<std::string> words;  // all of which the message has
+};
+
+void PrintTo(const BadModel& bad, std::ostream* out) { *out << bad.name; }
+
+using enum ErrorCode;
+const BadModel kBadModels[] = {
+    {"empty", kOnnxMalformed, {"not an ONNX model"}},
+    {"text", kOnnxMalformed, {"not an ONNX model"}},
+    {"no_graph", kOnnxMalformed, {"no graph"}},
+    {"opset8", kOnnxOpset, {"8", "9 to 17"}},
+    {"opset18", kOnnxOpset, {"18", "9 to 17"}},
+    {"opset_missing", kOnnxMalformed, {"operator set"}},
+    {"external_data", kOnnxExternalData, {"\"w\"", "one file"}},
+
+    {"two_inputs", kOnnxMultipleInputs, {"\"left\"", "\"right\""}},
+    {"no_input", kOnnxInput, {"no input"}},
+    {"dynamic_height", kOnnxDynamicShape, {"\"x\"", "[n, 2, rows, 6]", "height"}},
+    {"dynamic_width", kOnnxDynamicShape, {"\"x\"", "[n, 2, 6, ?]", "width"}},
+    {"dynamic_zero", kOnnxDynamicShape, {"\"x\"", "height"}},
+    {"no_shape", kOnnxDynamicShape, {"\"x\""}},
+    {"vector_input", kOnnxInput, {"[n, 784]", "[N, channels, height, width]"}},
+    {"byte_input", kOnnxUnsupportedType, {"\"x\"", "uint8", "float32"}},
+    {"huge_input", kOnnxTooLarge, {"\"x\"", "1099511627776"}},
+    {"two_outputs", kOnnxOutput, {"\"y\"", "\"z\""}},
+    {"constant_output", kOnnxOutput, {"\"y\"", "does not depend"}},
+    {"missing_output", kOnnxMalformed, {"\"y\"", "does not exist"}},
+
+    {"cycle", kOnnxMalformed, {"node \"first\" (Add)", "own output"}},
+    {"missing_tensor", kOnnxMalformed, {"node \"sum\" (Add)", "\"nowhere\""}},
+    {"duplicate_output", kOnnxMalformed, {"node \"two\" (Tanh)", "\"z\""}},
+    {"duplicate_initializer", kOnnxMalformed, {"\"w\""}},
+    {"too_few_inputs", kOnnxMalformed, {"node \"stem\" (Conv)", "1 input ", "2 to 3"}},
+    {"too_many_inputs", kOnnxMalformed, {"node #0 (Relu)", "2 inputs"}},
+    {"short_weights", kOnnxMalformed, {"\"w\"", "288", "284"}},
+    {"negative_dimension", kOnnxMalformed, {"\"w\"", "-4"}},
+    {"attribute_type", kOnnxMalformed, {"node \"stem\" (Conv)", "\"group\""}},
+    {"control_characters", kOnnxUnsupportedOperator, {"node \"pool???xxx", "(MaxPool)", "average pooling"}},
+    {"gather_outside", kOnnxMalformed, {"node \"pick\" (Gather)", "9"}},
+
+    {"nan_weights", kOnnxWeightsNotFinite, {"\"w\""}},
+    {"infinite_weights", kOnnxWeightsNotFinite, {"\"w\""}},
+    {"double_beyond_float", kOnnxWeightsNotFinite, {"\"w\""}},
+    {"nan_constant", kOnnxWeightsNotFinite, {"node \"konst\" (Constant)"}},
+    {"division_by_zero", kOnnxWeightsNotFinite, {"node \"ratio\" (Div)", "division by zero"}},
+    {"negative_variance", kOnnxWeightsNotFinite, {"node \"norm\" (BatchNormalization)"}},
+    {"quantised_weights", kOnnxUnsupportedType, {"\"w\"", "int8", "float32"}},
+    {"half_weights", kOnnxUnsupportedType, {"\"w\"", "float16"}},
+
+    {"conv_channels", kOnnxShape, {"node \"stem\" (Conv)", "4x3x3x3", "2x6x6"}},
+    {"conv_groups", kOnnxShape, {"node \"stem\" (Conv)", "3 groups", "4 output"}},
+    {"conv_bias", kOnnxShape, {"node \"stem\" (Conv)", "bias 5", "4x2x3x3"}},
+    {"conv_kernel_shape", kOnnxShape, {"node \"stem\" (Conv)", "5x5", "4x2x3x3"}},
+    {"conv_1d", kOnnxShape, {"node \"stem\" (Conv)", "4x2x3", "1x2x6x6"}},
+    {"conv_too_large", kOnnxShape, {"node \"stem\" (Conv)", "7x7", "2x6x6"}},
+    {"conv_huge_stride", kOnnxUnsupportedAttribute, {"node \"stem\" (Conv)", "strides"}},
+    {"conv_huge_pads", kOnnxShape, {"node \"stem\" (Conv)", "padding"}},
+    {"conv_same_and_pads", kOnnxMalformed, {"node \"stem\" (Conv)", "auto_pad"}},
+    {"gemm_size", kOnnxShape, {"node \"fc\" (Gemm)", "1x72", "71x5"}},
+    {"gemm_unflattened", kOnnxShape, {"node \"fc\" (Gemm)", "1x2x6x6", "72x5"}},
+    {"gemm_bias", kOnnxShape, {"node \"fc\" (Gemm)", "constant of 4", "1x5"}},
+    {"matmul_rows", kOnnxUnsupportedOperator, {"node \"attention\" (MatMul)", "1x2x6x6", "flatten"}},
+    {"add_shapes", kOnnxShape, {"node \"sum\" (Add)", "1x2x6x6", "1x4x4x4"}},
+    {"add_constant", kOnnxShape, {"node \"sum\" (Add)", "1x2x6x6", "3x1x1"}},
+    {"add_enlarges", kOnnxShape, {"node \"sum\" (Add)", "1x2x1x1", "2x4x4"}},
+    {"add_batch", kOnnxShape, {"node \"sum\" (Add)", "3x2x6x6"}},
+    {"norm_size", kOnnxShape, {"node \"norm\" (BatchNormalization)", "scale 3", "1x2x6x6"}},
+    {"reshape_size", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "1x71"}},
+    {"reshape_batch", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "2x36", "batch"}},
+    {"reshape_rank5", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "1x2x6x3x2"}},
+    {"pool_padding", kOnnxShape, {"node \"pool\" (AveragePool)", "padding", "2x2"}},
+    {"pool_1d", kOnnxUnsupportedAttribute, {"node \"pool\" (AveragePool)", "kernel_shape"}},
+    {"constants_grow", kOnnxTooLarge, {"node \"blow\" (ConstantOfShape)", "1048576x1048576"}},
+    {"constants_add_up", kOnnxTooLarge, {"(ConstantOfShape)", "expanded"}},
+
+    {"max_pool", kOnnxUnsupportedOperator, {"node \"down\" (MaxPool)", "average pooling"}},
+    {"conv_transpose", kOnnxUnsupportedOperator, {"node \"up\" (ConvTranspose)", "retrain"}},
+    {"clip", kOnnxUnsupportedOperator, {"node \"relu6\" (Clip)", "Relu"}},
+    {"unknown_operator",
+     kOnnxUnsupportedOperator,
+     {"node \"odd\" (Frobnicate)", "end the network before it"}},
+    {"custom_domain", kOnnxUnsupportedOperator, {"node \"stem\" (Conv)", "\"com.example\""}},
+    {"unnamed", kOnnxUnsupportedOperator, {"node #1 (Softplus)"}},
+    {"softmax_inside", kOnnxUnsupportedOperator, {"node \"fc\" (Gemm)", "Softmax"}},
+    {"softmax_spatial", kOnnxUnsupportedOperator, {"node \"prob\" (Softmax)", "1x2x6x6"}},
+    {"computed_weights", kOnnxUnsupportedOperator, {"node \"stem\" (Conv)", "weights", "constant"}},
+    {"divide_activations", kOnnxUnsupportedOperator, {"node \"ratio\" (Div)", "divides"}},
+    {"cube", kOnnxUnsupportedOperator, {"node \"cube\" (Pow)", "power 2"}},
+    {"concat_activations", kOnnxUnsupportedOperator, {"node \"join\" (Concat)", "constants"}},
+    {"transpose_image", kOnnxUnsupportedOperator, {"node \"nhwc\" (Transpose)", "1x2x6x6", "inputs-as-nchw"}},
+    {"mask_used", kOnnxUnsupportedOperator, {"node \"drop\" (Dropout)", "\"mask\""}},
+    {"dropout_training", kOnnxUnsupportedOperator, {"node \"drop\" (Dropout)", "eval()"}},
+    {"norm_training", kOnnxUnsupportedAttribute, {"node \"norm\" (BatchNormalization)", "eval()"}},
+    {"ceil_mode", kOnnxUnsupportedAttribute, {"node \"pool\" (AveragePool)", "ceil_mode"}},
+    {"trans_a", kOnnxUnsupportedAttribute, {"node \"fc\" (Gemm)", "transA"}},
+    {"unknown_attribute", kOnnxUnsupportedAttribute, {"node \"act\" (Relu)", "\"sharpness\""}},
+    {"reflecting_pad", kOnnxUnsupportedAttribute, {"node \"edge\" (Pad)", "\"reflect\""}},
+    {"pad_with_one", kOnnxUnsupportedOperator, {"node \"edge\" (Pad)", "zero"}},
+    {"pad_channels", kOnnxUnsupportedOperator, {"node \"edge\" (Pad)", "channels"}},
+    {"cast_to_int", kOnnxUnsupportedOperator, {"node \"round\" (Cast)", "int32"}},
+    {"mean_over_channels", kOnnxUnsupportedOperator, {"node \"mean\" (ReduceMean)", "axes 2 and 3"}},
+};
+
+class Refused : public testing::TestWithParam<BadModel> {};
+
+TEST_P(Refused, WithItsCodeAndWords) {
+  Result<Graph> graph = load_onnx(bad_path(GetParam().name));
+  ASSERT_FALSE(graph.ok());
+  EXPECT_EQ(to_string(graph.error().code), to_string(GetParam().code)) << graph.error().message;
+  expect_one_line(graph.error());
+  for (const std::string& word : GetParam().words) {
+    EXPECT_NE(graph.error().message.find(word), std::string::npos) << word << " in " << graph.error().message;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Refused, testing::ValuesIn(kBadModels),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(Import, TestsEveryBadModel) {
+  std::set<std::string> tested, written;
+  for (const BadModel& bad : kBadModels) tested.insert(bad.name);
+  for (const auto& file : std::filesystem::directory_iterator(bad_path("x").parent_path())) {
+    written.insert(file.path().stem().string());
+  }
+  EXPECT_EQ(tested, written);
+}
+
+TEST(Import, SaysWhichFileIsMissing) {
+  Result<Graph> graph = load_onnx("/nonexistent/model.onnx");
+  ASSERT_FALSE(graph.ok());
+  EXPECT_EQ(graph.error().code, kFileNotFound);
+  EXPECT_NE(graph.error().message.find("/nonexistent/model.onnx"), std::string::npos);
+}
+
+TEST(Import, KeepsNamesAndTheFinalSoftmax) {
+  Result<Graph> graph = load_onnx(good_path("lenet_opset13"));
+  ASSERT_TRUE(graph.ok());
+  EXPECT_EQ(graph->input_name, "image");
+  EXPECT_EQ(graph->output_name, "result");
+  EXPECT_EQ(graph->output_function, OutputFunction::kLogSoftmax);
+  EXPECT_EQ(graph->input_shape(), (Shape{1, 20, 20}));
+  EXPECT_EQ(graph->output_shape(), (Shape{10, 1, 1}));
+  EXPECT_EQ(load_onnx(good_path("softmax"))->output_function, OutputFunction::kSoftmax);
+  EXPECT_EQ(load_onnx(good_path("linear"))->output_function, OutputFunction::kIdentity);
+}
+
+TEST(Import, FindsEveryPrefixOfAModelMalformed) {
+  Bytes bytes = bytes_of(good_path("asymmetric_pads"));
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    Result<Graph> graph = import_onnx(ByteView(bytes).first(length));
+    ASSERT_FALSE(graph.ok()) << length;
+    ASSERT_EQ(graph.error().code, kOnnxMalformed) << length << ": " << graph.error().message;
+  }
+  EXPECT_TRUE(import_onnx(bytes).ok());
+}
+
+TEST(Import, FindsSixteenthsOfEveryModelMalformed) {
+  for (const std::string& name : good_names()) {
+    Bytes bytes = bytes_of(good_path(name));
+    for (std::size_t part = 0; part < 16; ++part) {
+      Result<Graph> graph = import_onnx(ByteView(bytes).first(bytes.size() * part / 16));
+      ASSERT_FALSE(graph.ok()) << name << " " << part;
+      ASSERT_EQ(graph.error().code, kOnnxMalformed) << name << " " << part << ": " << graph.error().message;
+      expect_one_line(graph.error());
+    }
+  }
+}
+
+TEST(Import, AnswersFlippedBytesWithAResult) {
+  const std::uint32_t seed = 20240611;
+  RecordProperty("seed", static_cast<int>(seed));
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  std::size_t refused = 0, accepted = 0;
+  for (const char* name :
+       {"tensorflow_flatten", "constant_weights", "same_pool", "gemm_alpha_beta", "per_channel",
+        "view_product_opset13", "residual_same_unfolded", "pad_twice_opset9"}) {
+    const Bytes original = bytes_of(good_path(name));
+    for (int round = 0; round < 250; ++round) {
+      Bytes bytes = original;
+      for (int flips = 1 + static_cast<int>(random() % 3); flips > 0; --flips) {
+        bytes[random() % bytes.size()] ^= static_cast<std::uint8_t>(1 + random() % 255);
+      }
+      Result<Graph> graph = import_onnx(bytes);
+      if (!graph.ok()) {
+        ++refused;
+        expect_one_line(graph.error());
+        ASSERT_NE(graph.error().code, kInternal) << graph.error().message;
+        continue;
+      }
+      ++accepted;
+      Graph simple = simplify(*graph);
+      ASSERT_TRUE(validate(simple).ok()) << name << ", round " << round;
+      std::int64_t largest = 0;
+      for (const Value& value : graph->values) largest = std::max(largest, value.shape.size());
+      if (largest > 10000) continue;
+      Tensor input{graph->input_shape(),
+                   std::vector<float>(static_cast<std::size_t>(graph->input_shape().size()), 1)};
+      ASSERT_TRUE(execute(simple, input).ok()) << name << ", round " << round;
+    }
+  }
+  EXPECT_GT(refused, 100u);
+  EXPECT_GT(accepted, 100u);
+}
+
+TEST(Import, RefusesRandomBytes) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    Bytes bytes(random() % 400);
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+    EXPECT_FALSE(import_onnx(bytes).ok());
+  }
+}
+
+TEST(Operators, AreSortedUniqueAndExplained) {
+  std::set<std::string_view> names;
+  for (const Operator& row : operators()) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_EQ(find_operator(row.name), &row);
+    EXPECT_LE(row.min_inputs, row.max_inputs) << row.name;
+    EXPECT_NE(row.lower != nullptr, row.becomes.empty()) << row.name;
+    EXPECT_TRUE(row.lower != nullptr || !row.note.empty()) << row.name;
+  }
+  EXPECT_EQ(find_operator(""), nullptr);
+  EXPECT_EQ(find_operator("conv"), nullptr);
+  EXPECT_EQ(find_operator("Zzz"), nullptr);
+}
+
+TEST(Operators, AreAllOnTheirPage) {
+  std::string page = operators_page();
+  for (const Operator& row : operators()) {
+    EXPECT_NE(page.find("| " + std::string(row.name) + " | "), std::string::npos) << row.name;
+  }
+  EXPECT_NE(page.find("9 to 17"), std::string::npos);
+
+  std::filesystem::path written = std::filesystem::path(TACIT_SOURCE_DIR) / "src/graph/operators.md";
+  std::filesystem::path fresh = std::filesystem::path(TACIT_GRAPH_MODELS) / "operators.md";
+  ASSERT_TRUE(write_file_atomic(fresh, as_bytes(page)).ok());
+  EXPECT_TRUE(as_text(bytes_of(written)) == page)
+      << written << " is out of date; copy " << fresh << " over it";
+}
+
+}  // namespace
+}  // namespace tacit::graph
