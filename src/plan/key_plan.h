@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which switching keys a schedule needs, and at which levels.
+#pragma once
+
+#include <vector>
+
+#include "plan/bsgs.h"
+
+namespace tacit::plan {
+
+enum class RotationRole { kBaby, kGiant, kFold };
+
+// One rotation of a linear layer, by `step` in [-n/2, n/2), not 0, of a ciphertext at `level`. Babies and giants are
+// key-switched at the level of the layer's input (giants before the one division that ends the layer), folds after it,
+// at the level of the output.
+struct RotationUse {
+  std::size_t operation = 0;  // index into Plan::operations
+  RotationRole role = RotationRole::kBaby;
+  std::int64_t step = 0;
+  int level = 0;
+};
+
+// Every rotation of every Linear, in the order of the operations. The plan's maps, layouts and periods must be valid.
+std::vector<RotationUse> required_rotations(const Plan& plan);
+// Those of one linear layer.
+std::vector<RotationUse> required_rotations(const DiagonalIndices& diagonals, BsgsSplit split,
+                                            int input_level);
+
+// The highest level at which a product of two ciphertexts is relinearised; -1 where there is none.
+int relinearisation_level(const Plan& plan);
+
+// How keys are to be shaped: see ckks::KeyShape.
+struct KeyPolicy {
+  int digit_size = 1;
+  int special_count = 1;
+};
+
+// One request for each automorphism that the plan uses, at the highest level it is used at, ascending: what belongs
+// into Plan::keys.
+std::vector<ckks::KeyRequest> key_requests(const ckks::Parameters& parameters, const Plan& plan,
+                                           const KeyPolicy& policy = {});
+
+}  // namespace tacit::plan

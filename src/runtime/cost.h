@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan costs on ciphertexts: rotations, products, transforms, bytes, and from them an estimate of the time.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ckks/parameters.h"
+#include "plan/key_plan.h"
+#include "runtime/execute.h"
+
+namespace tacit::runtime {
+
+// Counts; a limb is one residue polynomial of N words.
+struct Cost {
+  std::uint64_t babies = 0, giants = 0, folds = 0;  // key-switched rotations by their place
+  std::uint64_t plaintext_products = 0;             // a ciphertext by a plaintext or a constant
+  std::uint64_t ciphertext_products = 0;            // with relinearisation
+  std::uint64_t ntt_limbs = 0;                      // transforms, either way
+  std::uint64_t product_limbs = 0;     // multiply-accumulates of inner products (both columns counted)
+  std::uint64_t conversion_limbs = 0;  // source limb to target limb of base conversions
+  std::uint64_t pointwise_limbs = 0;   // additions, constant products, permutations
+  std::uint64_t key_bytes = 0, plaintext_bytes = 0;  // read from memory
+
+  std::uint64_t rotations() const { return babies + giants + folds; }
+  Cost& operator+=(const Cost& other);
+  friend bool operator==(const Cost&, const Cost&) = default;
+};
+
+// One layer at `level` (of its input), all its keys in shape `shape` (its level is ignored), ring degree `degree`.
+// What the compiler compares splits with.
+Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split, int level,
+                 const ckks::KeyShape& shape, std::size_t degree);
+// Switching one polynomial at `level` under a key, up to and with the division by P.
+Cost key_switch_cost(int level, const ckks::KeyShape& shape, std::size_t degree);
+
+struct CostVector {
+  int level = 0;
+  double scale = 1;
+};
+
+// Satisfies PlanArithmetic; counts what the ciphertext path does.
+class CostArithmetic {
+ public:
+  using Vector = CostVector;
+
+  // `plan` must be valid and outlive this. Errors of Parameters::create.
+  static Result<CostArithmetic> create(const plan::Plan& plan);
+
+  Vector input() const;
+  // What has been counted since the last call.
+  Cost take() { return std::exchange(cost_, Cost{}); }
+
+  int level(const Vector& v) const { return v.level; }
+  double scale(const Vector& v) const { return v.scale; }
+  double prime(int level) const;
+  Result<Vector> multiply(const Vector& a, const Vector& b);
+  Result<Vector> square(const Vector& a);
+  Result<Vector> add(const Vector& a, const Vector& b);
+  Result<Vector> subtract(const Vector& a, const Vector& b);
+  Result<Vector> add_scalar(const Vector& a, double c);
+  Result<Vector> double_value(const Vector& a);
+  Result<Vector> drop(const Vector& a, int level);
+  Result<Vector> weighted_sum(std::span<const Vector* const> vectors, std::span<const double> coefficients,
+                              int target_level, double target_scale);
+  Result<Vector> linear(const plan::Linear& operation, const Vector& v);
+  Result<Vector> rescaling(const Vector& v, double factor, double target_scale);
+
+ private:
+  CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters);
+  Result<ckks::KeyShape> shape_of(std::uint32_t element) const;
+
+  const plan::Plan* plan_;
+  ckks::Parameters parameters_;
+  std::map<std::uint32_t, ckks::KeyShape> shapes_;
+  Cost cost_;
+};
+
+// A plan's cost, operation by operation.
+struct PlanCost {
+  struct Entry {
+    std::string name;  // of the operation's output value
+    Cost cost;
+    int levels = 0;  // from its first operand down to it
+  };
+  std::vector<Entry> operations;  // as Plan::operations
+  Cost total;
+  int levels = 0;  // from the plan's input to its output
+};
+Result<PlanCost> cost_of(const plan::Plan& plan);
+
+// Nanoseconds for one limb of a given ring degree with all cores at work: elapsed time divided by limbs, so that an
+// estimate is the elapsed time of a run that keeps all cores busy.
+struct UnitCosts {
+  std::size_t degree = 0;
+  double ntt = 0, product = 0, conversion = 0, pointwise = 0;
+};
+
+// Times the ring's kernels in use for a few milliseconds each, on the first prime.
+UnitCosts measure_unit_costs(const ckks::Parameters& parameters);
+double estimate_ms(const Cost& cost, const UnitCosts& unit);
+
+}  // namespace tacit::runtime

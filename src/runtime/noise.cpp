@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/noise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace tacit::runtime {
+
+namespace {
+
+constexpr double kErrorVariance = 21.0 / 2;  // ring::sample_error
+
+// sigma_slot of an error polynomial with independent coefficients of this variance.
+double slot_deviation(std::size_t degree, double variance) {
+  return std::sqrt(static_cast<double>(degree) * variance / 2);
+}
+
+double mean_square(std::span<const double> x) {
+  return std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / static_cast<double>(x.size());
+}
+
+// c as it is encoded at `scale`.
+double rounded(double c, double scale) { return std::round(c * scale) / scale; }
+
+}  // namespace
+
+double NoiseModel::encryption() const { return slot_deviation(parameters_.degree(), kErrorVariance); }
+
+double NoiseModel::encoding(std::size_t period) const { return std::sqrt(static_cast<double>(period) / 6); }
+
+double NoiseModel::division() const {
+  const double nonzero = 2 * static_cast<double>(parameters_.degree()) / 3;
+  return slot_deviation(parameters_.degree(), (1 + nonzero) / 12);
+}
+
+double NoiseModel::key_switch(const ckks::KeyShape& shape, int level) const {
+  double log_special = 0;
+  for (int i = 0; i < shape.special_count; ++i)
+    log_special +=
+        std::log2(static_cast<double>(parameters_.literal().special_primes[static_cast<std::size_t>(i)]));
+  double sum = 0;  // of E[d_j^2] / P^2
+  for (int first = 0; first <= level; first += shape.digit_size) {
+    const int last = std::min(first + shape.digit_size, level + 1);
+    double log_digit = 0;
+    for (int i = first; i < last; ++i)
+      log_digit += std::log2(static_cast<double>(parameters_.prime(i).value()));
+    const double k = last - first;
+    sum += std::exp2(2 * (log_digit - log_special)) * (k / 12 + k * k / 4);
+  }
+  return slot_deviation(parameters_.degree(),
+                        static_cast<double>(parameters_.degree()) * kErrorVariance * sum);
+}
+
+NoiseArithmetic::NoiseArithmetic(const ClearArithmetic& clear, const ckks::Parameters& parameters,
+                                 std::uint64_t seed)
+    : clear_(clear), parameters_(parameters), model_(parameters), generator_(seed) {
+  for (const ckks::KeyRequest& key : clear.plan().keys) shapes_.emplace(key.element, key.shape);
+}
+
+Result<NoiseArithmetic> NoiseArithmetic::create(const ClearArithmetic& clear, std::uint64_t seed) {
+  TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(clear.plan().parameters));
+  return NoiseArithmetic(clear, parameters, seed);
+}
+
+void NoiseArithmetic::disturb(std::vector<double>& slots, double deviation) {
+  std::normal_distribution<double> noise(0, deviation);
+  for (double& x : slots) x += noise(generator_);
+}
+
+Result<ckks::KeyShape> NoiseArithmetic::shape_of(std::uint32_t element) const {
+  if (const auto found = shapes_.find(element); found != shapes_.end()) return found->second;
+  return Error{ErrorCode::kKeyMissing,
+               "the plan requests no key for the automorphism " + std::to_string(element)};
+}
+
+Result<double> NoiseArithmetic::rotation(std::int64_t step, int level) const {
+  const std::uint32_t element = ckks::rotation_element(parameters_, step);
+  if (element == 1) return 0.0;
+  TACIT_TRY(const ckks::KeyShape shape, shape_of(element));
+  return std::hypot(model_.key_switch(shape, level), model_.division());
+}
+
+ClearVector NoiseArithmetic::input(std::vector<double> slots) {
+  Vector v = clear_.input(std::move(slots));
+  const std::size_t period = plan().values[plan().input].period;
+  disturb(v.slots, std::hypot(model_.encryption(), model_.encoding(period)) / v.scale);
+  return v;
+}
+
+Result<ClearVector> NoiseArithmetic::relinearised(Vector product, int level, double product_scale) {
+  TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::kRelinearisation));
+  disturb(product.slots,
+          std::hypot(model_.key_switch(shape, level) / product_scale, model_.division() / product.scale));
+  return product;
+}
+
+Result<ClearVector> NoiseArithmetic::multiply(const Vector& a, const Vector& b) {
+  TACIT_TRY(Vector product, clear_.multiply(a, b));
+  return relinearised(std::move(product), std::min(a.level, b.level), a.scale * b.scale);
+}
+
+Result<ClearVector> NoiseArithmetic::square(const Vector& a) { return multiply(a, a); }
+
+Result<ClearVector> NoiseArithmetic::add_scalar(const Vector& a, double c) {
+  return clear_.add_scalar(a, rounded(c, a.scale));
+}
+
+Result<ClearVector> NoiseArithmetic::weighted_sum(std::span<const Vector* const> vectors,
+                                                  std::span<const double> coefficients, int target_level,
+                                                  double target_scale) {
+  std::vector<double> encoded;
+  for (std::size_t i = 0; i < vectors.size(); ++i)
+    encoded.push_back(rounded(coefficients[i], target_scale * prime(target_level + 1) / vectors[i]->scale));
+  TACIT_TRY(Vector sum, clear_.weighted_sum(vectors, encoded, target_level, target_scale));
+  disturb(sum.slots, model_.division() / target_scale);
+  return sum;
+}
+
+Result<ClearVector> NoiseArithmetic::rescaling(const Vector& v, double factor, double target_scale) {
+  const Vector* const vectors[] = {&v};
+  return weighted_sum(vectors, std::span(&factor, 1), v.level - 1, target_scale);
+}
+
+Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const Vector& v) {
+  const plan::Value& in = plan().values[operation.input];
+  const plan::Value& out = plan().values[operation.output];
+  if (v.level != in.level || v.level < 1)
+    return Error{ErrorCode::kLevelMismatch, "a linear layer was given another level"};
+  const PreparedLinear& layer = clear_.prepared(operation);
+  // Before the one division that ends the layer, numbers have this scale.
+  const double product_scale = out.scale * prime(in.level);
+
+  std::vector<std::vector<double>> babies;
+  for (std::int64_t step : layer.bsgs.babies) {
+    TACIT_TRY(const double deviation, rotation(step, in.level));
+    babies.push_back(rotate(v.slots, step));
+    if (deviation > 0) disturb(babies.back(), deviation / v.scale);
+  }
+  Vector result{std::vector<double>(v.slots.size(), 0), out.level, out.scale};
+  std::size_t next = 0;
+  for (const plan::BsgsGroup& group : layer.bsgs.groups) {
+    std::vector<double> sum(v.slots.size(), 0);
+    for (const plan::BsgsTerm& term : group.terms)
+      add_product(sum, layer.plaintexts[next++], babies[term.baby]);
+    sum = rotate(sum, group.giant);
+    if (const std::uint32_t element = ckks::rotation_element(parameters_, group.giant); element != 1) {
+      TACIT_TRY(const ckks::KeyShape shape, shape_of(element));
+      disturb(sum, model_.key_switch(shape, in.level) / product_scale);
+    }
+    add_repeated(result.slots, sum);
+  }
+  // Every diagonal's rounding meets one rotation of the input.
+  const double plaintext_scale = product_scale / v.scale;
+  const std::size_t period = std::max(in.period, out.period);
+  const double rounding = model_.encoding(period) / plaintext_scale *
+                          std::sqrt(static_cast<double>(layer.plaintexts.size()) * mean_square(v.slots));
+  disturb(result.slots, std::hypot(rounding, model_.division() / out.scale));
+  for (std::size_t fold : layer.folds) {
+    const auto step = static_cast<std::int64_t>(fold);
+    TACIT_TRY(const double deviation, rotation(step, out.level));
+    std::vector<double> rotated = rotate(result.slots, step);
+    if (deviation > 0) disturb(rotated, deviation / out.scale);
+    add_repeated(result.slots, rotated);
+  }
+  add_repeated(result.slots, layer.bias);
+  disturb(result.slots, model_.encoding(out.period) / out.scale);
+  return result;
+}
+
+}  // namespace tacit::runtime

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// Diagonals and their grouping against the rows that they stand for, with rotations of all slots as on ciphertexts.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <set>
+
+#include "plan/key_plan.h"
+#include "support/plan_fixture.h"
+
+namespace tacit::plan {
+namespace {
+
+using Slots = std::vector<double>;
+
+Slots rotated(const Slots& x, std::int64_t step) {
+  const auto n = static_cast<std::int64_t>(x.size());
+  Slots out(x.size());
+  for (std::int64_t t = 0; t < n; ++t)
+    out[static_cast<std::size_t>(t)] = x[static_cast<std::size_t>(((t + step) % n + n) % n)];
+  return out;
+}
+
+void add(Slots& sum, const Slots& x) {
+  for (std::size_t t = 0; t < sum.size(); ++t) sum[t] += x[t];
+}
+
+// One random layer between two layouts with everything the tests compare.
+struct Case {
+  LinearMap map;
+  Layout in, out;
+  std::size_t in_period, out_period, slots;
+  Slots x, expected;  // all slots; slots of no output are 0 in `expected`
+};
+
+// x holds rubbish where the input has no element, as after a layer with a polynomial.
+void fill(Case& c, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  Slots one(c.in_period);
+  for (double& v : one) v = uniform(random);
+  c.x.resize(c.slots);
+  for (std::size_t t = 0; t < c.slots; ++t) c.x[t] = one[t % c.in_period];
+  Slots y(c.out_period, 0);
+  const std::vector<SparseRow> rows = c.map.rows();
+  for (int co = 0; co < c.out.shape.channels; ++co)
+    for (int row = 0; row < c.out.shape.height; ++row)
+      for (int column = 0; column < c.out.shape.width; ++column)
+        for (const SparseEntry& e : rows[c.out.shape.index(co, row, column)]) {
+          const Shape& s = c.in.shape;
+          const auto pixels = static_cast<std::uint32_t>(s.height * s.width);
+          const int ci = static_cast<int>(e.column / pixels), p = static_cast<int>(e.column % pixels);
+          y[c.out.slot(co, row, column)] += e.value * one[c.in.slot(ci, p / s.width, p % s.width)];
+        }
+  c.expected.resize(c.slots);
+  for (std::size_t t = 0; t < c.slots; ++t) c.expected[t] = y[t % c.out_period];
+}
+
+Case random_case(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Case c;
+  const int gap = 1 << *rc::gen::inRange(0, 3);
+  const int size = *rc::gen::inRange(2, 7), grid = size * gap + *rc::gen::inRange(0, 3);
+  c.in = {{*rc::gen::inRange(1, 6), size, size}, gap, grid, grid};
+  c.map.in = c.in.shape;
+  c.map.scale = 0.5;
+  const int kind = *rc::gen::inRange(0, 3);
+  if (kind == 0) {
+    Matrix m{*rc::gen::inRange(1, 80), static_cast<int>(c.in.shape.elements()), {}};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(m.outputs * m.inputs); ++i)
+      m.weights.push_back(std::uniform_real_distribution<float>(-1, 1)(random));
+    c.map.pieces = {m};
+    c.map.out = {m.outputs, 1, 1};
+    c.out = {c.map.out, 1, 1, 1};
+  } else {
+    const int stride = *rc::gen::inRange(1, 3);
+    if (kind == 1) {
+      Convolution conv = test::convolution(c.in.shape.channels, *rc::gen::inRange(1, 6),
+                                           *rc::gen::inRange(1, 4), stride, *rc::gen::inRange(0, 2));
+      for (int i = 0; i < conv.out_channels * conv.in_channels * conv.kernel_height * conv.kernel_width; ++i)
+        conv.weights.push_back(std::uniform_real_distribution<float>(-1, 1)(random));
+      c.map.pieces = {conv};
+    } else {
+      c.map.pieces = {test::pooling(*rc::gen::inRange(1, 3), stride)};
+    }
+    const auto shape = LinearMap::shape_after(c.map.pieces[0], c.in.shape);
+    if (!shape.ok()) RC_DISCARD("the kernel is larger than the image");
+    c.map.out = *shape;
+    c.out = {*shape, gap * stride, grid, grid};
+    if (!c.out.fits_grid())
+      c.out.grid_height = c.out.grid_width = std::max(shape->height, shape->width) * gap * stride;
+  }
+  c.in_period = std::bit_ceil(c.in.extent()) << *rc::gen::inRange(0, 2);
+  c.out_period = std::bit_ceil(c.out.extent()) << *rc::gen::inRange(0, 2);
+  c.slots = std::max(c.in_period, c.out_period) << *rc::gen::inRange(0, 2);
+  fill(c, random);
+  return c;
+}
+
+double largest_difference(const Slots& a, const Slots& b) {
+  double largest = 0;
+  for (std::size_t t = 0; t < a.size(); ++t) largest = std::max(largest, std::abs(a[t] - b[t]));
+  return largest;
+}
+
+RC_GTEST_PROP(Diagonals, SumToTheRowsInEverySlot, (std::uint64_t seed)) {
+  const Case c = random_case(seed);
+  const Diagonals diagonals = make_diagonals(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
+  RC_ASSERT(diagonals.modulus == std::min(c.in_period, c.out_period));
+  RC_ASSERT(diagonals.period == std::max(c.in_period, c.out_period));
+  Slots sum(c.slots, 0);
+  for (const auto& [d, entries] : diagonals.diagonals) {
+    RC_ASSERT(d < diagonals.modulus);
+    RC_ASSERT(entries.size() == diagonals.period);
+    RC_ASSERT(std::any_of(entries.begin(), entries.end(), [](double e) { return e != 0; }));
+    Slots product = rotated(c.x, static_cast<std::int64_t>(d));
+    for (std::size_t t = 0; t < c.slots; ++t) product[t] *= entries[t % diagonals.period];
+    add(sum, product);
+  }
+  for (std::size_t fold : diagonals.folds) add(sum, rotated(sum, static_cast<std::int64_t>(fold)));
+  RC_ASSERT(largest_difference(sum, c.expected) < 1e-9);
+
+  const DiagonalIndices indices = diagonal_indices(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
+  RC_ASSERT(indices.indices == diagonals.indices().indices);
+  RC_ASSERT(indices.folds == diagonals.folds);
+  RC_ASSERT(indices.modulus == diagonals.modulus);
+  RC_ASSERT(indices.period == diagonals.period);
+}
+
+RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t seed)) {
+  const Case c = random_case(seed);
+  const Diagonals diagonals = make_diagonals(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
+  const std::size_t width = std::size_t{1} << *rc::gen::inRange(0, static_cast<int>(std::bit_width(c.slots)));
+  const BsgsSplit split{width};
+  const Bsgs bsgs = make_bsgs(diagonals.indices(), split);
+  RC_ASSERT(bsgs.products() == diagonals.diagonals.size());
+
+  constexpr int kLevel = 5;
+  std::set<std::pair<std::int64_t, int>> allowed;
+  for (const RotationUse& use : required_rotations(diagonals.indices(), split, kLevel))
+    allowed.emplace(use.step, use.level);
+  const auto rotate_with_key = [&](const Slots& x, std::int64_t step, int level) {
+    const auto n = static_cast<std::int64_t>(c.slots);
+    std::int64_t key = (step % n + n) % n;
+    if (key >= n / 2) key -= n;
+    RC_ASSERT(key == 0 || allowed.count({key, level}) == 1);
+    return rotated(x, step);
+  };
+
+  std::vector<Slots> babies;
+  for (std::size_t i = 0; i < bsgs.babies.size(); ++i) {
+    const std::int64_t step = bsgs.babies[i];
+    RC_ASSERT(i == 0 || bsgs.babies[i - 1] < step);
+    RC_ASSERT(2 * step >= -static_cast<std::int64_t>(width) &&
+              2 * step < static_cast<std::int64_t>(std::max<std::size_t>(width, 2)));
+    babies.push_back(rotate_with_key(c.x, step, kLevel));
+  }
+  RC_ASSERT(bsgs.babies.size() <= std::min(width, diagonals.modulus));
+  RC_ASSERT(bsgs.groups.size() <= std::max<std::size_t>(1, diagonals.modulus / width));
+  Slots sum(c.slots, 0);
+  for (const BsgsGroup& group : bsgs.groups) {
+    RC_ASSERT(!group.terms.empty());
+    RC_ASSERT(group.giant % static_cast<std::int64_t>(std::min(width, diagonals.modulus)) == 0);
+    Slots inner(c.slots, 0);
+    for (const BsgsTerm& term : group.terms) {
+      const std::vector<double> plaintext = bsgs_plaintext(diagonals, term);
+      for (std::size_t t = 0; t < c.slots; ++t)
+        inner[t] += plaintext[t % diagonals.period] * babies[term.baby][t];
+    }
+    add(sum, rotate_with_key(inner, group.giant, kLevel));
+  }
+  for (std::size_t fold : diagonals.folds)
+    add(sum, rotate_with_key(sum, static_cast<std::int64_t>(fold), kLevel - 1));
+  RC_ASSERT(largest_difference(sum, c.expected) < 1e-9);
+}
+
+std::size_t count(const LinearPiece& piece, const Layout& in, std::size_t in_period, const Layout& out,
+                  std::size_t out_period, std::size_t slots) {
+  LinearMap map;
+  map.in = in.shape;
+  map.out = out.shape;
+  map.pieces = {piece};
+  EXPECT_TRUE(map.validate().ok()) << map.validate().error().to_line();
+  return diagonal_indices(map, in, in_period, out, out_period, slots).indices.size();
+}
+
+Convolution filled(Convolution c) {
+  c.weights.assign(
+      static_cast<std::size_t>(c.out_channels * c.in_channels / c.groups * c.kernel_height * c.kernel_width),
+      1);
+  return c;
+}
+
+// Known counts of the hybrid method on a fixed 32x32 grid, one level for each layer.
+TEST(DiagonalCounts, OfResNet20AreTheKnownOnes) {
+  const std::size_t n = 1 << 14;
+  const Layout stage1 = test::grid_layout(16, 32, 32, 1, 32), stage2 = test::grid_layout(32, 16, 16, 2, 32),
+               stage3 = test::grid_layout(64, 8, 8, 4, 32);
+  EXPECT_EQ(count(filled(test::convolution(16, 16, 3, 1, 1)), stage1, 16384, stage1, 16384, n), 144u);
+  EXPECT_EQ(count(filled(test::convolution(16, 32, 3, 2, 1)), stage1, 16384, stage2, 8192, n), 128u);
+  EXPECT_EQ(count(filled(test::convolution(16, 32, 1, 2, 0)), stage1, 16384, stage2, 8192, n), 32u);
+  EXPECT_EQ(count(filled(test::convolution(32, 32, 3, 1, 1)), stage2, 8192, stage2, 8192, n), 392u);
+  EXPECT_EQ(count(filled(test::convolution(32, 64, 3, 2, 1)), stage2, 8192, stage3, 4096, n), 324u);
+  EXPECT_EQ(count(filled(test::convolution(32, 64, 1, 2, 0)), stage2, 8192, stage3, 4096, n), 100u);
+  EXPECT_EQ(count(filled(test::convolution(64, 64, 3, 1, 1)), stage3, 4096, stage3, 4096, n), 900u);
+  EXPECT_EQ(
+      count(Matrix{10, 4096, std::vector<float>(40960, 1)}, stage3, 4096, test::vector_layout(10), 16, n),
+      16u);
+}
+
+TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
+  Convolution c = filled(test::convolution(1, 5, 5, 2, 1));
+  c.pad_bottom = c.pad_right = 0;
+  const Layout in = test::grid_layout(1, 28, 28, 1, 32), out = test::grid_layout(5, 13, 13, 2, 32);
+  // Six row and six column offsets; the fifth channel's block is a multiple of the input's period away.
+  EXPECT_EQ(count(c, in, 1024, out, 2048, 4096), 36u);
+  // Where the input does not repeat, that block has 25 diagonals of its own.
+  EXPECT_EQ(count(c, in, 4096, out, 4096, 4096), 61u);
+}
+
+TEST(Bsgs, SplitsSmallOffsetsIntoFewSteps) {
+  DiagonalIndices diagonals = diagonal_frame(1024, 1024, 4096);
+  diagonals.indices = {0, 1, 31, 32, 33, 991, 992, 993, 1023};  // a 3x3 kernel on rows of 32
+  const Bsgs bsgs = make_bsgs(diagonals, {32});
+  EXPECT_EQ(bsgs.babies, (std::vector<std::int64_t>{-1, 0, 1}));
+  ASSERT_EQ(bsgs.groups.size(), 3u);
+  EXPECT_EQ(bsgs.groups[0].giant, -32);
+  EXPECT_EQ(bsgs.groups[1].giant, 0);
+  EXPECT_EQ(bsgs.groups[2].giant, 32);
+  EXPECT_EQ(bsgs.rotated_babies(), 2u);
+  EXPECT_EQ(bsgs.rotated_giants(), 2u);
+}
+
+TEST(KeyRequests, HaveEachAutomorphismOnceAtItsHighestLevel) {
+  const Plan plan = test::make_cryptonets(20);
+  const auto parameters = ckks::Parameters::create(plan.parameters);
+  ASSERT_TRUE(parameters.ok());
+  std::map<std::uint32_t, int> expected;
+  for (const RotationUse& use : required_rotations(plan)) {
+    int& level = expected.try_emplace(ckks::rotation_element(*parameters, use.step), use.level).first->second;
+    level = std::max(level, use.level);
+  }
+  expected[ckks::kRelinearisation] = 4;  // the first square, after the convolution
+  ASSERT_EQ(plan.keys.size(), expected.size());
+  for (const ckks::KeyRequest& key : plan.keys) EXPECT_EQ(key.shape.level, expected.at(key.element));
+  // The last layer folds a period of 128 to 16 at level 0.
+  const auto last = required_rotations(plan).back();
+  EXPECT_EQ(last.role, RotationRole::kFold);
+  EXPECT_EQ(last.step, 16);
+  EXPECT_EQ(last.level, 0);
+}
+
+}  // namespace
+}  // namespace tacit::plan
