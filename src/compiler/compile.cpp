@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/compile.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "compiler/chain.h"
+#include "compiler/emit.h"
+#include "compiler/levels.h"
+#include "compiler/lower.h"
+#include "graph/simplify.h"
+#include "runtime/noise.h"
+
+namespace tacit::compiler {
+
+namespace {
+
+// So many calibration images are run through the plan, in the clear and with noise.
+constexpr std::size_t kCheckedImages = 8;
+constexpr std::uint64_t kNoiseSeed = 1;
+
+struct Candidate {
+  plan::Package package;
+  double clear_error = 0;
+  double noise = 0;
+};
+
+// Everything that the search for parameters needs.
+struct Problem {
+  const graph::Graph& graph;
+  const Schedule& schedule;
+  const Options& options;
+  std::span<const graph::Tensor> images;
+  std::vector<Elements> expected;  // the network's outputs for them
+  double largest_output = 0;       // over all calibration images
+};
+
+plan::Package make_package(const Problem& problem, plan::Plan plan) {
+  const Schedule& schedule = problem.schedule;
+  plan::Package package;
+  package.client = plan::client_half_of(plan);
+  package.client.name = problem.options.name;
+  package.client.labels = problem.options.labels;
+  package.client.preprocessing = problem.options.preprocessing;
+  const auto channels = static_cast<std::size_t>(problem.graph.input_shape().channels);
+  if (package.client.preprocessing.mean.empty()) package.client.preprocessing.mean.assign(channels, 0.0);
+  if (package.client.preprocessing.deviation.empty()) package.client.preprocessing.deviation.assign(channels, 1.0);
+  package.client.input_range = schedule.normalisation.ranges[schedule.network.input];
+  package.client.output_range = schedule.normalisation.ranges[schedule.network.output];
+  // A softmax at the end, exported or not, is what turns a classifier's outputs into probabilities.
+  package.client.softmax =
+      problem.graph.output_function != graph::OutputFunction::kIdentity || !problem.options.labels.empty();
+  package.plan = std::move(plan);
+  return package;
+}
+
+Error internal(const std::string& what) {
+  return Error{ErrorCode::kCompileInternal, "the plan does not compute what the network does: " + what};
+}
+
+// Runs the checked images through the plan. Errors beside the largest output: the largest in the clear, the root of the
+// mean square with noise.
+Status check_candidate(const Problem& problem, Candidate& candidate) {
+  const plan::Package& package = candidate.package;
+  runtime::ClearArithmetic clear(package.plan);
+  auto noisy = runtime::NoiseArithmetic::create(clear, kNoiseSeed);
+  if (!noisy.ok()) return internal(noisy.error().message);
+  double square_sum = 0;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < problem.images.size(); ++i) {
+    auto exact = runtime::simulate(package.client, clear, problem.images[i].data);
+    if (!exact.ok()) return internal(exact.error().message);
+    auto simulated = runtime::simulate(package.client, *noisy, problem.images[i].data);
+    if (!simulated.ok()) return internal(simulated.error().message);
+    for (std::size_t j = 0; j < exact->size(); ++j) {
+      const double y = (*exact)[j], error = std::abs(y - problem.expected[i][j]);
+      if (!std::isfinite(y)) return internal("an output is not finite");
+      candidate.clear_error = std::max(candidate.clear_error, error / problem.largest_output);
+      const double noise = ((*simulated)[j] - y) / problem.largest_output;
+      square_sum += noise * noise;
+      ++count;
+    }
+  }
+  candidate.noise = std::sqrt(square_sum / static_cast<double>(count));
+  if (!(candidate.clear_error <= kClearTolerance))
+    return internal("in the clear its outputs differ by " + std::to_string(candidate.clear_error) +
+                    " of the largest one");
+  return {};
+}
+
+Result<Candidate> make_candidate(const Problem& problem, const ckks::Parameters& parameters, int scale_bits) {
+  TACIT_TRY(plan::Plan plan, make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
+                                       problem.options.key_budget));
+  Candidate candidate{make_package(problem, std::move(plan)), 0, 0};
+  TACIT_CHECK(check_candidate(problem, candidate));
+  return candidate;
+}
+
+// The smallest scale that brings the noise below its target at this ring size, or else the largest that there is.
+// Nothing where the ring cannot hold the levels.
+Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree) {
+  const int depth = problem.schedule.depth();
+  int high = kMaxScaleBits;
+  while (high >= kMinScaleBits && !make_chain(log_degree, high, depth).ok()) --high;
+  if (high < kMinScaleBits) return std::optional<Candidate>();
+  const auto candidate_at = [&](int bits) -> Result<Candidate> {
+    TACIT_TRY(const ckks::Parameters parameters, make_chain(log_degree, bits, depth));
+    return make_candidate(problem, parameters, bits);
+  };
+  TACIT_TRY(Candidate best, candidate_at(high));
+  int low = kMinScaleBits;
+  while (best.noise <= kNoiseTarget && low < high) {
+    const int middle = (low + high) / 2;
+    // A chain of smaller primes may lack primes where a longer one has them.
+    if (!make_chain(log_degree, middle, depth).ok()) {
+      low = middle + 1;
+      continue;
+    }
+    TACIT_TRY(Candidate candidate, candidate_at(middle));
+    if (candidate.noise <= kNoiseTarget) {
+      best = std::move(candidate);
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return std::optional<Candidate>(std::move(best));
+}
+
+Result<Candidate> search_parameters(const Problem& problem) {
+  const int first =
+      std::max(ckks::kMinLogDegree, std::countr_zero(problem.schedule.largest_period()) + 1);
+  std::optional<double> least_noise;
+  for (int log_degree = first; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
+    TACIT_TRY(std::optional<Candidate> candidate, best_at(problem, log_degree));
+    if (!candidate) continue;
+    if (candidate->noise <= kNoiseLimit) return std::move(*candidate);
+    least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
+  }
+  if (!least_noise)
+    return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
+                                                 std::to_string(problem.schedule.depth()) +
+                                                 " levels; use fewer layers or a lower activation degree"};
+  return Error{ErrorCode::kCompilePrecision,
+               "the noise of encryption would be " + std::to_string(*least_noise) +
+                   " of the largest output even in the largest ring; train the network with batch normalisation or "
+                   "weight decay so that its values keep one size, or use fewer squares"};
+}
+
+}  // namespace
+
+Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tensor> calibration,
+                         const Options& options) {
+  TACIT_CHECK(graph::validate(given));
+  const graph::Graph graph = graph::simplify(given);
+  const auto outputs = static_cast<std::size_t>(graph.output_shape().size());
+  if (!options.labels.empty() && options.labels.size() != outputs)
+    return Error{ErrorCode::kInvalidArgument, "there are " + std::to_string(options.labels.size()) +
+                                                  " labels, but the network has " + std::to_string(outputs) +
+                                                  " outputs"};
+  TACIT_TRY(const Calibration calibrated, calibrate(graph, calibration, {options.margin, options.degree}));
+  TACIT_TRY(Network network, lower(graph, calibrated.approximations));
+  TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin));
+
+  Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())), {}, 0};
+  for (const graph::Tensor& image : problem.images)
+    problem.expected.push_back(
+        evaluate_graph(graph, calibrated.approximations, Elements(image.data.begin(), image.data.end())));
+  problem.largest_output = calibrated.ranges[graph.output].largest();
+  if (problem.largest_output == 0) problem.largest_output = 1;
+
+  TACIT_TRY(Candidate candidate, search_parameters(problem));
+  TACIT_CHECK(fill_costs(candidate.package));
+  if (Status status = plan::validate(candidate.package.client); !status.ok())
+    return Error{ErrorCode::kInvalidArgument, status.error().message};
+  Compiled compiled;
+  TACIT_TRY(compiled.report, describe(candidate.package));
+  compiled.package = std::move(candidate.package);
+  compiled.fits = calibrated.fits;
+  compiled.relative_error = calibrated.relative_error;
+  compiled.agreement = calibrated.agreement;
+  compiled.clear_error = candidate.clear_error;
+  compiled.noise = candidate.noise;
+  return compiled;
+}
+
+}  // namespace tacit::compiler

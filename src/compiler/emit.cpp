@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/emit.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/levels.h"
+#include "graph/text.h"
+#include "plan/key_plan.h"
+
+namespace tacit::compiler {
+
+namespace {
+
+Result<plan::LinearMap> normalised_map(const Network& network, const Layer& layer,
+                                       const Normalisation& normalisation) {
+  plan::LinearMap map = std::get_if<LinearLayer>(&layer.operation)->map;
+  const double range_in = normalisation.ranges[layer.inputs[0]], range_out = normalisation.ranges[layer.output];
+  const double offset_in = normalisation.offsets[layer.inputs[0]], offset_out = normalisation.offsets[layer.output];
+  map.bias.resize(map.out.elements(), 0);
+  bool zero = true;
+  std::size_t row = 0;
+  for (const plan::SparseRow& entries : map.rows()) {
+    double sum = 0;
+    for (const plan::SparseEntry& entry : entries) sum += entry.value;
+    zero = zero && entries.empty();
+    map.bias[row] = (offset_in * sum + map.bias[row] - offset_out) / range_out;
+    ++row;
+  }
+  if (zero)
+    return Error{ErrorCode::kCompileUnsupported,
+                 "node " + graph::in_quotes(network.values[layer.output].name) +
+                     " has only zero weights, so that its result does not depend on the image; remove the branch"};
+  if (std::all_of(map.bias.begin(), map.bias.end(), [](double b) { return b == 0; })) map.bias.clear();
+  map.scale = range_in / range_out;
+  return map;
+}
+
+// Coefficients of the polynomial from stored numbers to stored numbers.
+std::vector<double> stored_coefficients(const PolynomialLayer& layer, double range_in, double range_out,
+                                        double offset_out) {
+  std::vector<double> c = with_range({layer.range, layer.coefficients}, range_in).coefficients;
+  c[0] -= offset_out;
+  for (double& x : c) x /= range_out;
+  return c;
+}
+
+std::vector<double> prime_values(const ckks::Parameters& parameters) {
+  std::vector<double> primes;
+  for (ring::u64 q : parameters.literal().primes) primes.push_back(static_cast<double>(q));
+  return primes;
+}
+
+}  // namespace
+
+std::size_t Schedule::largest_period() const {
+  std::size_t largest = 1;
+  for (const Packing& p : packing) largest = std::max(largest, p.period);
+  return largest;
+}
+
+Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin) {
+  Schedule schedule;
+  schedule.normalisation = normalise(network, calibrated, margin);
+  schedule.network = std::move(network);
+  TACIT_TRY(schedule.levels, assign_levels(schedule.network));
+  TACIT_TRY(schedule.packing, pack(schedule.network));
+  for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
+    const Range& range = calibrated[schedule.network.values[v].source];
+    const double offset = schedule.normalisation.offsets[v];
+    const double largest = std::max(std::abs(range.low - offset), std::abs(range.high - offset));
+    schedule.bounds.push_back(std::max(largest / std::abs(schedule.normalisation.ranges[v]), 0x1p-40));
+  }
+  for (const Layer& layer : schedule.network.layers)
+    if (std::holds_alternative<LinearLayer>(layer.operation)) {
+      TACIT_TRY(plan::LinearMap map, normalised_map(schedule.network, layer, schedule.normalisation));
+      schedule.maps.push_back(std::move(map));
+    }
+  return schedule;
+}
+
+Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
+                             std::uint64_t key_budget) {
+  const Network& network = schedule.network;
+  const Normalisation& normalisation = schedule.normalisation;
+  plan::Plan plan;
+  plan.parameters = parameters.literal();
+  plan.slots = parameters.slots();
+  plan.maps = schedule.maps;
+  const std::vector<double> scales =
+      assign_scales(network, schedule.levels, prime_values(parameters), scale);
+
+  // Values in the order in which they are made.
+  std::vector<plan::ValueId> ids(network.values.size(), 0);
+  const auto add_value = [&](ValueIndex v) {
+    ids[v] = static_cast<plan::ValueId>(plan.values.size());
+    plan.values.push_back({graph::printable(network.values[v].name, 200), schedule.packing[v].layout,
+                           schedule.packing[v].period, schedule.levels[v], scales[v], schedule.bounds[v]});
+    return ids[v];
+  };
+  plan.input = add_value(network.input);
+  std::vector<LinearUse> uses;
+  std::uint32_t next_map = 0;
+  for (const Layer& layer : network.layers) {
+    const ValueIndex in = layer.inputs[0], out = layer.output;
+    const plan::ValueId input = ids[in], output = add_value(out);
+    if (std::holds_alternative<LinearLayer>(layer.operation)) {
+      uses.push_back({plan::diagonal_indices(plan.maps[next_map], schedule.packing[in].layout,
+                                             schedule.packing[in].period, schedule.packing[out].layout,
+                                             schedule.packing[out].period, plan.slots),
+                      schedule.levels[in]});
+      plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
+    } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
+      plan.operations.push_back(plan::Square{input, output});
+    } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
+      plan.operations.push_back(plan::Polynomial{
+          input, output,
+          stored_coefficients(*polynomial, normalisation.ranges[in], normalisation.ranges[out],
+                              normalisation.offsets[out])});
+    } else if (std::holds_alternative<AddLayer>(layer.operation)) {
+      plan.operations.push_back(plan::Add{input, ids[layer.inputs[1]], output});
+    } else {
+      plan.operations.push_back(plan::Rescaling{input, output, normalisation.ranges[in] / normalisation.ranges[out]});
+    }
+  }
+  plan.output = ids[network.output];
+
+  const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), key_budget);
+  std::size_t next = 0;
+  for (plan::Operation& operation : plan.operations)
+    if (auto* linear = std::get_if<plan::Linear>(&operation)) linear->split = splits.splits[next++];
+  plan.keys = splits.keys;
+  if (Status status = plan.validate(); !status.ok()) {
+    // Memory limits of a plan are the network's fault, anything else is ours.
+    if (status.error().code == ErrorCode::kDataTooLarge)
+      return Error{ErrorCode::kCompileTooWide,
+                   status.error().message + "; use fewer channels, smaller images or smaller dense layers"};
+    return Error{ErrorCode::kCompileInternal, "the plan is not valid: " + status.error().message};
+  }
+  return plan;
+}
+
+}  // namespace tacit::compiler

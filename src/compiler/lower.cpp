@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/lower.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/text.h"
+
+namespace tacit::compiler {
+
+namespace {
+
+plan::Shape to_plan(const graph::Shape& shape) {
+  return {static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width)};
+}
+
+plan::Convolution to_piece(const graph::Conv& conv) {
+  plan::Convolution piece;
+  piece.out_channels = static_cast<int>(conv.out_channels);
+  piece.in_channels = static_cast<int>(conv.in_channels);
+  piece.groups = static_cast<int>(conv.groups);
+  piece.kernel_height = static_cast<int>(conv.kernel.height);
+  piece.kernel_width = static_cast<int>(conv.kernel.width);
+  piece.stride_height = static_cast<int>(conv.stride.height);
+  piece.stride_width = static_cast<int>(conv.stride.width);
+  piece.pad_top = static_cast<int>(conv.pads.top);
+  piece.pad_left = static_cast<int>(conv.pads.left);
+  piece.pad_bottom = static_cast<int>(conv.pads.bottom);
+  piece.pad_right = static_cast<int>(conv.pads.right);
+  piece.dilation_height = static_cast<int>(conv.dilation.height);
+  piece.dilation_width = static_cast<int>(conv.dilation.width);
+  piece.weights = conv.weights;
+  return piece;
+}
+
+plan::AveragePooling to_piece(const graph::AveragePool& pool) {
+  plan::AveragePooling piece;
+  piece.kernel_height = static_cast<int>(pool.kernel.height);
+  piece.kernel_width = static_cast<int>(pool.kernel.width);
+  piece.stride_height = static_cast<int>(pool.stride.height);
+  piece.stride_width = static_cast<int>(pool.stride.width);
+  piece.pad_top = static_cast<int>(pool.pads.top);
+  piece.pad_left = static_cast<int>(pool.pads.left);
+  piece.pad_bottom = static_cast<int>(pool.pads.bottom);
+  piece.pad_right = static_cast<int>(pool.pads.right);
+  piece.exclude_padding = !pool.count_include_pad;
+  return piece;
+}
+
+// A 1x1 convolution with weight 1 in each channel of its own puts the zeros around the image.
+plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in) {
+  plan::Convolution piece;
+  piece.out_channels = piece.in_channels = piece.groups = in.channels;
+  piece.pad_top = static_cast<int>(pad.pads.top);
+  piece.pad_left = static_cast<int>(pad.pads.left);
+  piece.pad_bottom = static_cast<int>(pad.pads.bottom);
+  piece.pad_right = static_cast<int>(pad.pads.right);
+  piece.weights.assign(static_cast<std::size_t>(in.channels), 1.0f);
+  return piece;
+}
+
+// A value of the graph while its layer is being gathered: bias + pieces applied to the network's value `base`. Without
+// pieces it is that value.
+struct Gathered {
+  ValueIndex base = 0;
+  std::vector<plan::LinearPiece> pieces;
+  std::vector<double> bias;  // empty: zero
+  plan::Shape shape;         // of the last piece's result; flattening does not change it
+};
+
+class Lowering {
+ public:
+  Lowering(const graph::Graph& graph, const Approximations& approximations)
+      : graph_(graph), approximations_(approximations), gathered_(graph.values.size()),
+        uses_(graph::count_uses(graph)) {}
+
+  Result<Network> run() {
+    const plan::Shape shape = to_plan(graph_.input_shape());
+    network_.values.push_back({graph_.input_name, shape, graph::Graph::kInput});
+    gathered_[graph::Graph::kInput] = {0, {}, {}, shape};
+    for (index_ = 0; index_ < graph_.nodes.size(); ++index_) {
+      node_ = &graph_.nodes[index_];
+      Status status = std::visit([&](const auto& operation) { return lower(operation); }, node_->operation);
+      if (!status.ok()) return std::move(status).error().within(where());
+      // What several layers read is computed once.
+      if (uses_[node_->output] > 1) TACIT_CHECK(materialise(node_->output));
+    }
+    TACIT_TRY(network_.output, materialise(graph_.output));
+    return std::move(network_);
+  }
+
+ private:
+  std::string where() const {
+    return "node " + graph::in_quotes(node_->name) + " (" + std::string(graph::name_of(node_->operation)) + ")";
+  }
+  const Gathered& input() const { return gathered_[node_->inputs[0]]; }
+  plan::Shape logical(graph::ValueId value) const { return to_plan(graph_.shape_of(value)); }
+
+  // --- linear operations ---------------------------------------------------------------------------------------------
+  Status lower(const graph::Conv& conv) {
+    TACIT_CHECK(append_spatial(to_piece(conv)));
+    const std::size_t pixels = static_cast<std::size_t>(graph_.shape_of(node_->output).pixels());
+    add_bias([&](std::size_t i) { return conv.bias[i / pixels]; });
+    return {};
+  }
+  Status lower(const graph::AveragePool& pool) { return append_spatial(to_piece(pool)); }
+  Status lower(const graph::Pad& pad) { return append_spatial(to_piece(pad, logical(node_->inputs[0]))); }
+  Status lower(const graph::Dense& dense) {
+    plan::Matrix piece;
+    piece.outputs = static_cast<int>(dense.out);
+    piece.inputs = static_cast<int>(dense.in);
+    piece.weights = dense.weights;
+    TACIT_CHECK(append(input(), std::move(piece)));
+    add_bias([&](std::size_t i) { return dense.bias[i]; });
+    return {};
+  }
+  Status lower(const graph::ChannelAffine& affine) {
+    const std::size_t pixels = static_cast<std::size_t>(graph_.shape_of(node_->output).pixels());
+    return affine_by([&](std::size_t i) { return affine.scale[i / pixels]; },
+                     [&](std::size_t i) { return affine.shift[i / pixels]; });
+  }
+  Status lower(const graph::ElementAffine& affine) {
+    return affine_by([&](std::size_t i) { return affine.scale[i]; }, [&](std::size_t i) { return affine.shift[i]; });
+  }
+  Status lower(const graph::Reshape&) {
+    gathered_[node_->output] = input();
+    return {};
+  }
+
+  // --- the others ----------------------------------------------------------------------------------------------------
+  Status lower(const graph::Square&) { return element_wise(SquareLayer{}); }
+  Status lower(const graph::Activation&) {
+    if (!approximations_[index_])
+      return Error{ErrorCode::kCompileInternal, "has no polynomial to be replaced by"};
+    const ChebyshevSeries& series = *approximations_[index_];
+    const std::vector<double>& c = series.coefficients;
+    if (series.degree() < 2) {
+      const double slope = series.degree() == 0 ? 0 : c[1] / series.range;
+      return affine_by([&](std::size_t) { return static_cast<float>(slope); }, [&](std::size_t) { return c[0]; });
+    }
+    if (series.degree() == 2) {
+      // c0 + c1 t + c2 (2 t^2 - 1) with t = x / range is factor (x + shift)^2 + constant.
+      const double factor = 2 * c[2] / (series.range * series.range);
+      const double shift = c[1] * series.range / (4 * c[2]);
+      if (std::abs(shift) <= kMaxVertex * series.range)
+        return element_wise(SquareLayer{factor, shift, c[0] - c[2] - factor * shift * shift});
+    }
+    return element_wise(PolynomialLayer{series.range, c});
+  }
+  Status lower(const graph::Add&) {
+    if (node_->inputs[0] == node_->inputs[1])
+      return affine_by([](std::size_t) { return 2.0f; }, [](std::size_t) { return 0.0f; });
+    TACIT_TRY(const ValueIndex left, materialise(node_->inputs[0]));
+    TACIT_TRY(const ValueIndex right, materialise(node_->inputs[1]));
+    if (!(network_.values[left].shape == network_.values[right].shape))
+      return Error{ErrorCode::kCompileUnsupported,
+                   "adds values of shapes " + to_string(network_.values[left].shape) + " and " +
+                       to_string(network_.values[right].shape) +
+                       " before flattening; flatten both sides or none before the sum"};
+    if (left == right) return affine_by([](std::size_t) { return 2.0f; }, [](std::size_t) { return 0.0f; });
+    emit(AddLayer{}, {left, right}, network_.values[left].shape);
+    return {};
+  }
+  Status lower(const graph::Multiply&) {
+    if (node_->inputs[0] == node_->inputs[1]) return element_wise(SquareLayer{});
+    return Error{ErrorCode::kCompileUnsupported,
+                 "multiplies two different values, which no layer of a plan does; replace it by a square or an "
+                 "activation of one value"};
+  }
+
+  // --- building blocks -----------------------------------------------------------------------------------------------
+  // The node's result is `piece` applied to `source`.
+  Status append(Gathered source, plan::LinearPiece piece) {
+    plan::LinearMap map;
+    map.in = source.shape;
+    TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, source.shape));
+    map.pieces.push_back(std::move(piece));
+    source.shape = map.out;
+    if (!source.bias.empty()) source.bias = multiply(map, source.bias);
+    source.pieces.push_back(std::move(map.pieces.front()));
+    if (source.shape.elements() != static_cast<std::size_t>(graph_.shape_of(node_->output).size()))
+      return Error{ErrorCode::kCompileInternal, "has " + std::to_string(source.shape.elements()) +
+                                                    " elements as a layer, " +
+                                                    graph::to_string(graph_.shape_of(node_->output)) + " in the graph"};
+    gathered_[node_->output] = std::move(source);
+    return {};
+  }
+
+  // A piece that depends on rows and columns. Where the value stands in the slots in another shape, its matrix does it.
+  Status append_spatial(plan::LinearPiece piece) {
+    const plan::Shape in = logical(node_->inputs[0]);
+    if (in == input().shape) return append(input(), std::move(piece));
+    plan::LinearMap map;
+    map.in = in;
+    TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, in));
+    const std::size_t inputs = in.elements(), outputs = map.out.elements();
+    if (inputs > kMaxMatrix / outputs)
+      return Error{ErrorCode::kCompileUnsupported,
+                   "reads a reshaped value of " + std::to_string(inputs) + " elements, for which it would become a " +
+                       "matrix of more than " + std::to_string(kMaxMatrix) + " weights; leave the reshape out"};
+    map.pieces.push_back(std::move(piece));
+    plan::Matrix matrix;
+    matrix.outputs = static_cast<int>(outputs);
+    matrix.inputs = static_cast<int>(inputs);
+    matrix.weights.assign(inputs * outputs, 0.0f);
+    const std::vector<plan::SparseRow> rows = map.rows();
+    for (std::size_t o = 0; o < outputs; ++o)
+      for (const plan::SparseEntry& entry : rows[o])
+        matrix.weights[o * inputs + entry.column] = static_cast<float>(entry.value);
+    return append(input(), std::move(matrix));
+  }
+
+  template <class Scale, class Shift>
+  Status affine_by(const Scale& scale, const Shift& shift) {
+    const std::size_t elements = input().shape.elements();
+    plan::Scaling piece;
+    for (std::size_t i = 0; i < elements; ++i) piece.factor.push_back(scale(i));
+    // One factor, or one for each channel, where that says the same.
+    const std::size_t channels = static_cast<std::size_t>(input().shape.channels), pixels = elements / channels;
+    auto constant_over = [&](std::size_t run) {
+      for (std::size_t i = 0; i < elements; ++i)
+        if (piece.factor[i] != piece.factor[i / run * run]) return false;
+      return true;
+    };
+    if (constant_over(elements)) piece.factor.resize(1);
+    else if (pixels > 1 && constant_over(pixels)) {
+      for (std::size_t c = 0; c < channels; ++c) piece.factor[c] = piece.factor[c * pixels];
+      piece.factor.resize(channels);
+    }
+    if (piece.factor.size() == 1 && piece.factor[0] == 1.0f) gathered_[node_->output] = input();
+    else TACIT_CHECK(append(input(), std::move(piece)));
+    add_bias(shift);
+    return {};
+  }
+
+  // Adds bias(i) to element i of the node's result.
+  template <class Bias>
+  void add_bias(const Bias& bias) {
+    Gathered& result = gathered_[node_->output];
+    std::vector<double> sum = result.bias;
+    sum.resize(result.shape.elements(), 0);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(bias(i));
+    if (std::any_of(sum.begin(), sum.end(), [](double x) { return x != 0; })) result.bias = std::move(sum);
+    else result.bias.clear();
+  }
+
+  Status element_wise(LayerOperation operation) {
+    TACIT_TRY(const ValueIndex in, materialise(node_->inputs[0]));
+    emit(std::move(operation), {in}, network_.values[in].shape);
+    return {};
+  }
+
+  // The node's result is a layer of its own.
+  void emit(LayerOperation operation, std::vector<ValueIndex> inputs, const plan::Shape& shape) {
+    const ValueIndex made = add_layer(std::move(operation), std::move(inputs), shape, node_->output);
+    gathered_[node_->output] = {made, {}, {}, shape};
+  }
+
+  ValueIndex add_layer(LayerOperation operation, std::vector<ValueIndex> inputs, const plan::Shape& shape,
+                       graph::ValueId source) {
+    const std::string name = node_name(source);
+    const ValueIndex made = network_.values.size();
+    network_.values.push_back({name, shape, source});
+    network_.layers.push_back({std::move(operation), name, std::move(inputs), made});
+    return made;
+  }
+
+  std::string node_name(graph::ValueId value) const {
+    for (const graph::Node& node : graph_.nodes)
+      if (node.output == value) return node.name;
+    return graph_.input_name;
+  }
+
+  // The value as one of the network: what has been gathered for it becomes a linear layer.
+  Result<ValueIndex> materialise(graph::ValueId value) {
+    Gathered& gathered = gathered_[value];
+    if (gathered.pieces.empty() && gathered.bias.empty()) return gathered.base;
+    LinearLayer layer;
+    layer.map.in = network_.values[gathered.base].shape;
+    layer.map.out = gathered.shape;
+    layer.map.pieces = std::move(gathered.pieces);
+    layer.map.bias = std::move(gathered.bias);
+    if (layer.map.pieces.empty()) layer.map.pieces.push_back(plan::Scaling{{1.0f}});
+    if (Status valid = layer.map.validate(); !valid.ok())
+      return Error{ErrorCode::kCompileTooWide,
+                   "node " + graph::in_quotes(node_name(value)) + " cannot be a layer of a plan: " + valid.error().message +
+                       "; use fewer channels or smaller images there"};
+    const ValueIndex made = add_layer(std::move(layer), {gathered.base}, gathered.shape, value);
+    gathered = {made, {}, {}, network_.values[made].shape};
+    return made;
+  }
+
+  const graph::Graph& graph_;
+  const Approximations& approximations_;
+  std::vector<Gathered> gathered_;  // by graph value
+  std::vector<int> uses_;
+  Network network_;
+  std::size_t index_ = 0;
+  const graph::Node* node_ = nullptr;
+};
+
+}  // namespace
+
+Result<Network> lower(const graph::Graph& graph, const Approximations& approximations) {
+  return Lowering(graph, approximations).run();
+}
+
+}  // namespace tacit::compiler

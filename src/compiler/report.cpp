@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ckks/wire.h"
+#include "runtime/cost.h"
+
+namespace tacit::compiler {
+
+namespace {
+
+std::string kind_of_operation(const plan::Operation& operation) {
+  static constexpr const char* kNames[] = {"linear", "square", "polynomial", "add", "rescaling"};
+  return kNames[operation.index()];
+}
+
+// The fastest of a few measurements, so that what else the machine does meanwhile counts little.
+runtime::UnitCosts measured_unit_costs(const ckks::Parameters& parameters) {
+  constexpr int kRounds = 5;
+  runtime::UnitCosts best = runtime::measure_unit_costs(parameters);
+  for (int i = 1; i < kRounds; ++i) {
+    const runtime::UnitCosts unit = runtime::measure_unit_costs(parameters);
+    best.ntt = std::min(best.ntt, unit.ntt);
+    best.product = std::min(best.product, unit.product);
+    best.conversion = std::min(best.conversion, unit.conversion);
+    best.pointwise = std::min(best.pointwise, unit.pointwise);
+  }
+  return best;
+}
+
+}  // namespace
+
+Status fill_costs(plan::Package& package) {
+  plan::ClientHalf& client = package.client;
+  TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(package.plan.parameters));
+  TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(package.plan));
+  client.estimated_ms = runtime::estimate_ms(cost.total, measured_unit_costs(parameters));
+  client.rotations = static_cast<std::uint32_t>(cost.total.rotations());
+  client.products = static_cast<std::uint32_t>(cost.total.ciphertext_products);
+  client.upload_bytes = ckks::seeded_ciphertext_bytes(parameters, client.input_level);
+  client.download_bytes = ckks::ciphertext_bytes(parameters, client.output_level);
+  client.key_bytes = 0;
+  for (const ckks::KeyRequest& key : client.keys) client.key_bytes += ckks::key_bytes(parameters, key.shape);
+  return {};
+}
+
+Result<Report> describe(const plan::Package& package) {
+  const plan::Plan& plan = package.plan;
+  const plan::ClientHalf& client = package.client;
+  TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(plan.parameters));
+  TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
+  const runtime::UnitCosts unit = measured_unit_costs(parameters);
+  const double total_ms = runtime::estimate_ms(cost.total, unit);
+
+  Report report;
+  report.name = client.name;
+  report.ring_degree = parameters.degree();
+  report.log_qp = parameters.log_modulus();
+  report.scale_bits = static_cast<int>(std::lround(std::log2(client.output_scale)));
+  report.levels = cost.levels;
+  report.rotations = cost.total.rotations();
+  report.products = cost.total.ciphertext_products;
+  report.keys = client.keys.size();
+  report.key_bytes = client.key_bytes;
+  report.upload_bytes = client.upload_bytes;
+  report.download_bytes = client.download_bytes;
+  report.estimated_ms = client.estimated_ms;
+  for (std::size_t i = 0; i < plan.operations.size(); ++i) {
+    const plan::Operation& operation = plan.operations[i];
+    const plan::Value& out = plan.values[plan::output_of(operation)];
+    const runtime::Cost& spent = cost.operations[i].cost;
+    LayerReport layer;
+    layer.name = out.name;
+    layer.kind = kind_of_operation(operation);
+    layer.layout = out.layout;
+    layer.period = out.period;
+    layer.level = plan.values[plan::inputs_of(operation)[0]].level;
+    layer.rotations = spent.rotations();
+    layer.products = spent.ciphertext_products;
+    layer.diagonals = spent.plaintext_products;
+    layer.estimated_ms =
+        total_ms == 0 ? 0 : client.estimated_ms * runtime::estimate_ms(spent, unit) / total_ms;
+    report.layers.push_back(std::move(layer));
+  }
+  return report;
+}
+
+}  // namespace tacit::compiler

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rotations the linear layers are made of, and which switching keys that takes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ckks/parameters.h"
+#include "plan/bsgs.h"
+
+namespace tacit::compiler {
+
+// One linear layer: its diagonals and the level of its input.
+struct LinearUse {
+  plan::DiagonalIndices diagonals;
+  int level = 0;
+};
+
+struct Splits {
+  std::vector<plan::BsgsSplit> splits;  // one for each linear layer
+  std::vector<ckks::KeyRequest> keys;   // all that the plan needs, ascending
+  std::uint64_t key_bytes = 0;          // as they travel (ckks::key_bytes)
+};
+
+// Minimises time plus a price for the bytes of keys, one layer after the other until nothing changes; rotations that
+// several layers use have one key, at the highest of their levels. The price begins at kBytePrice and doubles until the
+// keys fit `key_budget` or nothing gets smaller. Deterministic: time counts kernels with fixed weights.
+// `relinearisation_level` as in plan/key_plan.h.
+Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers, int relinearisation_level,
+                     std::uint64_t key_budget);
+
+// Milliseconds that a megabyte of keys is worth: it is made, sent and stored once, but read for every image.
+inline constexpr double kBytePrice = 0.02;
+
+// The shape of a key of this level. Where all its uses are followed by a division by a prime (giants, relinearisation),
+// noise is divided as well, and the digits may be as large as noise allows, which makes keys smaller and faster.
+ckks::KeyShape key_shape(const ckks::Parameters& parameters, int level, bool rescaled);
+
+}  // namespace tacit::compiler

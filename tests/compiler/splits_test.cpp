@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/splits.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <map>
+
+#include "ckks/wire.h"
+#include "compiler/chain.h"
+#include "plan/key_plan.h"
+#include "runtime/noise.h"
+
+namespace tacit::compiler {
+namespace {
+
+// A layer with `count` neighbouring diagonals in each of `rows` rows of 32.
+LinearUse layer(std::size_t rows, std::size_t count, int level, std::size_t slots) {
+  LinearUse use;
+  use.diagonals = plan::diagonal_frame(1024, 1024, slots);
+  for (std::size_t row = 0; row < rows; ++row)
+    for (std::size_t i = 0; i < count; ++i) use.diagonals.indices.push_back(32 * row + i);
+  use.level = level;
+  return use;
+}
+
+TEST(Chain, IsSecureAndNominal) {
+  for (int log_degree = ckks::kMinLogDegree; log_degree <= ckks::kMaxLogDegree; ++log_degree)
+    for (int bits : {kMinScaleBits, 30, kMaxScaleBits}) {
+      const int depth = longest_chain(log_degree, bits);
+      ASSERT_GE(depth, log_degree > 12 || bits < 36 ? 0 : -1);
+      EXPECT_FALSE(make_chain(log_degree, bits, depth + 1).ok()) << log_degree << " " << bits;
+      if (depth < 0) continue;
+      const auto parameters = make_chain(log_degree, bits, depth);
+      ASSERT_TRUE(parameters.ok());
+      EXPECT_LE(parameters->log_modulus(), ckks::max_log_modulus(log_degree));
+      EXPECT_EQ(parameters->max_level(), depth);
+      for (int i = 1; i <= depth; ++i)
+        EXPECT_NEAR(std::log2(static_cast<double>(parameters->prime(i).value())), bits, 0.1);
+    }
+}
+
+TEST(Chain, ShorterOnesArePrefixes) {
+  const auto longer = make_chain(14, 30, 8), shorter = make_chain(14, 30, 3);
+  ASSERT_TRUE(longer.ok() && shorter.ok());
+  for (int i = 0; i <= 3; ++i) EXPECT_EQ(longer->prime(i).value(), shorter->prime(i).value());
+  EXPECT_EQ(longer->literal().special_primes, shorter->literal().special_primes);
+  // So that a key made for one serves the other.
+  EXPECT_EQ(longer->basis_digest(3, 1), shorter->basis_digest(3, 1));
+}
+
+TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
+  const auto parameters = make_chain(13, 28, 5);
+  ASSERT_TRUE(parameters.ok());
+  std::vector<LinearUse> layers = {layer(5, 7, 5, 4096), layer(9, 9, 3, 4096)};
+  layers.push_back({plan::diagonal_frame(1024, 16, 4096), 1});
+  for (std::size_t i = 0; i < 16; ++i) layers.back().diagonals.indices.push_back(i);
+  const Splits splits = choose_splits(*parameters, layers, 4, 1);
+  ASSERT_EQ(splits.splits.size(), layers.size());
+  std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    EXPECT_TRUE(std::has_single_bit(splits.splits[i].width));
+    for (const plan::RotationUse& use : plan::required_rotations(layers[i].diagonals, splits.splits[i], layers[i].level)) {
+      int& level = needed[ckks::rotation_element(*parameters, use.step)];
+      level = std::max(level, use.level);
+    }
+  }
+  ASSERT_EQ(splits.keys.size(), needed.size());
+  std::uint64_t bytes = 0;
+  auto expected = needed.begin();
+  for (const ckks::KeyRequest& key : splits.keys) {
+    EXPECT_EQ(key.element, expected->first);
+    EXPECT_EQ(key.shape.level, expected->second);
+    EXPECT_TRUE(parameters->admits(key.shape));
+    bytes += ckks::key_bytes(*parameters, key.shape);
+    ++expected;
+  }
+  EXPECT_EQ(bytes, splits.key_bytes);
+}
+
+TEST(Splits, TakesFewerRotationsThanDiagonals) {
+  const auto parameters = make_chain(13, 28, 5);
+  ASSERT_TRUE(parameters.ok());
+  const std::vector<LinearUse> layers = {layer(16, 16, 5, 4096)};
+  const Splits splits = choose_splits(*parameters, layers, -1, 1'000'000'000);
+  // 256 diagonals: 15 babies and 15 giants at best.
+  EXPECT_LE(plan::required_rotations(layers[0].diagonals, splits.splits[0], 5).size(), 40u);
+}
+
+TEST(Splits, ASmallerBudgetMakesFewerBytes) {
+  const auto parameters = make_chain(13, 28, 5);
+  ASSERT_TRUE(parameters.ok());
+  const std::vector<LinearUse> layers = {layer(16, 20, 5, 4096), layer(12, 12, 3, 4096), layer(3, 30, 2, 4096)};
+  const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, UINT64_MAX).key_bytes;
+  const std::uint64_t bounded = choose_splits(*parameters, layers, 4, unbounded / 2).key_bytes;
+  EXPECT_LE(bounded, unbounded);
+  EXPECT_GT(bounded, 0u);
+}
+
+TEST(Splits, DigitsAreAsLargeAsNoiseAllows) {
+  for (int log_degree : {13, 14, 15}) {
+    const auto parameters = make_chain(log_degree, 28, 5);
+    ASSERT_TRUE(parameters.ok());
+    const runtime::NoiseModel model(*parameters);
+    for (int level = 1; level <= 5; ++level) {
+      // Before a product with a plaintext: below what rounding adds anyway.
+      const ckks::KeyShape baby = key_shape(*parameters, level, false);
+      EXPECT_EQ(baby.digit_size, 1);
+      EXPECT_LT(model.key_switch(baby, level), model.division());
+      // Divided by a prime afterwards.
+      const ckks::KeyShape giant = key_shape(*parameters, level, true);
+      EXPECT_EQ(giant.digit_size, 2) << log_degree << " " << level;
+      EXPECT_LT(model.key_switch(giant, level) / static_cast<double>(parameters->prime(level).value()),
+                model.division());
+      EXPECT_LT(ckks::key_bytes(*parameters, giant), ckks::key_bytes(*parameters, baby));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tacit::compiler
