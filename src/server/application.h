@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server without its sockets: models, keys, routes, and the pools that do the work.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+
+#include "server/job_pool.h"
+#include "server/limits.h"
+#include "server/model_registry.h"
+#include "server/router.h"
+#include "server/service.h"
+#include "server/services.h"
+
+namespace tacit::server {
+
+struct ApplicationOptions {
+  std::filesystem::path models;
+  std::filesystem::path state;
+  std::uint64_t max_body_bytes = kMaxBodyBytes;
+  std::uint64_t key_cache_bytes = kKeyCacheBytes;
+  std::size_t max_waiting_inferences = kMaxInferenceJobs;
+};
+
+class Application final : public Service {
+ public:
+  // Loads the models and opens the key store. Errors of ModelRegistry::load and KeyStore::open.
+  static Result<std::unique_ptr<Application>> create(const ApplicationOptions& options);
+  // With models that are loaded already; `options.models` is not used.
+  static Result<std::unique_ptr<Application>> create(ModelRegistry models, const ApplicationOptions& options);
+  ~Application() override;
+
+  std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) override;
+  // From now on the server says that it is not ready, and runs that are stopped say why.
+  void announce_stop() { stopping_ = true; }
+  const Router& router() const { return router_; }
+
+ private:
+  friend class RouteExchange;
+  Application(ModelRegistry models, std::unique_ptr<KeyStore> keys, const ApplicationOptions& options);
+  bool reserve(std::uint64_t bytes);
+  void release(std::uint64_t bytes) { in_flight_ -= bytes; }
+
+  ModelRegistry models_;
+  std::unique_ptr<KeyStore> keys_;
+  KeyCache cache_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<std::uint64_t> in_flight_ = 0;
+  Services services_;
+  Router router_;
+  // Last, so that their threads end before what they work with.
+  JobPool blocking_;
+  JobPool inference_;
+};
+
+// What every request must keep, whatever its route: number of fields, Host, no Transfer-Encoding, no Content-Encoding,
+// nothing expected but 100-continue.
+Status check_head(const RequestHead& head);
+
+}  // namespace tacit::server

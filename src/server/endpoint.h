@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a route is made of. A route's functions know no socket; they are called in the order in which they stand here.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "server/http_types.h"
+
+namespace tacit::server {
+
+// The path's variable segments, for instance {"model", "lenet"}.
+class PathArguments {
+ public:
+  void add(std::string name, std::string value) { values_.emplace_back(std::move(name), std::move(value)); }
+  // Empty where the pattern has no such segment.
+  std::string_view get(std::string_view name) const;
+  bool has(std::string_view name) const { return !get(name).empty(); }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> values_;
+};
+
+// How many bytes a body may have, and how many of them are shown to the route before the rest is read.
+struct BodyPlan {
+  std::uint64_t limit = 0;
+  std::size_t prefix = 0;
+};
+
+// A request with its whole body. It lives until the answer is there.
+struct Call {
+  RequestHead head;
+  PathArguments path;
+  Bytes body;
+  std::string instance;  // the path, as a problem document names it
+};
+
+// What work that was put off learns when its turn has come.
+struct WorkContext {
+  const std::atomic<bool>& cancelled;  // becomes true when nobody waits for the answer any more
+  double queue_ms = 0;
+};
+
+// Where work is done that network threads must not do.
+enum class Pool { kBlocking, kInference };
+
+// The rest of the work, to be done elsewhere.
+struct Later {
+  Pool pool = Pool::kBlocking;
+  std::function<Result<Response>(const WorkContext&)> work;
+};
+
+using Outcome = std::variant<Response, Error, Later>;
+
+struct Endpoint {
+  Method method = Method::kGet;
+  std::string pattern;  // "/v2/models/{model}/infer"
+  // From the header alone. Where it is empty, there must be no body.
+  std::function<Result<BodyPlan>(const RequestHead&, const PathArguments&)> plan_body;
+  // From the first BodyPlan::prefix bytes and the length: whether the rest is worth reading. May be empty.
+  std::function<Status(const RequestHead&, const PathArguments&, ByteView prefix)> inspect;
+  // On a network thread, so it must be quick. The call outlives the work that is put off.
+  std::function<Outcome(const Call&)> handle;
+};
+
+}  // namespace tacit::server

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/http_server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <thread>
+#include <vector>
+
+#include "server/http_connection.h"
+#include "server/log.h"
+
+namespace tacit::server {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+// When the process has no file descriptor left, accepting is tried again after so long.
+constexpr milliseconds kAcceptPause{100};
+// After runs were cancelled: as long as one operation of a plan may take.
+constexpr milliseconds kCancelTime{2'000};
+
+void report(std::exception_ptr thrown) {
+  if (!thrown) return;
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& failure) {
+    log_error(std::string("a connection was given up: ") + failure.what());
+  }
+}
+
+}  // namespace
+
+struct HttpServer::State {
+  State(Service& service, const HttpOptions& o) : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(io) {}
+
+  asio::awaitable<void> accept();
+  void start_connection(tcp::socket socket);
+  template <class Action>
+  void for_each_connection(const Action& action);
+
+  const HttpOptions options;
+  ConnectionHub hub;  // before the context, whose destruction ends connections
+  asio::io_context io;
+  tcp::acceptor acceptor;
+  tcp::endpoint endpoint;
+  std::vector<std::thread> threads;
+};
+
+asio::awaitable<void> HttpServer::State::accept() {
+  asio::steady_timer pause(io);
+  while (acceptor.is_open()) {
+    error_code failure;
+    tcp::socket socket = co_await acceptor.async_accept(asio::make_strand(io),
+                                                        asio::redirect_error(asio::use_awaitable, failure));
+    if (!failure) {
+      start_connection(std::move(socket));
+    } else if (failure != asio::error::operation_aborted) {
+      log_warning("cannot accept a connection: " + failure.message());
+      pause.expires_after(kAcceptPause);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
+    }
+  }
+}
+
+void HttpServer::State::start_connection(tcp::socket socket) {
+  std::size_t count = 0;
+  {
+    const std::lock_guard lock(hub.mutex);
+    count = hub.open.size();
+  }
+  if (count >= options.max_connections + kMaxRefusedConnections) return;
+  const bool welcome = count < options.max_connections;
+  const auto executor = socket.get_executor();
+  const auto connection = std::make_shared<Connection>(std::move(socket), hub);
+  const auto life = [](std::shared_ptr<Connection> c, bool serve) -> asio::awaitable<void> {
+    if (serve) {
+      co_await c->serve();
+    } else {
+      co_await c->turn_away();
+    }
+  };
+  asio::co_spawn(executor, life(connection, welcome), report);
+}
+
+template <class Action>
+void HttpServer::State::for_each_connection(const Action& action) {
+  const std::lock_guard lock(hub.mutex);
+  for (Connection* connection : hub.open) {
+    // A connection leaves hub.open under this lock before it dies, and an expired one has nothing left to do.
+    if (auto self = connection->weak_from_this().lock()) {
+      const auto executor = self->executor();
+      asio::post(executor, [self = std::move(self), action] { action(*self); });
+    }
+  }
+}
+
+HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Status parse_address(std::string_view text, HttpOptions& options) {
+  const std::size_t colon = text.rfind(':');
+  const auto port = colon == std::string_view::npos ? std::nullopt : parse_number(text.substr(colon + 1));
+  std::string_view host = text.substr(0, std::min(colon, text.size()));
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (!port || *port > 65535 || (!bracketed && host.find(':') != std::string_view::npos)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "\"" + std::string(text) + "\" is no address to listen on; write HOST:PORT, for instance 127.0.0.1:8080"};
+  }
+  options.host = host.empty() ? "0.0.0.0" : std::string(host);
+  options.port = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const HttpOptions& options) {
+  auto state = std::make_unique<State>(service, options);
+  State& s = *state;
+  const std::string where = options.host + ":" + std::to_string(options.port);
+  auto refuse = [&](const error_code& failure) {
+    return Error{ErrorCode::kListen, "cannot listen on " + where + ": " + failure.message()};
+  };
+  error_code failure;
+  tcp::resolver resolver(s.io);
+  const auto found = resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, failure);
+  if (failure || found.empty()) return refuse(failure);
+  s.endpoint = found.begin()->endpoint();
+  s.acceptor.open(s.endpoint.protocol(), failure);
+  if (!failure) s.acceptor.set_option(tcp::acceptor::reuse_address(true), failure);
+  if (!failure) s.acceptor.bind(s.endpoint, failure);
+  if (!failure) s.acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (!failure) s.endpoint = s.acceptor.local_endpoint(failure);
+  if (failure) return refuse(failure);
+
+  asio::co_spawn(s.io, s.accept(), report);
+  for (std::size_t i = 0; i < std::max<std::size_t>(options.threads, 1); ++i) {
+    s.threads.emplace_back([&s] {
+      const auto guard = asio::make_work_guard(s.io);
+      s.io.run();
+    });
+  }
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
+}
+
+HttpServer::~HttpServer() {
+  stop();
+  std::unique_lock lock(state_->hub.mutex);
+  state_->hub.changed.wait(lock, [this] { return state_->hub.owed == 0; });
+}
+
+std::uint16_t HttpServer::port() const { return state_->endpoint.port(); }
+
+std::string HttpServer::url() const {
+  const auto address = state_->endpoint.address();
+  const std::string host = address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+  return "http://" + host + ":" + std::to_string(port());
+}
+
+std::size_t HttpServer::connections() const {
+  const std::lock_guard lock(state_->hub.mutex);
+  return state_->hub.open.size();
+}
+
+bool HttpServer::stop() {
+  State& s = *state_;
+  if (!s.hub.stopping.exchange(true)) {
+    asio::post(s.io, [&s] {
+      error_code ignored;
+      s.acceptor.close(ignored);
+    });
+    s.for_each_connection([](Connection& connection) { connection.close_if_idle(); });
+    const auto all_closed = [&s] { return s.hub.open.empty(); };
+    const auto wait = [&](milliseconds time) {
+      std::unique_lock lock(s.hub.mutex);
+      return s.hub.changed.wait_for(lock, time, all_closed);
+    };
+    if (!wait(s.options.timeouts.shutdown)) {
+      s.for_each_connection([](Connection& connection) { connection.abort(); });
+      wait(kCancelTime);
+    }
+    s.io.stop();
+    for (std::thread& thread : s.threads) thread.join();
+  }
+  const std::lock_guard lock(s.hub.mutex);
+  return s.hub.owed == 0;
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/key_cache.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/parallel.h"
+
+namespace tacit::server {
+namespace {
+
+struct PlannedPiece {
+  Digest digest{};
+  ckks::KeyRequest request;
+};
+
+bool serves(const ckks::KeyRequest& have, const ckks::KeyRequest& need) {
+  return have.element == need.element && have.shape.level >= need.shape.level &&
+         have.shape.digit_size == need.shape.digit_size && have.shape.special_count == need.shape.special_count;
+}
+
+// For each key of the plan the piece that serves it, or nothing.
+std::vector<std::optional<PlannedPiece>> assign(const runtime::Model& model, const KeyStore& store, const KeySet& set) {
+  std::map<std::uint32_t, PlannedPiece> by_element;
+  for (const Digest& digest : set.pieces) {
+    const auto piece = store.find_piece(digest);
+    if (piece && fits(model.parameters(), piece->header)) {
+      by_element[piece->header.request.element] = {digest, piece->header.request};
+    }
+  }
+  std::vector<std::optional<PlannedPiece>> assigned;
+  for (const ckks::KeyRequest& need : model.plan().keys) {
+    const auto found = by_element.find(need.element);
+    const bool there = found != by_element.end() && serves(found->second.request, need);
+    assigned.push_back(there ? std::optional(found->second) : std::nullopt);
+  }
+  return assigned;
+}
+
+Error missing_key(const ckks::KeyRequest& need) {
+  return {ErrorCode::kKeyMissing, "the key set has no evaluation key for Galois element " +
+                                      std::to_string(need.element) + " at level " + std::to_string(need.shape.level)};
+}
+
+}  // namespace
+
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store, const KeySet& set) {
+  const auto assigned = assign(model, store, set);
+  std::vector<ckks::KeyRequest> missing;
+  for (std::size_t i = 0; i < assigned.size(); ++i) {
+    if (!assigned[i]) missing.push_back(model.plan().keys[i]);
+  }
+  return missing;
+}
+
+std::uint64_t expanded_bytes(const ckks::Parameters& parameters, const ckks::KeyShape& shape) {
+  const auto limbs = static_cast<std::uint64_t>(shape.level + 1 + shape.special_count);
+  return 2 * shape.digits() * limbs * parameters.degree() * sizeof(ring::u64);
+}
+
+Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, const KeySet& set) {
+  const runtime::Model& model = *served.model;
+  const std::string name = to_hex(set.id) + "/" + model.name();
+  if (Keys keys = find(name)) return Loaded{std::move(keys), true};
+
+  const auto pieces = assign(model, store, set);
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (!pieces[i]) return missing_key(model.plan().keys[i]);
+    bytes += expanded_bytes(model.parameters(), pieces[i]->request.shape);
+  }
+  make_room(bytes);
+
+  std::vector<std::optional<Result<ckks::SwitchingKey>>> read(pieces.size());
+  parallel_for(pieces.size(), [&](std::size_t i) {
+    auto wire = store.read_piece(pieces[i]->digest);
+    read[i] = wire.ok() ? ckks::read_key(model.parameters(), *wire)
+                        : Result<ckks::SwitchingKey>(std::move(wire).error());
+  });
+  auto keys = std::make_shared<ckks::EvaluationKeys>();
+  for (auto& key : read) {
+    if (!key->ok()) return std::move(*key).error();
+    keys->insert(std::move(*key).value());
+  }
+  insert({name, keys, keys->memory_bytes()});
+  return Loaded{std::move(keys), false};
+}
+
+KeyCache::Keys KeyCache::find(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = std::ranges::find(entries_, name, &Entry::name);
+  if (entry == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, entry);
+  return entries_.front().keys;
+}
+
+void KeyCache::make_room(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  while (!entries_.empty() && (bytes > capacity_ || resident_ > capacity_ - bytes)) {
+    resident_ -= entries_.back().bytes;
+    entries_.pop_back();
+  }
+}
+
+void KeyCache::insert(Entry entry) {
+  make_room(entry.bytes);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(entries_, [&](const Entry& other) {
+    if (other.name != entry.name) return false;
+    resident_ -= other.bytes;
+    return true;
+  });
+  resident_ += entry.bytes;
+  entries_.push_front(std::move(entry));
+}
+
+std::uint64_t KeyCache::resident_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return resident_;
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evaluation keys in memory: expanded from their bytes, ready to compute with, the most recently used ones kept.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "server/key_store.h"
+#include "server/model_registry.h"
+
+namespace tacit::server {
+
+// Those of the plan's keys that the set does not have, or has at too low a level, in another shape or for other primes.
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store, const KeySet& set);
+
+// What the expanded key takes in memory.
+std::uint64_t expanded_bytes(const ckks::Parameters& parameters, const ckks::KeyShape& shape);
+
+class KeyCache {
+ public:
+  using Keys = std::shared_ptr<const ckks::EvaluationKeys>;
+
+  // Keeps at most `capacity` bytes, and the set used last in any case. Keys in use live until their last user is done.
+  explicit KeyCache(std::uint64_t capacity) : capacity_(capacity) {}
+
+  struct Loaded {
+    Keys keys;
+    bool was_cached = false;
+  };
+  // The keys of `set` that the model's plan needs. Reading and expanding them takes all cores of the caller's arena and
+  // up to seconds, so it is not for network threads. The set must lack none (missing_keys).
+  Result<Loaded> get(const ServedModel& model, KeyStore& store, const KeySet& set);
+
+  std::uint64_t resident_bytes() const;
+
+ private:
+  struct Entry {
+    std::string name;  // set and model
+    Keys keys;
+    std::uint64_t bytes = 0;
+  };
+  Keys find(const std::string& name);
+  void make_room(std::uint64_t bytes);
+  void insert(Entry entry);
+
+  const std::uint64_t capacity_;
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // the most recently used first
+  std::uint64_t resident_ = 0;
+};
+
+}  // namespace tacit::server

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every limit of the server, in one place. protocol/rest.md repeats those that a client can meet.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace tacit::server {
+
+using std::chrono::milliseconds;
+
+// --- one request -----------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kMaxHeaderBytes = 16 << 10;  // request line and header fields
+inline constexpr std::size_t kMaxHeaderFields = 64;
+inline constexpr std::uint64_t kMaxJsonBytes = 64 << 10;
+inline constexpr std::uint64_t kMaxBodyBytes = std::uint64_t{1} << 30;  // of any route; --max-body-bytes
+inline constexpr std::size_t kMaxModelNameBytes = 64;
+inline constexpr std::size_t kMaxRequestIdBytes = 64;   // X-Request-Id
+inline constexpr std::size_t kMaxInferenceIdBytes = 256;  // "id" of an inference request
+
+// --- the whole server ------------------------------------------------------------------------------------------------
+inline constexpr std::size_t kMaxConnections = 256;
+// Beyond kMaxConnections so many are told that the server is busy; those beyond are closed without a word.
+inline constexpr std::size_t kMaxRefusedConnections = 64;
+// Announced body bytes of all requests being received or worked on.
+inline constexpr std::uint64_t kMaxBodyBytesInFlight = std::uint64_t{4} << 30;
+inline constexpr std::size_t kNetworkThreads = 2;
+inline constexpr std::size_t kBlockingThreads = 2;    // disk and digests
+inline constexpr std::size_t kMaxBlockingJobs = 256;  // waiting
+inline constexpr std::size_t kMaxInferenceJobs = 64;  // waiting
+inline constexpr std::uint64_t kKeyCacheBytes = std::uint64_t{4} << 30;  // --key-cache-bytes
+inline constexpr int kRetryAfterSeconds = 5;
+
+// What stands before a key's residues (protocol/bytes.md): enough to know how long the whole must be.
+inline constexpr std::size_t kKeyHeaderBytes = 72;
+
+// --- files -----------------------------------------------------------------------------------------------------------
+inline constexpr std::uint64_t kMaxKeySetFileBytes = 1 << 20;
+
+// --- time ------------------------------------------------------------------------------------------------------------
+struct Timeouts {
+  milliseconds idle{15'000};        // from one request's end to the next one's first byte
+  milliseconds header{10'000};      // from a request's first byte to the end of its header
+  milliseconds body_grace{5'000};   // a body may come slower than body_rate for so long
+  std::uint64_t body_rate = 64 << 10;  // bytes a second, in both directions
+  milliseconds linger{1'000};       // for reading what a refused client is still sending
+  milliseconds shutdown{10'000};    // for requests that are running when the server is told to stop
+};
+
+}  // namespace tacit::server

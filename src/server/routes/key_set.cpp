@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Key sets: putting uploaded pieces together, asking what is missing, and what a set holds (protocol/keys.md).
+#include "server/json.h"
+#include "server/limits.h"
+#include "server/problem.h"
+#include "server/routes/routes.h"
+
+namespace tacit::server {
+namespace {
+
+struct SetRequest {
+  const ServedModel* model = nullptr;  // or none
+  std::vector<Digest> pieces;
+};
+
+Result<SetRequest> parse_request(const Services& services, ByteView body) {
+  auto malformed = [](std::string_view why) { return Error{ErrorCode::kRequestMalformed, std::string(why)}; };
+  TACIT_TRY(const Json json, parse_object(body, "the request body"));
+  SetRequest request;
+  if (const Json* name = member(json, "model")) {
+    if (!name->is_string()) return malformed("\"model\" must be the name of a model");
+    TACIT_TRY(request.model, services.models.find(name->get_ref<const std::string&>()));
+  }
+  const Json* pieces = member(json, "pieces");
+  if (pieces == nullptr || !pieces->is_array()) return malformed("\"pieces\" must be a list of digests");
+  for (const Json& text : *pieces) {
+    const auto digest = text.is_string() ? digest_from_hex(text.get_ref<const std::string&>())
+                                         : Result<Digest>(malformed("no string"));
+    if (!digest.ok()) return malformed("\"pieces\" must be a list of digests, 64 hexadecimal digits each");
+    request.pieces.push_back(*digest);
+  }
+  return request;
+}
+
+Json describe(const KeySet& set) {
+  return {{"key_id", to_hex(set.id)},
+          {"pieces", set.pieces.size()},
+          {"bytes", set.bytes},
+          {"log_degree", set.log_degree},
+          {"key_tag", to_hex(ByteView(set.tag))}};
+}
+
+Response missing_pieces(const std::vector<Digest>& missing, std::string_view instance) {
+  Json list = Json::array();
+  for (const Digest& digest : missing) list.push_back(to_hex(digest));
+  return problem_response({ErrorCode::kKeyMissing, std::to_string(missing.size()) +
+                                                       " pieces are not stored; PUT each of them to "
+                                                       "/v2/keys/pieces/{digest}, then ask again"},
+                          instance, {{"missing_pieces", list}});
+}
+
+Response missing_elements(const runtime::Model& model, const std::vector<ckks::KeyRequest>& missing,
+                          std::string_view instance) {
+  Json list = Json::array();
+  for (const ckks::KeyRequest& need : missing) {
+    list.push_back({{"element", need.element},
+                    {"level", need.shape.level},
+                    {"digit_size", need.shape.digit_size},
+                    {"special_count", need.shape.special_count}});
+  }
+  return problem_response({ErrorCode::kKeyMissing, "the model \"" + model.name() + "\" needs " +
+                                                       std::to_string(missing.size()) +
+                                                       " evaluation keys that are not in this set"},
+                          instance, {{"missing_keys", list}});
+}
+
+Result<Response> store_set(const Services& services, const SetRequest& request, std::string_view instance) {
+  if (const auto missing = services.keys.missing(request.pieces); !missing.empty()) {
+    return missing_pieces(missing, instance);
+  }
+  TACIT_TRY(const KeySet set, services.keys.describe_set(request.pieces));
+  if (request.model != nullptr) {
+    const auto missing = missing_keys(*request.model->model, services.keys, set);
+    if (!missing.empty()) return missing_elements(*request.model->model, missing, instance);
+  }
+  TACIT_TRY(const bool created, services.keys.put_set(set));
+  Response response = json_response(created ? 201 : 200, describe(set));
+  response.fields.add("Location", "/v2/keys/" + to_hex(set.id));
+  return response;
+}
+
+Outcome post(const Services& services, const Call& call) {
+  auto request = parse_request(services, call.body);
+  if (!request.ok()) return std::move(request).error();
+  return Later{Pool::kBlocking, [&services, &call, request = std::move(request).value()](const WorkContext&) {
+                 return store_set(services, request, call.instance);
+               }};
+}
+
+Outcome get(const Services& services, const Call& call) {
+  const auto id = digest_from_hex(call.path.get("key_id"));
+  if (!id.ok()) {
+    return Error{ErrorCode::kKeyUnknown, "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
+  }
+  const auto set = services.keys.find_set(*id);
+  if (!set.ok()) return set.error();
+  Json page = describe(*set);
+  page["models"] = Json::array();
+  for (const auto& [name, served] : services.models.models()) {
+    if (missing_keys(*served.model, services.keys, *set).empty()) page["models"].push_back(name);
+  }
+  return json_response(200, page);
+}
+
+}  // namespace
+
+void add_key_set_routes(Router& router, const Services& services) {
+  router.add({Method::kPost,
+              "/v2/keys",
+              [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
+              {},
+              [&services](const Call& call) { return post(services, call); }});
+  router.add({Method::kGet, "/v2/keys/{key_id}", {}, {}, [&services](const Call& call) { return get(services, call); }});
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/routes/routes.h"
+
+namespace tacit::server {
+
+void add_all_routes(Router& router, const Services& services) {
+  add_health_routes(router, services);
+  add_list_routes(router, services);
+  add_model_routes(router, services);
+  add_client_half_routes(router, services);
+  add_infer_routes(router, services);
+  add_key_piece_routes(router, services);
+  add_key_set_routes(router, services);
+}
+
+Result<const ServedModel*> model_of(const Services& services, const PathArguments& path) {
+  TACIT_TRY(const ServedModel* model, services.models.find(path.get("model")));
+  if (path.has("version") && path.get("version") != kModelVersion) {
+    return Error{ErrorCode::kModelUnknown, "the model \"" + model->model->name() + "\" has only the version 1"};
+  }
+  return model;
+}
+
+void add_model_endpoint(Router& router, std::string_view suffix, Endpoint endpoint) {
+  for (std::string_view model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
+    Endpoint copy = endpoint;
+    copy.pattern = std::string(model).append(suffix);
+    router.add(std::move(copy));
+  }
+}
+
+}  // namespace tacit::server

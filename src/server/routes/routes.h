@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The routes of the REST interface (protocol/rest.md), one file each. `services` must outlive the router.
+#pragma once
+
+#include "server/router.h"
+#include "server/services.h"
+
+namespace tacit::server {
+
+// GET /v2, /v2/health/live, /v2/health/ready
+void add_health_routes(Router& router, const Services& services);
+// GET /v2/models; POST /v2/repository/index
+void add_list_routes(Router& router, const Services& services);
+// GET /v2/models/{model}[/versions/{version}][/ready]
+void add_model_routes(Router& router, const Services& services);
+// GET /v2/models/{model}[/versions/{version}]/client
+void add_client_half_routes(Router& router, const Services& services);
+// POST /v2/models/{model}[/versions/{version}]/infer
+void add_infer_routes(Router& router, const Services& services);
+// PUT /v2/keys/pieces/{digest}
+void add_key_piece_routes(Router& router, const Services& services);
+// POST /v2/keys; GET /v2/keys/{key_id}
+void add_key_set_routes(Router& router, const Services& services);
+
+void add_all_routes(Router& router, const Services& services);
+
+// The only version that a model has.
+inline constexpr std::string_view kModelVersion = "1";
+// The model that "{model}" and, where there is one, "{version}" name. kModelUnknown, kModelUnavailable.
+Result<const ServedModel*> model_of(const Services& services, const PathArguments& path);
+// Adds `endpoint` under "/v2/models/{model}" + suffix and "/v2/models/{model}/versions/{version}" + suffix.
+void add_model_endpoint(Router& router, std::string_view suffix, Endpoint endpoint);
+
+}  // namespace tacit::server
