@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/idx.h"
+#include "batch.h"
+#include "client/image.h"
+
+namespace tacit::app {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 20;
+
+Error bad_field(const fs::path& path, const char* field, std::string_view trouble) {
+  return Error{ErrorCode::kJsonMalformed,
+               path.string() + ": field \"" + field + "\" " + std::string(trouble)};
+}
+
+// An integer from 1 to the largest dimension that a plan can have.
+Status read_dimension(const fs::path& path, const json& page, const char* field, int& out) {
+  const auto found = page.find(field);
+  if (found == page.end() || !found->is_number_unsigned() || found->get<std::uint64_t>() < 1 ||
+      found->get<std::uint64_t>() > plan::kMaxSlots)
+    return bad_field(path, field, "must be an integer from 1 to " + std::to_string(plan::kMaxSlots));
+  out = found->get<int>();
+  return {};
+}
+
+Status read_numbers(const fs::path& path, const json& page, const char* field, int channels,
+                    std::vector<double>& out) {
+  const auto found = page.find(field);
+  const bool usable = found != page.end() && found->is_array() && found->size() == static_cast<std::size_t>(channels) &&
+                      std::all_of(found->begin(), found->end(), [](const json& x) { return x.is_number(); });
+  if (!usable) return bad_field(path, field, "must be an array of one number for each channel");
+  for (const json& x : *found) out.push_back(x.get<double>());
+  return {};
+}
+
+// Which of `count` images are taken: `limit` of them at even distances.
+std::vector<std::size_t> spread(std::size_t count, std::size_t limit) {
+  std::vector<std::size_t> chosen;
+  const std::size_t taken = std::min(count, limit);
+  for (std::size_t i = 0; i < taken; ++i) chosen.push_back(i * count / taken);
+  return chosen;
+}
+
+Error no_images(const fs::path& path) {
+  return Error{ErrorCode::kCompileCalibration,
+               path.string() + " has no images; give a .npy file, an IDX file or a folder of image files"};
+}
+
+plan::Shape to_plan(const graph::Shape& shape) {
+  return {static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width)};
+}
+
+class Loader {
+ public:
+  Loader(const graph::Shape& shape, const plan::Preprocessing& preprocessing, std::size_t limit)
+      : shape_(shape), preprocessing_(preprocessing), limit_(limit) {}
+
+  Result<std::vector<graph::Tensor>> load(const fs::path& path) {
+    std::error_code ignored;
+    if (fs::is_directory(path, ignored)) {
+      TACIT_CHECK(from_folder(path));
+    } else if (path.extension() == ".npy") {
+      TACIT_TRY(const Batch batch, load_batch(path, to_plan(shape_)));
+      for (std::size_t i : spread(batch.count, limit_)) add(std::vector<float>(batch[i].begin(), batch[i].end()));
+    } else {
+      TACIT_CHECK(from_idx(path));
+    }
+    if (images_.empty()) return no_images(path);
+    return std::move(images_);
+  }
+
+ private:
+  void add(std::vector<float> tensor) { images_.push_back({shape_, std::move(tensor)}); }
+
+  Status add_image(const client::Image& image, const std::string& name) {
+    TACIT_TRY(std::vector<float> tensor,
+              client::preprocess(client::with_channels(image, static_cast<int>(shape_.channels)), to_plan(shape_),
+                                 preprocessing_, name));
+    add(std::move(tensor));
+    return {};
+  }
+
+  Status check_channels(const fs::path& path) const {
+    if (shape_.channels == 1 || shape_.channels == 3) return {};
+    return Error{ErrorCode::kCompileCalibration,
+                 path.string() + ": images have 1 or 3 channels, the network's input has " +
+                     std::to_string(shape_.channels) + "; give preprocessed tensors in a .npy file"};
+  }
+
+  Status from_idx(const fs::path& path) {
+    TACIT_CHECK(check_channels(path));
+    auto loaded = load_idx_images(path);
+    if (!loaded.ok()) return std::move(loaded).error();
+    const IdxImages& file = *loaded;
+    const std::size_t size = std::size_t{file.height} * file.width;
+    for (std::size_t i : spread(file.count, limit_)) {
+      client::Image image{1, static_cast<int>(file.height), static_cast<int>(file.width), {}};
+      const auto first = file.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
+      image.pixels.assign(first, first + static_cast<std::ptrdiff_t>(size));
+      TACIT_CHECK(add_image(image, path.string() + " image " + std::to_string(i)));
+    }
+    return {};
+  }
+
+  Status from_folder(const fs::path& folder) {
+    constexpr std::array<std::string_view, 7> kEndings = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm"};
+    std::vector<fs::path> pictures, idx;
+    std::error_code error;
+    for (fs::recursive_directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+      if (!file->is_regular_file(error)) continue;
+      std::string ending = file->path().extension().string();
+      std::transform(ending.begin(), ending.end(), ending.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      if (std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end()) pictures.push_back(file->path());
+      if (file->path().filename().string().find("images-idx3-ubyte") != std::string::npos) idx.push_back(file->path());
+    }
+    if (error) return Error{ErrorCode::kFileUnreadable, folder.string() + " cannot be read: " + error.message()};
+    std::sort(pictures.begin(), pictures.end());
+    std::sort(idx.begin(), idx.end());
+    if (!idx.empty()) {
+      const auto train = std::find_if(idx.begin(), idx.end(), [](const fs::path& path) {
+        return path.filename().string().find("train") != std::string::npos;
+      });
+      return from_idx(train == idx.end() ? idx.front() : *train);
+    }
+    if (pictures.empty()) return no_images(folder);
+    TACIT_CHECK(check_channels(folder));
+    for (std::size_t i : spread(pictures.size(), limit_)) {
+      TACIT_TRY(const client::Image image, client::load_image(pictures[i], static_cast<int>(shape_.channels)));
+      TACIT_CHECK(add_image(image, pictures[i].string()));
+    }
+    return {};
+  }
+
+  graph::Shape shape_;
+  plan::Preprocessing preprocessing_;
+  std::size_t limit_;
+  std::vector<graph::Tensor> images_;
+};
+
+}  // namespace
+
+Result<ImageDescription> load_description(const fs::path& path) {
+  TACIT_TRY(const Bytes bytes, read_file(path, kMaxTextBytes));
+  const json page = json::parse(bytes.begin(), bytes.end(), nullptr, false);
+  if (!page.is_object()) return Error{ErrorCode::kJsonMalformed, path.string() + " is not a JSON object"};
+  ImageDescription description;
+  TACIT_CHECK(read_dimension(path, page, "channels", description.shape.channels));
+  TACIT_CHECK(read_dimension(path, page, "height", description.shape.height));
+  TACIT_CHECK(read_dimension(path, page, "width", description.shape.width));
+  const auto scale = page.find("scale");
+  if (scale == page.end() || !scale->is_number() || !(scale->get<double>() > 0))
+    return bad_field(path, "scale", "must be a positive number");
+  description.preprocessing.scale = scale->get<double>();
+  const int channels = description.shape.channels;
+  TACIT_CHECK(read_numbers(path, page, "mean", channels, description.preprocessing.mean));
+  TACIT_CHECK(read_numbers(path, page, "std", channels, description.preprocessing.deviation));
+  if (const auto name = page.find("name"); name != page.end()) {
+    if (!name->is_string()) return bad_field(path, "name", "must be a string");
+    description.name = name->get<std::string>();
+  }
+  if (const auto labels = page.find("labels"); labels != page.end()) {
+    if (!labels->is_array() || !std::all_of(labels->begin(), labels->end(), [](const json& x) { return x.is_string(); }))
+      return bad_field(path, "labels", "must be an array of strings");
+    for (const json& label : *labels) description.labels.push_back(label.get<std::string>());
+  }
+  return description;
+}
+
+Result<std::vector<std::string>> load_labels(const fs::path& path) {
+  TACIT_TRY(const Bytes bytes, read_file(path, kMaxTextBytes));
+  std::vector<std::string> labels(1);
+  for (char c : as_text(bytes)) {
+    if (c == '\n') labels.emplace_back();
+    else if (c != '\r') labels.back() += c;
+  }
+  while (!labels.empty() && labels.back().empty()) labels.pop_back();
+  return labels;
+}
+
+Result<std::vector<graph::Tensor>> load_calibration(const fs::path& path, const graph::Shape& shape,
+                                                    const plan::Preprocessing& preprocessing, std::size_t limit) {
+  return Loader(shape, preprocessing, limit).load(path);
+}
+
+}  // namespace tacit::app

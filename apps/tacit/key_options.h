@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs that talk to a server have in common: where it is, and where the keys are.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "client/session.h"
+
+namespace tacit::app {
+
+// --keys and --passphrase-file.
+struct KeyOptions {
+  std::filesystem::path folder;  // empty: the default one
+  std::filesystem::path passphrase_file;
+
+  void declare(CLI::App& verb);
+  // The folder named, or the default one.
+  Result<client::KeyFolder> open_folder() const;
+  secret::PassphraseSource passphrase() const { return {passphrase_file, "/dev/tty"}; }
+};
+
+// --server and --timeout.
+struct ServerOptions {
+  std::string url;
+  double timeout_seconds = 1800;
+
+  void declare(CLI::App& verb);
+  Result<client::Api> connect() const;
+};
+
+// --server, --model and the rest.
+struct SessionFlags {
+  ServerOptions server;
+  KeyOptions keys;
+  std::string model;
+
+  void declare(CLI::App& verb);
+  // Forbids core dumps and asks the server for the model's client half, so that images can be looked at before keys are
+  // made.
+  struct Service {
+    client::Api api;
+    plan::ClientHalf half;
+  };
+  Result<Service> find() const;
+  // Opens a session, telling on standard error what takes long. Where no passphrase can be had at all, no --keys folder
+  // was named and the default one has no key, a key for this run only is used, and that is said.
+  Result<client::Session> open(Service service) const;
+};
+
+}  // namespace tacit::app

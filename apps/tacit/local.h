@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model whose ciphertexts never leave this process: both ends of `tacit run`.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "client/model_cipher.h"
+#include "runtime/model.h"
+
+namespace tacit::app {
+
+class LocalModel {
+ public:
+  using KeyProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+  // Loads the package and makes a secret key and evaluation keys, kept in memory only.
+  static Result<LocalModel> open(const std::filesystem::path& package, const KeyProgress& progress);
+
+  struct Prediction {
+    std::vector<float> outputs;
+    double encrypt_ms = 0, server_ms = 0, decrypt_ms = 0;
+    std::uint64_t upload_bytes = 0, download_bytes = 0;  // what would have travelled
+  };
+  // Encrypts, runs the plan on the ciphertext's bytes as a server would, decrypts.
+  Result<Prediction> predict(std::span<const float> tensor, const runtime::Progress& progress = {}) const;
+
+  const plan::ClientHalf& half() const { return cipher_.half(); }
+  std::uint64_t key_bytes() const { return cipher_.key_bytes(); }
+
+ private:
+  LocalModel(std::shared_ptr<const runtime::Model> model, client::ModelCipher cipher)
+      : model_(std::move(model)), cipher_(std::move(cipher)) {}
+
+  std::shared_ptr<const runtime::Model> model_;
+  client::ModelCipher cipher_;
+  ckks::EvaluationKeys keys_;
+};
+
+}  // namespace tacit::app

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// tacit compile MODEL.onnx --calibration FILE_OR_DIR -o MODEL.tacit: an ONNX network to a package.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/file.h"
+#include "calibration.h"
+#include "compiler/compile.h"
+#include "graph/import.h"
+#include "model_report.h"
+#include "verbs.h"
+
+namespace tacit::app {
+namespace {
+
+struct Options {
+  std::filesystem::path model, calibration, output, labels, preprocessing;
+  std::string name;
+  std::size_t max_calibration = 512;
+  double margin = 1.5;
+  double key_budget_mb = 50;
+  std::optional<int> degree;
+  bool json = false;
+};
+
+// A model's name from a file's: lower case, everything else that names may not have as '-'.
+std::string name_from(const std::filesystem::path& path) {
+  std::string name;
+  for (char c : path.stem().string()) {
+    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool letter = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
+    if (letter || (!name.empty() && (lower == '.' || lower == '_'))) name += lower;
+    else if (!name.empty() && name.back() != '-') name += '-';
+  }
+  if (name.size() > 64) name.resize(64);
+  return name.empty() ? "model" : name;
+}
+
+Status check_description(const ImageDescription& description, const graph::Graph& graph) {
+  const graph::Shape& shape = graph.input_shape();
+  if (description.shape.channels == shape.channels && description.shape.height == shape.height &&
+      description.shape.width == shape.width)
+    return {};
+  return Error{ErrorCode::kInvalidArgument,
+               "--preprocessing describes images of " + std::to_string(description.shape.channels) + "x" +
+                   std::to_string(description.shape.height) + "x" + std::to_string(description.shape.width) +
+                   ", the network takes " + graph::to_string(shape)};
+}
+
+void say_quality(const compiler::Compiled& compiled) {
+  for (const compiler::ActivationFit& fit : compiled.fits)
+    say("  " + fit.name + ": " + fit.kind + " as a polynomial of degree " + std::to_string(fit.degree) + " on [-" +
+        format_number(fit.range, 3) + ", " + format_number(fit.range, 3) + "], error " +
+        format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
+  if (!compiled.fits.empty())
+    say("  with polynomials " + format_number(100 * compiled.agreement, 2) +
+        "% of the calibration images keep their largest output; outputs move by " +
+        format_number(100 * compiled.relative_error, 2) + "%");
+  say("  noise of encryption: 2^" + format_number(std::log2(compiled.noise), 1) + " of the largest output");
+}
+
+Status run(const Options& options) {
+  if (options.max_calibration == 0)
+    return Error{ErrorCode::kInvalidArgument, "--max-calibration must be at least 1"};
+  if (!(options.key_budget_mb > 0 && options.key_budget_mb < 1e9))
+    return Error{ErrorCode::kInvalidArgument, "--key-budget must be a positive number of megabytes"};
+  TACIT_TRY(const graph::Graph graph, graph::load_onnx(options.model));
+  compiler::Options settings;
+  settings.name = name_from(options.model);
+  settings.margin = options.margin;
+  settings.degree = options.degree;
+  settings.key_budget = static_cast<std::uint64_t>(options.key_budget_mb * 1e6);
+  if (!options.preprocessing.empty()) {
+    TACIT_TRY(ImageDescription description, load_description(options.preprocessing));
+    TACIT_CHECK(check_description(description, graph));
+    settings.preprocessing = std::move(description.preprocessing);
+    settings.labels = std::move(description.labels);
+    if (!description.name.empty()) settings.name = std::move(description.name);
+  } else {
+    const auto channels = static_cast<std::size_t>(graph.input_shape().channels);
+    settings.preprocessing.mean.assign(channels, 0.0);
+    settings.preprocessing.deviation.assign(channels, 1.0);
+    say("no --preprocessing: clients will give the network pixels divided by 255");
+  }
+  if (!options.labels.empty()) {
+    TACIT_TRY(settings.labels, load_labels(options.labels));
+  }
+  if (!options.name.empty()) settings.name = options.name;
+
+  TACIT_TRY(const std::vector<graph::Tensor> images,
+            load_calibration(options.calibration, graph.input_shape(), settings.preprocessing,
+                             options.max_calibration));
+  say("compiling " + options.model.string() + " with " + std::to_string(images.size()) + " calibration images");
+  TACIT_TRY(const compiler::Compiled compiled, compiler::compile(graph, images, settings));
+  const Bytes bytes = plan::write_package(compiled.package);
+  TACIT_CHECK(write_file_atomic(options.output, bytes));
+  say_report(compiled.report);
+  say_quality(compiled);
+  say("wrote " + options.output.string() + " (" + format_bytes(bytes.size()) + ")");
+  if (options.json) {
+    nlohmann::ordered_json object = report_json(compiled.report);
+    object["calibration_images"] = images.size();
+    object["agreement"] = compiled.agreement;
+    object["relative_error"] = compiled.relative_error;
+    object["noise"] = compiled.noise;
+    print_json(object);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_compile(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("compile", "Turn an ONNX network into a model that runs on ciphertexts");
+  auto options = std::make_shared<Options>();
+  verb->add_option("model", options->model, "Network (.onnx)")->required();
+  verb->add_option("--calibration", options->calibration,
+                   "Images to calibrate with: .npy float32 [n, channels, height, width] as the network takes them, an "
+                   "IDX file, or a folder of images")
+      ->required();
+  verb->add_option("-o,--output", options->output, "Receives the compiled model (.tacit)")->required();
+  verb->add_option("--name", options->name, "The model's name (default: from --preprocessing or the file)");
+  verb->add_option("--labels", options->labels, "Text file, one label for each output and line");
+  verb->add_option("--preprocessing", options->preprocessing,
+                   "JSON page of image size, scale, mean, std and labels; travels with the model");
+  verb->add_option("--max-calibration", options->max_calibration, "Use at most so many images")->capture_default_str();
+  verb->add_option("--degree", options->degree, "Degree of the polynomials that replace activations");
+  verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")->capture_default_str();
+  verb->add_option("--key-budget", options->key_budget_mb, "Megabytes that a client's evaluation keys should fit")
+      ->capture_default_str();
+  verb->add_flag("--json", options->json, "Print the result as one JSON object");
+  when_chosen(*verb, context, options, run);
+}
+
+}  // namespace tacit::app

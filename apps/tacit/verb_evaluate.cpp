@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// tacit evaluate --server URL --model NAME --dataset DIR_OR_IDX --count N [--json]: how often encrypted predictions
+// are right, and how often they are what the clear network says.
+#include <cmath>
+
+#include "batch.h"
+#include "client/dataset.h"
+#include "graph/execute.h"
+#include "graph/import.h"
+#include "key_options.h"
+#include "verbs.h"
+
+namespace tacit::app {
+namespace {
+
+struct Options {
+  SessionFlags session;
+  client::DatasetSource dataset;
+  std::size_t count = 0;
+  std::filesystem::path onnx;
+  bool json = false;
+};
+
+// The network in the clear, to compare with.
+class Reference {
+ public:
+  static Result<Reference> load(const std::filesystem::path& path, const plan::ClientHalf& half) {
+    Reference reference;
+    TACIT_TRY(graph::Graph loaded, graph::load_onnx(path));
+    reference.graph_ = std::make_unique<graph::Graph>(std::move(loaded));
+    const plan::Shape& shape = half.input.shape;
+    const graph::Shape& in = reference.graph_->input_shape();
+    if (in != graph::Shape{shape.channels, shape.height, shape.width} ||
+        static_cast<std::size_t>(reference.graph_->output_shape().size()) != half.output.shape.elements()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   path.string() + " has other inputs or outputs than the model " + half.name};
+    }
+    TACIT_TRY(graph::Executor executor, graph::Executor::create(*reference.graph_));
+    reference.executor_.emplace(std::move(executor));
+    return reference;
+  }
+
+  // The network's output before its softmax, which is what the encrypted one gives.
+  Result<std::vector<float>> outputs(std::vector<float> tensor) const {
+    TACIT_TRY(graph::Tensor result, executor_->run({graph_->input_shape(), std::move(tensor)}));
+    return std::move(result.data);
+  }
+
+ private:
+  Reference() = default;
+  std::unique_ptr<graph::Graph> graph_;  // the executor points to it
+  std::optional<graph::Executor> executor_;
+};
+
+double largest_difference(std::span<const float> a, std::span<const float> b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
+  return largest;
+}
+
+struct Findings {
+  std::size_t right = 0, agreeing = 0, reference_right = 0;
+  double max_logit_difference = 0;
+};
+
+Status evaluate(const Options& options) {
+  TACIT_TRY(SessionFlags::Service service, options.session.find());
+  const plan::ClientHalf half = service.half;
+  const plan::Shape& shape = half.input.shape;
+  TACIT_TRY(std::vector<client::LabelledImage> images,
+            client::load_dataset(options.dataset, half.labels, half.output.shape.elements(), shape.channels,
+                                 options.count));
+  std::optional<Reference> reference;
+  if (!options.onnx.empty()) { TACIT_TRY(reference, Reference::load(options.onnx, half)); }
+  TACIT_TRY(client::Session session, options.session.open(std::move(service)));
+
+  Costs costs;
+  Findings found;
+  ProgressLine progress("evaluating " + half.name);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const client::LabelledImage& one = images[i];
+    TACIT_TRY(std::vector<float> tensor, client::preprocess(one.image, shape, half.preprocessing, one.name));
+    auto prediction = session.predict(tensor);
+    if (!prediction) return std::move(prediction).error().within(one.name);
+    const std::size_t label = client::largest(prediction->outputs);
+    found.right += label == one.label;
+    if (reference) {
+      TACIT_TRY(std::vector<float> clear, reference->outputs(std::move(tensor)));
+      found.agreeing += client::largest(clear) == label;
+      found.reference_right += client::largest(clear) == one.label;
+      found.max_logit_difference =
+          std::max(found.max_logit_difference, largest_difference(clear, prediction->outputs));
+    }
+    costs.encrypt_ms.push_back(prediction->encrypt_ms);
+    costs.server_ms.push_back(prediction->server_ms);
+    costs.decrypt_ms.push_back(prediction->decrypt_ms);
+    costs.upload_bytes = prediction->upload_bytes;
+    costs.download_bytes = prediction->download_bytes;
+    costs.peak_memory_bytes = prediction->server_peak_memory_bytes;
+    progress.update(i + 1, images.size(), std::to_string(found.right) + " right");
+  }
+  progress.finish();
+  costs.key_bytes = session.key_bytes();
+
+  const double count = static_cast<double>(images.size());
+  say(std::to_string(found.right) + " of " + std::to_string(images.size()) + " labels are right (" +
+      format_number(100 * static_cast<double>(found.right) / count, 2) + " %)");
+  if (reference) {
+    say(std::to_string(found.agreeing) + " are the clear network's, which has " +
+        std::to_string(found.reference_right) + " right; the outputs differ by at most " +
+        format_number(found.max_logit_difference, 6));
+  }
+  say(costs.summary());
+  if (options.json) {
+    nlohmann::ordered_json object;
+    costs.write(object);
+    object["accuracy"] = static_cast<double>(found.right) / count;
+    // Without the clear network it is not known.
+    object["agreement"] = nullptr;
+    if (reference) {
+      object["agreement"] = static_cast<double>(found.agreeing) / count;
+      object["clear_accuracy"] = static_cast<double>(found.reference_right) / count;
+      object["max_logit_difference"] = found.max_logit_difference;
+    }
+    print_json(object);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("evaluate", "Measure a server's model on labelled images that it cannot see");
+  auto options = std::make_shared<Options>();
+  options->session.declare(*verb);
+  verb->add_option("--dataset", options->dataset.path,
+                   "Folder with a subfolder for each label, or an IDX file of images, or a folder of IDX files")
+      ->required();
+  verb->add_option("--labels", options->dataset.labels, "IDX file of labels (default: found beside the images)");
+  verb->add_option("--count", options->count, "How many images, from the first on (default: all)")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--onnx", options->onnx, "The network in the clear, to compare the labels and outputs with");
+  verb->add_flag("--json", options->json, "Print the result and what it cost as one JSON object");
+  when_chosen(*verb, context, options, evaluate);
+}
+
+}  // namespace tacit::app

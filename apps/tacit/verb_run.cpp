@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// tacit run MODEL.tacit --input X.npy --output Y.npy [--json]: encrypt, execute, decrypt, all on this machine.
+#include "batch.h"
+#include "client/process.h"
+#include "local.h"
+#include "verbs.h"
+
+namespace tacit::app {
+namespace {
+
+struct Options {
+  std::filesystem::path package, input, output;
+  bool json = false;
+};
+
+Status run(const Options& options) {
+  TACIT_CHECK(client::forbid_dumps());
+  ProgressLine keys("making evaluation keys");
+  TACIT_TRY(LocalModel model, LocalModel::open(options.package, [&](std::size_t done, std::size_t total) {
+              done == total ? keys.finish() : keys.update(done, total);
+            }));
+  const plan::ClientHalf& half = model.half();
+  TACIT_TRY(Batch images, load_batch(options.input, half.input.shape));
+
+  Costs costs;
+  std::vector<float> outputs;
+  ProgressLine progress("running " + half.name + " encrypted");
+  for (std::size_t i = 0; i < images.count; ++i) {
+    auto show = [&](std::size_t done, std::size_t total) {
+      progress.update(i, images.count, "operation " + std::to_string(done) + " of " + std::to_string(total));
+      return true;
+    };
+    auto prediction = model.predict(images[i], show);
+    if (!prediction) return std::move(prediction).error().within("image " + std::to_string(i));
+    outputs.insert(outputs.end(), prediction->outputs.begin(), prediction->outputs.end());
+    costs.encrypt_ms.push_back(prediction->encrypt_ms);
+    costs.server_ms.push_back(prediction->server_ms);
+    costs.decrypt_ms.push_back(prediction->decrypt_ms);
+    costs.upload_bytes = prediction->upload_bytes;
+    costs.download_bytes = prediction->download_bytes;
+  }
+  progress.finish();
+  costs.key_bytes = model.key_bytes();
+  costs.peak_memory_bytes = peak_memory_bytes();
+  TACIT_CHECK(save_batch(options.output, half.output.shape, outputs));
+  say(costs.summary());
+  if (options.json) {
+    nlohmann::ordered_json object;
+    costs.write(object);
+    print_json(object);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("run", "Encrypt, execute and decrypt on this machine");
+  auto options = std::make_shared<Options>();
+  verb->add_option("model", options->package, "Compiled model (.tacit)")->required();
+  verb->add_option("--input", options->input, "Float32 .npy tensor [n, channels, height, width]")->required();
+  verb->add_option("--output", options->output, "Receives [n, outputs...] as .npy")->required();
+  verb->add_flag("--json", options->json, "Print what it cost as one JSON object");
+  when_chosen(*verb, context, options, run);
+}
+
+}  // namespace tacit::app
