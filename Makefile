@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# The project's face. Every target works alone on a fresh Debian 12: it installs and builds what it needs first.
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
+CTEST := ctest --parallel $(JOBS) --preset
+
+.NOTPARALLEL:
+.PHONY: help setup build demo test test-all bench format lint clean
+
+help:  ## this list
+	@echo "Tacit: classify images that the server never sees."
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup:  ## install the Debian and JavaScript packages that are missing
+	@tools/setup
+
+build: setup build-release  ## build the programs into build/release/bin
+
+# One target for each preset of CMakePresets.json.
+build-%: setup
+	@test -e build/$*/build.ninja || cmake --preset $*
+	@cmake --build --preset $*
+
+demo: build  ## encrypt real images, have a local server classify them, show results and costs
+	@tools/demo
+
+test: build  ## every fast test
+	@$(CTEST) release --label-exclude slow
+
+test-all: test build-asan build-tsan  ## the slow tests too, and all fast ones under the sanitizers
+	@$(CTEST) release --label-regex slow
+	@$(CTEST) asan --label-exclude slow
+	@$(CTEST) tsan --label-exclude slow
+
+bench: build  ## the benchmarks: a table, and build/bench/*.json
+	@tools/bench
+
+format:  ## lay out the C++ sources as .clang-format says
+	@tools/setup tools/packages.txt tools/packages_lint.txt
+	@tools/lint --fix-format
+
+lint: build  ## layout, layers, files, and clang-tidy on what differs from HEAD (ALL=1: on everything)
+	@tools/setup tools/packages_lint.txt
+	@tools/lint $(if $(ALL),--all)
+
+clean:  ## remove everything that was built
+	rm -rf build
