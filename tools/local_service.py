@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tacitd of one's own on the loopback interface, for the demo and the end-to-end tests."""
 import http.client
+import re
 import socket
 import subprocess
 import time
 
 START_SECONDS = 120
+LISTENING = re.compile(r"^tacitd: listening on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
 class ServiceError(Exception):
@@ -20,14 +22,13 @@ def free_port():
 
 
 class Service:
-    """Runs tacitd while the `with` block lasts. Its log goes to `log`; `url`, `port` and `process` are for callers."""
+    """tacitd on a free port, while the `with` block lasts or from start() to stop(). Its log goes to `log`; `url`,
+    `port` and `process` are for callers and change with every start."""
 
-    def __init__(self, program, models, state, log, port=None):
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, program, models, state, log):
         self.log = log
-        self.command = [str(program), "--models", str(models), "--state", str(state), "--listen", f"127.0.0.1:{self.port}"]
-        self.process = None
+        self.command = [str(program), "--models", str(models), "--state", str(state), "--listen", "127.0.0.1:0"]
+        self.process = self.port = self.url = None
 
     def __enter__(self):
         self.start()
@@ -38,7 +39,7 @@ class Service:
 
     def start(self):
         """Starts the server and returns when it is ready."""
-        with open(self.log, "ab") as log:
+        with open(self.log, "wb") as log:
             try:
                 self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             except OSError as error:
@@ -51,12 +52,20 @@ class Service:
 
     def wait_until_ready(self):
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers("/v2/health/ready"):
+        while not (self.find_port() and self.answers("/v2/health/ready")):
             if self.process.poll() is not None:
                 raise ServiceError(f"tacitd ended with exit code {self.process.returncode}: {self.last_words()}")
             if time.monotonic() > deadline:
                 raise ServiceError(f"tacitd was not ready after {START_SECONDS} s: {self.last_words()}")
             time.sleep(0.05)
+
+    def find_port(self):
+        """Whether the server has said where it listens."""
+        match = LISTENING.search(self.read_log())
+        if match:
+            self.port = int(match[1])
+            self.url = f"http://127.0.0.1:{self.port}"
+        return match is not None
 
     def answers(self, path):
         """Whether GET `path` is answered with 200."""
@@ -69,9 +78,12 @@ class Service:
         finally:
             connection.close()
 
-    def last_words(self):
+    def read_log(self):
         with open(self.log, encoding="utf-8", errors="replace") as log:
-            return " | ".join(log.read().strip().splitlines()[-3:]) or "it wrote nothing"
+            return log.read()
+
+    def last_words(self):
+        return " | ".join(self.read_log().strip().splitlines()[-3:]) or "it wrote nothing"
 
     def stop(self):
         """Ends the server, gently first. Returns its exit code, or None where it was never started."""

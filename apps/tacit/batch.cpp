@@ -26,14 +26,16 @@ Result<Batch> load_batch(const std::filesystem::path& path, const plan::Shape& s
   bool fits = dimensions.size() == 4 && dimensions[0] >= 1 &&
               std::equal(wanted.begin(), wanted.end(), dimensions.begin() + 1);
   if (!fits) {
-    return Error{ErrorCode::kTensorShape, path.string() + " has the shape " + text(dimensions) + "; the model takes [n, " +
-                                              text(wanted).substr(1) + " with n at least 1"};
+    return Error{ErrorCode::kTensorShape, path.string() + " has the shape " + text(dimensions) +
+                                              "; the model takes [n, " + text(wanted).substr(1) +
+                                              " with n at least 1"};
   }
   return Batch{static_cast<std::size_t>(dimensions[0]), shape.elements(), std::move(array.data)};
 }
 
 Status save_batch(const std::filesystem::path& path, const plan::Shape& shape, std::span<const float> data) {
-  std::vector<std::int64_t> dimensions{static_cast<std::int64_t>(data.size() / shape.elements()), shape.channels};
+  std::vector<std::int64_t> dimensions{static_cast<std::int64_t>(data.size() / shape.elements()),
+                                       shape.channels};
   if (shape.height != 1 || shape.width != 1) dimensions.insert(dimensions.end(), {shape.height, shape.width});
   return save_npy(path, dimensions, data);
 }
@@ -51,9 +53,9 @@ void Costs::write(nlohmann::ordered_json& object) const {
 
 std::string Costs::summary() const {
   std::string line = "for each image: encrypted in " + format_ms(median(encrypt_ms)) + ", computed in " +
-                     format_ms(median(server_ms)) + ", decrypted in " + format_ms(median(decrypt_ms)) + "; sent " +
-                     format_bytes(upload_bytes) + ", received " + format_bytes(download_bytes) + "; evaluation keys " +
-                     format_bytes(key_bytes);
+                     format_ms(median(server_ms)) + ", decrypted in " + format_ms(median(decrypt_ms)) +
+                     "; sent " + format_bytes(upload_bytes) + ", received " + format_bytes(download_bytes) +
+                     "; evaluation keys " + format_bytes(key_bytes);
   return peak_memory_bytes ? line + "; memory " + format_bytes(*peak_memory_bytes) : line;
 }
 

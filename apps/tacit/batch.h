@@ -22,8 +22,8 @@ struct Batch {
   std::span<const float> operator[](std::size_t i) const { return std::span(data).subspan(i * size, size); }
 };
 
-// A float32 .npy file of shape [n, channels, height, width], n at least 1; tensor.shape, naming both shapes, for
-// another one.
+// A float32 .npy file of shape [n, channels, height, width], n at least 1; tensor.shape, naming both shapes,
+// for another one.
 Result<Batch> load_batch(const std::filesystem::path& path, const plan::Shape& shape);
 
 // Writes [n, channels] where one output is a vector, else [n, channels, height, width].

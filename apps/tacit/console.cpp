@@ -56,7 +56,10 @@ std::string format_ms(double milliseconds) {
 }
 
 ProgressLine::ProgressLine(std::string what)
-    : what_(std::move(what)), start_(std::chrono::steady_clock::now()), shown_(start_), terminal_(::isatty(2) == 1) {}
+    : what_(std::move(what)),
+      start_(std::chrono::steady_clock::now()),
+      shown_(start_),
+      terminal_(::isatty(2) == 1) {}
 
 ProgressLine::~ProgressLine() {
   // A step that an error ended leaves its line as it was; the message follows on one of its own.
@@ -79,7 +82,8 @@ void ProgressLine::show(const std::string& text, bool last) {
 }
 
 void ProgressLine::update(std::uint64_t done, std::uint64_t total, std::string_view note) {
-  show(std::to_string(done) + " of " + std::to_string(total) + (note.empty() ? "" : ", ") + std::string(note), false);
+  show(std::to_string(done) + " of " + std::to_string(total) + (note.empty() ? "" : ", ") + std::string(note),
+       false);
 }
 
 void ProgressLine::update_bytes(std::uint64_t done, std::uint64_t total) {

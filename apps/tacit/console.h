@@ -25,8 +25,9 @@ std::string format_ms(double milliseconds);
 // "12.5" for 12.54 with one decimal.
 std::string format_number(double value, int decimals);
 
-// A long step: on a terminal one line that is rewritten, elsewhere a line when it starts, at most one every ten
-// seconds, and one when it is done. Nothing is printed for a step that reports no progress and is never finished.
+// A long step: on a terminal one line that is rewritten, elsewhere a line when it starts, at most one every
+// ten seconds, and one when it is done. Nothing is printed for a step that reports no progress and is never
+// finished.
 class ProgressLine {
  public:
   // `what` begins the line, for instance "evaluation keys".

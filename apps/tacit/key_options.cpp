@@ -24,7 +24,8 @@ struct KeyProgress {
       done == total ? progress->making->finish() : progress->making->update(done, total);
     };
     events.keys_uploaded = [progress](std::uint64_t done, std::uint64_t total) {
-      if (!progress->uploading) progress->uploading.emplace("uploading evaluation keys (" + format_bytes(total) + ")");
+      if (!progress->uploading)
+        progress->uploading.emplace("uploading evaluation keys (" + format_bytes(total) + ")");
       done == total ? progress->uploading->finish() : progress->uploading->update_bytes(done, total);
     };
     return events;
@@ -78,7 +79,8 @@ Result<client::Session> SessionFlags::open(Service service) const {
   if (keys.folder.empty() && !options.passphrase.available()) {
     auto folder = client::KeyFolder::default_folder();
     if (!folder || folder->ring_sizes().empty()) {
-      say("no passphrase and no terminal to ask at: using a secret key for this run only, kept in memory; to keep one "
+      say("no passphrase and no terminal to ask at: using a secret key for this run only, kept in memory; to "
+          "keep one "
           "and save making and uploading evaluation keys, set TACIT_PASSPHRASE or give --passphrase-file");
       return client::Session::open(std::move(service.api), service.half, options);
     }

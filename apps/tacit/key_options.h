@@ -38,15 +38,16 @@ struct SessionFlags {
   std::string model;
 
   void declare(CLI::App& verb);
-  // Forbids core dumps and asks the server for the model's client half, so that images can be looked at before keys are
-  // made.
+  // Forbids core dumps and asks the server for the model's client half, so that images can be looked at
+  // before keys are made.
   struct Service {
     client::Api api;
     plan::ClientHalf half;
   };
   Result<Service> find() const;
-  // Opens a session, telling on standard error what takes long. Where no passphrase can be had at all, no --keys folder
-  // was named and the default one has no key, a key for this run only is used, and that is said.
+  // Opens a session, telling on standard error what takes long. Where no passphrase can be had at all, no
+  // --keys folder was named and the default one has no key, a key for this run only is used, and that is
+  // said.
   Result<client::Session> open(Service service) const;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `tacit`: the program of those who own data and of those who own models. Exit codes: 0 done, 2 wrong usage, 1 any
-// other error; an error is one line on standard error, "tacit: <code>: <message>".
+// `tacit`: the program of those who own data and of those who own models. Exit codes: 0 done, 2 wrong usage,
+// 1 any other error; an error is one line on standard error, "tacit: <code>: <message>".
 #include <algorithm>
 
 #include "verbs.h"
@@ -53,7 +53,8 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
-    return report(Error{ErrorCode::kOutOfMemory, "there is not enough memory for this; close other programs"});
+    return report(
+        Error{ErrorCode::kOutOfMemory, "there is not enough memory for this; close other programs"});
   } catch (const std::exception& exception) {
     return report(Error{ErrorCode::kInternal, one_line(exception.what())});
   }

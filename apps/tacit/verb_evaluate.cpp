@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// tacit evaluate --server URL --model NAME --dataset DIR_OR_IDX --count N [--json]: how often encrypted predictions
-// are right, and how often they are what the clear network says.
+// tacit evaluate --server URL --model NAME --dataset DIR_OR_IDX --count N [--json]: how often encrypted
+// predictions are right, and how often they are what the clear network says.
+#include <algorithm>
 #include <cmath>
+#include <system_error>
 
 #include "batch.h"
 #include "client/dataset.h"
@@ -52,9 +54,29 @@ class Reference {
   std::optional<graph::Executor> executor_;
 };
 
+// Where the clear network of a model is by default: the bundled ones, seen from the project's folder.
+std::filesystem::path default_onnx(const std::string& model) {
+  std::string name = model;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return std::filesystem::path("models") / name / (name + ".onnx");
+}
+
+// The network to compare with, if one was named or is at its default place.
+Result<std::optional<Reference>> find_reference(const std::filesystem::path& named,
+                                                const plan::ClientHalf& half) {
+  std::optional<Reference> reference;
+  std::error_code ignored;
+  std::filesystem::path path = named.empty() ? default_onnx(half.name) : named;
+  if (named.empty() && !std::filesystem::exists(path, ignored)) return reference;
+  TACIT_TRY(reference, Reference::load(path, half));
+  if (named.empty()) say("comparing with the clear network " + path.string());
+  return reference;
+}
+
 double largest_difference(std::span<const float> a, std::span<const float> b) {
   double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
   return largest;
 }
 
@@ -70,8 +92,7 @@ Status evaluate(const Options& options) {
   TACIT_TRY(std::vector<client::LabelledImage> images,
             client::load_dataset(options.dataset, half.labels, half.output.shape.elements(), shape.channels,
                                  options.count));
-  std::optional<Reference> reference;
-  if (!options.onnx.empty()) { TACIT_TRY(reference, Reference::load(options.onnx, half)); }
+  TACIT_TRY(std::optional<Reference> reference, find_reference(options.onnx, half));
   TACIT_TRY(client::Session session, options.session.open(std::move(service)));
 
   Costs costs;
@@ -130,16 +151,21 @@ Status evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, Context& context) {
-  CLI::App* verb = app.add_subcommand("evaluate", "Measure a server's model on labelled images that it cannot see");
+  CLI::App* verb =
+      app.add_subcommand("evaluate", "Measure a server's model on labelled images that it cannot see");
   auto options = std::make_shared<Options>();
   options->session.declare(*verb);
-  verb->add_option("--dataset", options->dataset.path,
-                   "Folder with a subfolder for each label, or an IDX file of images, or a folder of IDX files")
+  verb->add_option(
+          "--dataset", options->dataset.path,
+          "Folder with a subfolder for each label, or an IDX file of images, or a folder of IDX files")
       ->required();
-  verb->add_option("--labels", options->dataset.labels, "IDX file of labels (default: found beside the images)");
+  verb->add_option("--labels", options->dataset.labels,
+                   "IDX file of labels (default: found beside the images)");
   verb->add_option("--count", options->count, "How many images, from the first on (default: all)")
       ->check(CLI::PositiveNumber);
-  verb->add_option("--onnx", options->onnx, "The network in the clear, to compare the labels and outputs with");
+  verb->add_option("--onnx", options->onnx,
+                   "The network in the clear, to compare labels and outputs with (default: "
+                   "models/NAME/NAME.onnx, if there)");
   verb->add_flag("--json", options->json, "Print the result and what it cost as one JSON object");
   when_chosen(*verb, context, options, evaluate);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tacit keys create | show: the secret keys in a folder. Every other verb makes the keys that it needs by itself.
+// tacit keys create | show: the secret keys in a folder. Every other verb makes the keys that it needs by
+// itself.
 #include "base/bytes.h"
 #include "client/process.h"
 #include "key_options.h"
@@ -21,8 +22,8 @@ nlohmann::ordered_json describe(const client::KeyFolder& folder, const secret::S
 }
 
 void say_key(const nlohmann::ordered_json& key) {
-  say(key["file"].get<std::string>() + ": ring degree " + std::to_string(key["ring_degree"].get<std::uint64_t>()) +
-      ", tag " + key["tag"].get<std::string>());
+  say(key["file"].get<std::string>() + ": ring degree " +
+      std::to_string(key["ring_degree"].get<std::uint64_t>()) + ", tag " + key["tag"].get<std::string>());
 }
 
 Status create(const Options& options) {
@@ -58,7 +59,8 @@ void add_keys(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
 
   CLI::App* creating = verb->add_subcommand("create", "Make a secret key for one ring size");
-  creating->add_option("--log-degree", options->log_degree, "Logarithm to base 2 of the ring degree, 12 to 16")
+  creating
+      ->add_option("--log-degree", options->log_degree, "Logarithm to base 2 of the ring degree, 12 to 16")
       ->required()
       ->check(CLI::Range(ckks::kMinLogDegree, ckks::kMaxLogDegree));
   CLI::App* showing = verb->add_subcommand("show", "List the keys: file, ring degree, tag");

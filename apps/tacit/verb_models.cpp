@@ -27,27 +27,34 @@ nlohmann::ordered_json describe(const plan::ClientHalf& half) {
 void say_model(const plan::ClientHalf& half) {
   const plan::Shape& in = half.input.shape;
   say(half.name);
-  say("  input: " + std::string(in.channels == 1 ? "grey" : in.channels == 3 ? "RGB" :
-      std::to_string(in.channels) + "-channel") + " images, " + std::to_string(in.width) + " wide, " +
-      std::to_string(in.height) + " high");
+  say("  input: " +
+      std::string(in.channels == 1   ? "grey"
+                  : in.channels == 3 ? "RGB"
+                                     : std::to_string(in.channels) + "-channel") +
+      " images, " + std::to_string(in.width) + " wide, " + std::to_string(in.height) + " high");
   std::string labels;
-  for (const std::string& label : half.labels) labels += (labels.empty() ? "" : ", ") + client::printable(label);
+  for (const std::string& label : half.labels)
+    labels += (labels.empty() ? "" : ", ") + client::printable(label);
   say(labels.empty() ? "  outputs: " + std::to_string(half.output.shape.elements()) : "  labels: " + labels);
-  say("  cost: about " + format_ms(half.estimated_ms) + " of computing, " + format_bytes(half.upload_bytes) + " sent, " +
-      format_bytes(half.download_bytes) + " received for each image; " + format_bytes(half.key_bytes) +
-      " of evaluation keys once");
+  say("  cost: about " + format_ms(half.estimated_ms) + " of computing, " + format_bytes(half.upload_bytes) +
+      " sent, " + format_bytes(half.download_bytes) + " received for each image; " +
+      format_bytes(half.key_bytes) + " of evaluation keys once");
 }
 
 Status models(const Options& options) {
   TACIT_TRY(client::Api api, options.server.connect());
-  TACIT_TRY(std::vector<std::string> names, api.model_names());
+  TACIT_TRY(std::vector<client::OfferedModel> offered, api.list_models());
   auto list = nlohmann::ordered_json::array();
-  for (const std::string& name : names) {
-    TACIT_TRY(plan::ClientHalf half, client::fetch_client_half(api, name));
+  for (const client::OfferedModel& model : offered) {
+    if (!model.trouble.empty()) {
+      say(model.name + " cannot be used at the moment: " + model.trouble);
+      continue;
+    }
+    TACIT_TRY(plan::ClientHalf half, client::fetch_client_half(api, model.name));
     if (!options.json) say_model(half);
     list.push_back(describe(half));
   }
-  if (names.empty()) say(api.url() + " offers no model");
+  if (list.empty()) say(api.url() + " offers no model that can be used");
   if (options.json) print_json({{"models", std::move(list)}});
   return {};
 }

@@ -83,7 +83,8 @@ Status predict(const Options& options) {
 Status features(const Options& options) {
   TACIT_TRY(Answers answers, ask_for_all(options));
   std::vector<float> all;
-  for (const std::vector<float>& outputs : answers.outputs) all.insert(all.end(), outputs.begin(), outputs.end());
+  for (const std::vector<float>& outputs : answers.outputs)
+    all.insert(all.end(), outputs.begin(), outputs.end());
   TACIT_CHECK(save_batch(options.output, answers.half.output.shape, all));
   say(answers.costs.summary());
   if (options.json) {
@@ -97,7 +98,8 @@ Status features(const Options& options) {
 std::shared_ptr<Options> declare(CLI::App& verb) {
   auto options = std::make_shared<Options>();
   options->session.declare(verb);
-  verb.add_option("images", options->images, "PNG, JPEG, BMP or PGM/PPM files of the model's size")->required();
+  verb.add_option("images", options->images, "PNG, JPEG, BMP or PGM/PPM files of the model's size")
+      ->required();
   verb.add_flag("--json", options->json, "Print the result and what it cost as one JSON object");
   return options;
 }
@@ -110,7 +112,8 @@ void add_predict(CLI::App& app, Context& context) {
 }
 
 void add_features(CLI::App& app, Context& context) {
-  CLI::App* verb = app.add_subcommand("features", "Have a server compute a network's outputs for images it cannot see");
+  CLI::App* verb =
+      app.add_subcommand("features", "Have a server compute a network's outputs for images it cannot see");
   auto options = declare(*verb);
   verb->add_option("--output", options->output, "Receives [n, outputs...] as float32 .npy")->required();
   when_chosen(*verb, context, options, features);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tacit run MODEL.tacit --input X.npy --output Y.npy [--json]: encrypt, execute, decrypt, all on this machine.
+// tacit run MODEL.tacit --input X.npy --output Y.npy [--json]: encrypt, execute, decrypt, all on this
+// machine.
 #include "batch.h"
 #include "client/process.h"
 #include "local.h"

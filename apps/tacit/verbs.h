@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of `tacit`, one file each: verb_<name>.cpp defines add_<name>, which declares the subcommand with its
-// options and says what is to be done when it was chosen.
+// The verbs of `tacit`, one file each: verb_<name>.cpp defines add_<name>, which declares the subcommand with
+// its options and says what is to be done when it was chosen.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,8 +14,8 @@ namespace tacit::app {
 
 // What the command line was found to ask for.
 struct Context {
-  // Set by the chosen verb's callback while the arguments are parsed, called by main afterwards. An error is printed
-  // as "tacit: <code>: <message>"; argument.invalid gives exit code 2, every other error 1.
+  // Set by the chosen verb's callback while the arguments are parsed, called by main afterwards. An error is
+  // printed as "tacit: <code>: <message>"; argument.invalid gives exit code 2, every other error 1.
   std::function<Status()> run;
 };
 
@@ -27,7 +27,8 @@ struct Context {
 //   verb->add_option("model", options->path, "Compiled model (.tacit)")->required();
 //   when_chosen(*verb, context, options, run_inspect);
 template <class Options>
-void when_chosen(CLI::App& verb, Context& context, std::shared_ptr<Options> options, Status (*run)(const Options&)) {
+void when_chosen(CLI::App& verb, Context& context, std::shared_ptr<Options> options,
+                 Status (*run)(const Options&)) {
   verb.callback([&context, options, run] { context.run = [options, run] { return run(*options); }; });
 }
 

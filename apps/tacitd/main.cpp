@@ -26,17 +26,22 @@ void say(const std::string& line) { std::fprintf(stderr, "tacitd: %s\n", line.c_
 void declare(CLI::App& app, Options& options) {
   app.set_version_flag("--version", TACIT_VERSION);
   app.add_option("--models", options.application.models, "Folder of compiled models (.tacit)")->required();
-  app.add_option("--state", options.application.state, "Folder that evaluation keys are kept in; made if missing")
+  app.add_option("--state", options.application.state,
+                 "Folder that evaluation keys are kept in; made if missing")
       ->required();
-  app.add_option("--listen", options.listen, "HOST:PORT; port 0 takes any that is free")->capture_default_str();
+  app.add_option("--listen", options.listen, "HOST:PORT; port 0 takes any that is free")
+      ->capture_default_str();
   app.add_option("--max-body-bytes", options.application.max_body_bytes, "Longest request body")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
-  app.add_option("--key-cache-bytes", options.application.key_cache_bytes, "Memory for expanded evaluation keys")
+  app.add_option("--key-cache-bytes", options.application.key_cache_bytes,
+                 "Memory for expanded evaluation keys")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "Cores that inference may use; 0 means all")->capture_default_str();
-  app.add_option("--log-level", options.log_level, "debug, info, warning, error or off")->capture_default_str();
+  app.add_option("--threads", options.threads, "Cores that inference may use; 0 means all")
+      ->capture_default_str();
+  app.add_option("--log-level", options.log_level, "debug, info, warning, error or off")
+      ->capture_default_str();
 }
 
 // Blocks the signals that end the server in this thread and all that it will start, so that wait() gets them.
@@ -58,7 +63,8 @@ Status serve(const Options& options) {
   std::optional<tbb::global_control> cores;
   if (options.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, options.threads);
 
-  TACIT_TRY(const std::unique_ptr<server::Application> application, server::Application::create(options.application));
+  TACIT_TRY(const std::unique_ptr<server::Application> application,
+            server::Application::create(options.application));
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
 
@@ -82,7 +88,11 @@ int main(int argc, char** argv) {
   CLI::App app("Serves compiled neural networks on encrypted images (protocol/rest.md).", "tacitd");
   tacit::Options options;
   tacit::declare(app, options);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   const tacit::Status status = tacit::serve(options);
   tacit::server::stop_log();
   if (status.ok()) return 0;

@@ -14,7 +14,9 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kMaxModels = 10'000;
 
-Error unexpected(std::string what) { return Error{ErrorCode::kServerProtocol, "the server's answer " + std::move(what)}; }
+Error unexpected(std::string what) {
+  return Error{ErrorCode::kServerProtocol, "the server's answer " + std::move(what)};
+}
 
 json parse(ByteView bytes) { return json::parse(bytes.begin(), bytes.end(), nullptr, false); }
 
@@ -28,14 +30,14 @@ const json& member(const json& object, const char* name) {
 
 Status check_model_name(std::string_view model) {
   if (is_model_name(model)) return {};
-  return Error{ErrorCode::kInvalidArgument, "\"" + printable(model) + "\" cannot be a model's name; "
-                                            "see the names with tacit models"};
+  return Error{ErrorCode::kInvalidArgument, "\"" + printable(model) +
+                                                "\" cannot be a model's name; "
+                                                "see the names with tacit models"};
 }
 
 Result<std::vector<Digest>> missing_pieces(const HttpResponse& response) {
   const json body = parse(response.body);
   const json& pieces = member(body, "missing_pieces");
-  if (!pieces.is_array()) return unexpected("lacks the list of missing evaluation keys");
   std::vector<Digest> missing;
   for (const json& piece : pieces) {
     auto digest = piece.is_string() ? digest_from_hex(piece.get<std::string>()) : unexpected("has no digest");
@@ -46,11 +48,14 @@ Result<std::vector<Digest>> missing_pieces(const HttpResponse& response) {
   return missing;
 }
 
-bool is_refusal_for_keys(const HttpResponse& response) {
+// Pieces are missing that can be sent. The same code without a list means that the set can never fit the
+// model.
+bool asks_for_pieces(const HttpResponse& response) {
   if (response.status != 409) return false;
   const json body = parse(response.body);
   const json& code = member(body, "code");
-  return code.is_string() && code.get<std::string>() == to_string(ErrorCode::kKeyMissing);
+  return code.is_string() && code.get<std::string>() == to_string(ErrorCode::kKeyMissing) &&
+         member(body, "missing_pieces").is_array();
 }
 
 // How long a busy server asks to wait: whole seconds, at least one.
@@ -90,22 +95,29 @@ Result<HttpResponse> Api::ask(const HttpRequest& request) {
   return response;
 }
 
-Result<std::vector<std::string>> Api::model_names() {
+Result<std::vector<OfferedModel>> Api::list_models() {
   HttpRequest request;
   request.path = "/v2/models";
   TACIT_TRY(HttpResponse response, ask(request));
   const json body = parse(response.body);
   const json& models = member(body, "models");
-  if (!models.is_array() || models.size() > kMaxModels) return unexpected("to GET /v2/models has no list of models");
-  std::vector<std::string> names;
+  if (!models.is_array() || models.size() > kMaxModels)
+    return unexpected("to GET /v2/models has no list of models");
+  std::vector<OfferedModel> offered;
   for (const json& model : models) {
     const json& name = member(model, "name");
-    if (!name.is_string() || !is_model_name(name.get_ref<const std::string&>())) {
+    if (!name.is_string()) return unexpected("to GET /v2/models lists a model without a name");
+    OfferedModel one{printable(name.get_ref<const std::string&>()), ""};
+    if (member(model, "state") != "READY") {
+      const json& reason = member(model, "reason");
+      one.trouble =
+          reason.is_string() ? printable(reason.get_ref<const std::string&>()) : "no reason is given";
+    } else if (!is_model_name(one.name)) {
       return unexpected("to GET /v2/models lists a model without a proper name");
     }
-    names.push_back(name.get<std::string>());
+    offered.push_back(std::move(one));
   }
-  return names;
+  return offered;
 }
 
 Result<std::string> Api::client_half(std::string_view model) {
@@ -127,14 +139,15 @@ Result<KeySet> Api::register_keys(std::string_view model, const std::vector<Dige
   request.headers = {{"Content-Type", "application/json"}};
   request.body = as_bytes(text);
   TACIT_TRY(HttpResponse response, send(request));
-  if (is_refusal_for_keys(response)) {
+  if (asks_for_pieces(response)) {
     TACIT_TRY(std::vector<Digest> missing, missing_pieces(response));
     return KeySet{"", std::move(missing)};
   }
   if (!response.ok()) return refusal(response, url());
   const json body = parse(response.body);
   const json& id = member(body, "key_id");
-  if (!id.is_string() || id.get_ref<const std::string&>().empty()) return unexpected("to POST /v2/keys has no key_id");
+  if (!id.is_string() || id.get_ref<const std::string&>().empty())
+    return unexpected("to POST /v2/keys has no key_id");
   return KeySet{id.get<std::string>(), {}};
 }
 
@@ -169,11 +182,10 @@ Result<InferRequest> encode_infer_request(std::string_view key_id, ByteView ciph
   }
   const ordered_json header = {
       {"parameters", {{"key_id", key_id}, {"binary_data_output", true}}},
-      {"inputs",
-       ordered_json::array({{{"name", "image"},
-                             {"shape", {1}},
-                             {"datatype", "BYTES"},
-                             {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}};
+      {"inputs", ordered_json::array({{{"name", "image"},
+                                       {"shape", {1}},
+                                       {"datatype", "BYTES"},
+                                       {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}};
   const std::string text = header.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   ByteWriter body;
   body.raw(as_bytes(text));
@@ -194,14 +206,16 @@ Result<InferAnswer> decode_infer_answer(ByteView body, std::string_view header_b
   if (!outputs.is_array() || outputs.size() != 1) return unexpected("has not exactly one output");
   const json& output = outputs.front();
   const json& size = member(member(output, "parameters"), "binary_data_size");
-  if (member(output, "name") != "logits" || member(output, "datatype") != "BYTES" || !size.is_number_unsigned() ||
-      size.get<std::uint64_t>() != binary.size()) {
-    return unexpected("has an output that is not one ciphertext in binary form, or of another size than it says");
+  if (member(output, "name") != "logits" || member(output, "datatype") != "BYTES" ||
+      !size.is_number_unsigned() || size.get<std::uint64_t>() != binary.size()) {
+    return unexpected(
+        "has an output that is not one ciphertext in binary form, or of another size than it says");
   }
   ByteReader in(binary, "the server's answer");
   InferAnswer answer;
   auto ciphertext = in.blob(binary.size());
-  if (!ciphertext || !in.finish()) return unexpected("has a tensor whose element has another length than it says");
+  if (!ciphertext || !in.finish())
+    return unexpected("has a tensor whose element has another length than it says");
   answer.ciphertext.assign(ciphertext->begin(), ciphertext->end());
   answer.received_bytes = body.size();
   const json& parameters = member(page, "parameters");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's REST interface (protocol/rest.md) as functions: what is sent and what comes back, nothing of secrets.
+// The server's REST interface (protocol/rest.md) as functions: what is sent and what comes back, nothing of
+// secrets.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,12 @@
 #include "client/http.h"
 
 namespace tacit::client {
+
+// One of the models that a server has.
+struct OfferedModel {
+  std::string name;
+  std::string trouble;  // why it cannot be used at the moment; empty where it can
+};
 
 // What POST /v2/keys answers: the set is complete and has a name, or the server lacks these pieces.
 struct KeySet {
@@ -33,17 +40,19 @@ struct InferAnswer {
 
 class Api {
  public:
-  // A server that says it is busy (503 with Retry-After) is asked again until so much time was spent on waiting. Every
-  // request can be repeated: pieces and key sets are named by their content, and a ciphertext stays the same.
+  // A server that says it is busy (503 with Retry-After) is asked again until so much time was spent on
+  // waiting. Every request can be repeated: pieces and key sets are named by their content, and a ciphertext
+  // stays the same.
   static constexpr std::chrono::seconds kPatience{120};
 
   explicit Api(HttpClient http, std::chrono::milliseconds patience = kPatience)
       : http_(std::move(http)), patience_(patience) {}
 
-  // Errors: whatever HttpClient::send answers; the server's own refusals (refusal()); server.protocol where an answer
-  // is not what protocol/ says.
-  // The names of the models offered; what each takes and costs stands in its client half.
-  Result<std::vector<std::string>> model_names();
+  // Errors: whatever HttpClient::send answers; the server's own refusals (refusal()); server.protocol where
+  // an answer is not what protocol/ says.
+
+  // What each model takes and costs stands in its client half.
+  Result<std::vector<OfferedModel>> list_models();
   // The client half as JSON text, unchecked.
   Result<std::string> client_half(std::string_view model);
   // Registers the pieces of one key set for a model.
@@ -68,11 +77,11 @@ class Api {
 // [a-z0-9][a-z0-9._-]{0,63}, as the server's models are named; nothing else may become part of a path.
 bool is_model_name(std::string_view name);
 
-// The Open Inference Protocol's binary tensor extension: a JSON header, then the tensor "image", one BYTES element of a
-// 32-bit length and the ciphertext. data.too-large from 2^32 - 4 bytes on.
+// The Open Inference Protocol's binary tensor extension: a JSON header, then the tensor "image", one BYTES
+// element of a 32-bit length and the ciphertext. data.too-large from 2^32 - 4 bytes on.
 Result<InferRequest> encode_infer_request(std::string_view key_id, ByteView ciphertext);
-// `header_bytes` is the value of the Inference-Header-Content-Length header. server.protocol unless there is exactly
-// one BYTES element in an output "logits" and the sizes agree.
+// `header_bytes` is the value of the Inference-Header-Content-Length header. server.protocol unless there is
+// exactly one BYTES element in an output "logits" and the sizes agree.
 Result<InferAnswer> decode_infer_answer(ByteView body, std::string_view header_bytes);
 
 }  // namespace tacit::client

@@ -51,15 +51,16 @@ std::optional<fs::path> idx_images_in(const std::vector<fs::path>& files) {
   return found;
 }
 
-Result<std::size_t> label_of(const std::string& folder, std::span<const std::string> names, std::size_t outputs) {
+Result<std::size_t> label_of(const std::string& folder, std::span<const std::string> names,
+                             std::size_t outputs) {
   auto by_name = std::find(names.begin(), names.end(), folder);
   if (by_name != names.end()) return static_cast<std::size_t>(by_name - names.begin());
   std::size_t number = 0;
   auto [end, error] = std::from_chars(folder.data(), folder.data() + folder.size(), number);
   if (error == std::errc() && end == folder.data() + folder.size() && number < outputs) return number;
   return invalid("the subfolder \"" + folder + "\" is none of the model's labels" +
-                 (names.empty() ? std::string() : " (\"" + names.front() + "\", ...)") + " and no number below " +
-                 std::to_string(outputs));
+                 (names.empty() ? std::string() : " (\"" + names.front() + "\", ...)") +
+                 " and no number below " + std::to_string(outputs));
 }
 
 Result<std::vector<LabelledImage>> from_subfolders(const fs::path& path, const std::vector<fs::path>& folders,
@@ -81,7 +82,8 @@ Result<std::vector<LabelledImage>> from_subfolders(const fs::path& path, const s
   if (total == 0) return invalid(path.string() + " has subfolders, but no image in any of them");
   if (count > total) return too_few(path, total, count);
   if (count == 0) count = total;
-  std::stable_sort(classes.begin(), classes.end(), [](const Class& a, const Class& b) { return a.label < b.label; });
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const Class& a, const Class& b) { return a.label < b.label; });
 
   std::vector<LabelledImage> images;
   images.reserve(count);
@@ -102,14 +104,15 @@ Result<Bytes> labels_for(const DatasetSource& source, const fs::path& images) {
     std::error_code ignored;
     if (fs::exists(candidate, ignored)) return load_idx_labels(candidate);
   }
-  return Error{ErrorCode::kFileNotFound, "there are no labels beside " + images.string() + " (" +
-                                             (candidates.empty() ? "its name does not tell theirs"
-                                                                 : candidates.front().string() + " is missing") +
-                                             "); name them with --labels FILE"};
+  return Error{ErrorCode::kFileNotFound,
+               "there are no labels beside " + images.string() + " (" +
+                   (candidates.empty() ? "its name does not tell theirs"
+                                       : candidates.front().string() + " is missing") +
+                   "); name them with --labels FILE"};
 }
 
-Result<std::vector<LabelledImage>> from_idx(const DatasetSource& source, const fs::path& path, std::size_t outputs,
-                                            int channels, std::size_t count) {
+Result<std::vector<LabelledImage>> from_idx(const DatasetSource& source, const fs::path& path,
+                                            std::size_t outputs, int channels, std::size_t count) {
   TACIT_TRY(IdxImages stored, load_idx_images(path));
   TACIT_TRY(Bytes labels, labels_for(source, path));
   if (labels.size() != stored.count) {
@@ -125,7 +128,8 @@ Result<std::vector<LabelledImage>> from_idx(const DatasetSource& source, const f
   for (std::size_t i = 0; i < count; ++i) {
     if (labels[i] >= outputs) {
       return invalid("image " + std::to_string(i) + " of " + path.string() + " has the label " +
-                     std::to_string(labels[i]) + ", but the model has only " + std::to_string(outputs) + " outputs");
+                     std::to_string(labels[i]) + ", but the model has only " + std::to_string(outputs) +
+                     " outputs");
     }
     auto first = stored.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
     Image image{1, static_cast<int>(stored.height), static_cast<int>(stored.width),
@@ -149,8 +153,9 @@ std::vector<fs::path> labels_beside(const fs::path& images) {
   return {images.parent_path() / name, images.parent_path() / other};
 }
 
-Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source, std::span<const std::string> label_names,
-                                                std::size_t outputs, int channels, std::size_t count) {
+Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source,
+                                                std::span<const std::string> label_names, std::size_t outputs,
+                                                int channels, std::size_t count) {
   std::error_code error;
   fs::file_status status = fs::status(source.path, error);
   if (!fs::exists(status)) {
@@ -161,7 +166,8 @@ Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source, std
   if (!folders.empty()) return from_subfolders(source.path, folders, label_names, outputs, channels, count);
   TACIT_TRY(std::vector<fs::path> files, list(source.path, false));
   if (auto images = idx_images_in(files)) return from_idx(source, *images, outputs, channels, count);
-  return invalid(source.path.string() + " has neither subfolders named by label nor IDX files (...-images-idx3-ubyte)");
+  return invalid(source.path.string() +
+                 " has neither subfolders named by label nor IDX files (...-images-idx3-ubyte)");
 }
 
 }  // namespace tacit::client

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labelled images to measure a model with: IDX files, or a folder with one subfolder of image files for each label.
+// Labelled images to measure a model with: IDX files, or a folder with one subfolder of image files for each
+// label.
 #pragma once
 
 #include <filesystem>
@@ -18,20 +19,22 @@ struct LabelledImage {
 };
 
 struct DatasetSource {
-  // A folder of subfolders; an IDX file of images, plain or .gz; or a folder that has IDX files, of which those of the
-  // test set ("t10k-images-...") go before others.
+  // A folder of subfolders; an IDX file of images, plain or .gz; or a folder that has IDX files, of which
+  // those of the test set ("t10k-images-...") go before others.
   std::filesystem::path path;
-  // The IDX file of labels. Where it is empty it is looked for beside the images under their name with "images"
-  // replaced by "labels" and "idx3" by "idx1", with and without ".gz".
+  // The IDX file of labels. Where it is empty it is looked for beside the images under their name with
+  // "images" replaced by "labels" and "idx3" by "idx1", with and without ".gz".
   std::filesystem::path labels;
 };
 
-// The first `count` images (all, where `count` is 0). From subfolders they are taken in turns, the first of each label,
-// then the second of each, files in the order of their names, so that every label is among a few. A subfolder is a
-// label's text or, for labels that are not there by name, its number. file.not-found; dataset.invalid where there are
-// fewer images than `count`, a label that the model does not know or no image at all; whatever load_image answers.
-Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source, std::span<const std::string> label_names,
-                                                std::size_t outputs, int channels, std::size_t count);
+// The first `count` images (all, where `count` is 0). From subfolders they are taken in turns, the first of
+// each label, then the second of each, files in the order of their names, so that every label is among a few.
+// A subfolder is a label's text or, for labels that are not there by name, its number. file.not-found;
+// dataset.invalid where there are fewer images than `count`, a label that the model does not know or no image
+// at all; whatever load_image answers.
+Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source,
+                                                std::span<const std::string> label_names, std::size_t outputs,
+                                                int channels, std::size_t count);
 
 // Where the labels that belong to an IDX file of images are expected, the most likely place first.
 std::vector<std::filesystem::path> labels_beside(const std::filesystem::path& images);

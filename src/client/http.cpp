@@ -50,7 +50,8 @@ std::string_view trim(std::string_view text) {
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return result;
 }
 
@@ -102,7 +103,8 @@ std::string no_proxy_hosts() {
 }
 
 std::string seconds(std::chrono::milliseconds time) {
-  return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s" : std::to_string(time.count()) + " ms";
+  return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s"
+                                  : std::to_string(time.count()) + " ms";
 }
 
 Error failure(CURLcode code, const Transfer& transfer, const std::string& url, const char* reason) {
@@ -110,19 +112,23 @@ Error failure(CURLcode code, const Transfer& transfer, const std::string& url, c
   switch (transfer.stop) {
     case Stop::kTooLarge:
       return Error{ErrorCode::kDataTooLarge, "the answer of " + url + " is larger than the " +
-                                                 std::to_string(transfer.options.max_answer_bytes) + " bytes allowed"};
+                                                 std::to_string(transfer.options.max_answer_bytes) +
+                                                 " bytes allowed"};
     case Stop::kStalled:
       return Error{ErrorCode::kServerTimeout, url + " moved no byte for " + seconds(transfer.options.stall) +
                                                   "; look at the network and the server, then try again"};
     case Stop::kNoAnswer:
-      return Error{ErrorCode::kServerTimeout, url + " did not answer within " + seconds(transfer.options.answer) +
-                                                  "; the server may be overloaded, or allow more time with --timeout"};
-    case Stop::kNone: break;
+      return Error{ErrorCode::kServerTimeout,
+                   url + " did not answer within " + seconds(transfer.options.answer) +
+                       "; the server may be overloaded, or allow more time with --timeout"};
+    case Stop::kNone:
+      break;
   }
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return Error{ErrorCode::kServerTimeout, "no connection to " + url + " within " +
-                                                  seconds(transfer.options.connect) + "; check the address and the network"};
+                                                  seconds(transfer.options.connect) +
+                                                  "; check the address and the network"};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
@@ -131,14 +137,16 @@ Error failure(CURLcode code, const Transfer& transfer, const std::string& url, c
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_HTTP2:
     case CURLE_BAD_CONTENT_ENCODING:
-      return Error{ErrorCode::kServerProtocol, url + " does not speak HTTP: " + why + "; check the address and port"};
+      return Error{ErrorCode::kServerProtocol,
+                   url + " does not speak HTTP: " + why + "; check the address and port"};
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
       return Error{ErrorCode::kServerUnreachable, "the connection to " + url + " broke off: " + why +
                                                       "; look at the server's log, then try again"};
-    case CURLE_OUT_OF_MEMORY: return Error{ErrorCode::kOutOfMemory, "there is no memory for a request to " + url};
+    case CURLE_OUT_OF_MEMORY:
+      return Error{ErrorCode::kOutOfMemory, "there is no memory for a request to " + url};
     default:
       return Error{ErrorCode::kServerUnreachable,
                    "cannot reach " + url + ": " + why + "; check the address, and that tacitd runs there"};
@@ -169,7 +177,8 @@ struct HttpClient::State {
   }
 };
 
-HttpClient::HttpClient(std::string url, std::unique_ptr<State> state) : url_(std::move(url)), state_(std::move(state)) {}
+HttpClient::HttpClient(std::string url, std::unique_ptr<State> state)
+    : url_(std::move(url)), state_(std::move(state)) {}
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
@@ -261,10 +270,10 @@ Error refusal(const HttpResponse& response, std::string_view url) {
   std::string code = member("code"), detail = member("detail");
   if (detail.empty()) detail = member("title");
   if (code.empty()) {
-    return Error{ErrorCode::kServerProtocol, std::string(url) + " answered with HTTP status " +
-                                                 std::to_string(response.status) +
-                                                 (detail.empty() ? std::string() : " (" + printable(detail) + ")") +
-                                                 "; is it a Tacit server?"};
+    return Error{ErrorCode::kServerProtocol,
+                 std::string(url) + " answered with HTTP status " + std::to_string(response.status) +
+                     (detail.empty() ? std::string() : " (" + printable(detail) + ")") +
+                     "; is it a Tacit server?"};
   }
   if (auto known = known_code(code)) return Error{*known, "the server says: " + printable(detail)};
   return Error{ErrorCode::kServerError, "the server says: " + printable(code) + ": " + printable(detail)};

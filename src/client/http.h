@@ -27,8 +27,9 @@ struct HttpRequest {
   std::string method = "GET";
   std::string path;  // begins with '/'
   std::vector<std::pair<std::string, std::string>> headers;
-  ByteView body;                                                          // must outlive the call
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_upload;  // called while the body is sent; or empty
+  ByteView body;  // must outlive the call
+  std::function<void(std::uint64_t done, std::uint64_t total)>
+      on_upload;  // called while the body is sent; or empty
 };
 
 struct HttpResponse {
@@ -39,18 +40,20 @@ struct HttpResponse {
   bool ok() const { return status >= 200 && status < 300; }
 };
 
-// One connection that is kept open between requests. Movable; used by one thread at a time. Redirects are not followed.
+// One connection that is kept open between requests. Movable; used by one thread at a time. Redirects are not
+// followed.
 class HttpClient {
  public:
-  // `url` is http:// or https://, a host, and perhaps a port and a path, for instance "http://127.0.0.1:8080";
-  // argument.invalid for anything else.
+  // `url` is http:// or https://, a host, and perhaps a port and a path, for instance
+  // "http://127.0.0.1:8080"; argument.invalid for anything else.
   static Result<HttpClient> create(std::string_view url, const HttpOptions& options = {});
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
   ~HttpClient();
 
-  // An answer with any status. server.unreachable where no connection can be made or it breaks off, server.timeout,
-  // server.untrusted for its certificate, server.protocol for what is not HTTP, data.too-large.
+  // An answer with any status. server.unreachable where no connection can be made or it breaks off,
+  // server.timeout, server.untrusted for its certificate, server.protocol for what is not HTTP,
+  // data.too-large.
   Result<HttpResponse> send(const HttpRequest& request);
 
   const std::string& url() const { return url_; }
@@ -62,8 +65,8 @@ class HttpClient {
   std::unique_ptr<State> state_;
 };
 
-// What a refusal (RFC 9457, application/problem+json) means: the server's code and detail. A code that this release
-// does not know becomes server.error, an answer that is no problem document server.protocol.
+// What a refusal (RFC 9457, application/problem+json) means: the server's code and detail. A code that this
+// release does not know becomes server.error, an answer that is no problem document server.protocol.
 Error refusal(const HttpResponse& response, std::string_view url);
 
 // Text from a server as it may be shown: one line, no control characters, at most 400 bytes.

@@ -44,19 +44,20 @@ Result<Image> decode_image(ByteView bytes, int channels, std::string_view name) 
   }
   if (bytes.size() > kMaxImageBytes) {
     return Error{ErrorCode::kDataTooLarge, std::string(name) + " is larger than the " +
-                                               std::to_string(kMaxImageBytes >> 20) + " MiB allowed for an image"};
+                                               std::to_string(kMaxImageBytes >> 20) +
+                                               " MiB allowed for an image"};
   }
   int size = static_cast<int>(bytes.size()), width = 0, height = 0, stored = 0;
   if (stbi_info_from_memory(bytes.data(), size, &width, &height, &stored) == 0) return malformed(name);
   if (width > kMaxImageSide || height > kMaxImageSide) {
-    return Error{ErrorCode::kDataTooLarge, std::string(name) + " has more than " + std::to_string(kMaxImageSide) +
-                                               " rows or columns"};
+    return Error{ErrorCode::kDataTooLarge,
+                 std::string(name) + " has more than " + std::to_string(kMaxImageSide) + " rows or columns"};
   }
   std::unique_ptr<stbi_uc, FreePixels> pixels(
       stbi_load_from_memory(bytes.data(), size, &width, &height, &stored, channels));
   if (pixels == nullptr || width < 1 || height < 1) return malformed(name);
-  std::size_t count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
-                      static_cast<std::size_t>(channels);
+  std::size_t count =
+      static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
   return Image{channels, height, width, Bytes(pixels.get(), pixels.get() + count)};
 }
 
@@ -88,14 +89,15 @@ Result<std::vector<float>> preprocess(const Image& image, const plan::Shape& sha
   std::size_t channels = static_cast<std::size_t>(shape.channels);
   if ((channels != 1 && channels != 3) || preprocessing.mean.size() != channels ||
       preprocessing.deviation.size() != channels) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "the model takes " + std::to_string(channels) + " channels, so an image file cannot be its input"};
+    return Error{ErrorCode::kInvalidArgument, "the model takes " + std::to_string(channels) +
+                                                  " channels, so an image file cannot be its input"};
   }
   if (image.height != shape.height || image.width != shape.width) {
     return Error{ErrorCode::kImageWrongSize,
                  std::string(name) + " is " + std::to_string(image.width) + " wide and " +
-                     std::to_string(image.height) + " high; the model takes images " + std::to_string(shape.width) +
-                     " wide and " + std::to_string(shape.height) + " high; scale or crop it first"};
+                     std::to_string(image.height) + " high; the model takes images " +
+                     std::to_string(shape.width) + " wide and " + std::to_string(shape.height) +
+                     " high; scale or crop it first"};
   }
   Image converted;
   const Image* source = &image;
@@ -108,7 +110,8 @@ Result<std::vector<float>> preprocess(const Image& image, const plan::Shape& sha
   for (std::size_t c = 0; c < channels; ++c) {
     for (std::size_t i = 0; i < count; ++i) {
       double value = source->pixels[i * channels + c] / preprocessing.scale;
-      tensor[c * count + i] = static_cast<float>((value - preprocessing.mean[c]) / preprocessing.deviation[c]);
+      tensor[c * count + i] =
+          static_cast<float>((value - preprocessing.mean[c]) / preprocessing.deviation[c]);
     }
   }
   return tensor;

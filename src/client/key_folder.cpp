@@ -13,7 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Error unwritable(const fs::path& path, const std::error_code& error) {
-  return Error{ErrorCode::kFileUnwritable, "cannot make the folder " + path.string() + ": " + error.message()};
+  return Error{ErrorCode::kFileUnwritable,
+               "cannot make the folder " + path.string() + ": " + error.message()};
 }
 
 bool is_file(const fs::path& path) {
@@ -31,7 +32,8 @@ Result<KeyFolder> KeyFolder::default_folder() {
   if (fs::path home = variable("TACIT_HOME"); !home.empty()) return KeyFolder(home);
   if (fs::path data = variable("XDG_DATA_HOME"); data.is_absolute()) return KeyFolder(data / "tacit");
   if (fs::path home = variable("HOME"); !home.empty()) return KeyFolder(home / ".local" / "share" / "tacit");
-  return Error{ErrorCode::kInvalidArgument, "there is no home folder to keep keys in; name a folder with --keys DIR"};
+  return Error{ErrorCode::kInvalidArgument,
+               "there is no home folder to keep keys in; name a folder with --keys DIR"};
 }
 
 fs::path KeyFolder::key_file(int log_degree) const {
@@ -58,7 +60,8 @@ Status KeyFolder::make_folder() const {
   return {};
 }
 
-Result<OpenedKey> KeyFolder::open_or_create(int log_degree, const secret::PassphraseSource& passphrase) const {
+Result<OpenedKey> KeyFolder::open_or_create(int log_degree,
+                                            const secret::PassphraseSource& passphrase) const {
   bool create_it = !has_key(log_degree);
   auto key = create_it ? create(log_degree, passphrase) : open(log_degree, passphrase);
   if (!key && create_it && has_key(log_degree)) {  // another process was faster
@@ -69,14 +72,17 @@ Result<OpenedKey> KeyFolder::open_or_create(int log_degree, const secret::Passph
   return OpenedKey{std::move(key).value(), create_it};
 }
 
-Result<secret::SecretKey> KeyFolder::create(int log_degree, const secret::PassphraseSource& passphrase) const {
+Result<secret::SecretKey> KeyFolder::create(int log_degree,
+                                            const secret::PassphraseSource& passphrase) const {
   fs::path file = key_file(log_degree);
   if (is_file(file)) {
-    return Error{ErrorCode::kFileUnwritable,
-                 file.string() + " exists already, and a key is never overwritten; use it, or another --keys folder"};
+    return Error{
+        ErrorCode::kFileUnwritable,
+        file.string() + " exists already, and a key is never overwritten; use it, or another --keys folder"};
   }
   TACIT_TRY(secret::SecretKey key, secret::SecretKey::generate(log_degree));
-  TACIT_TRY(secret::Passphrase text, passphrase.get(secret::PassphraseUse::kCreate, "the new key " + file.string()));
+  TACIT_TRY(secret::Passphrase text,
+            passphrase.get(secret::PassphraseUse::kCreate, "the new key " + file.string()));
   TACIT_CHECK(make_folder());
   TACIT_CHECK(secret::save_key(key, text.view(), file));
   return key;
@@ -85,12 +91,15 @@ Result<secret::SecretKey> KeyFolder::create(int log_degree, const secret::Passph
 Result<secret::SecretKey> KeyFolder::open(int log_degree, const secret::PassphraseSource& passphrase) const {
   fs::path file = key_file(log_degree);
   if (!is_file(file)) {
-    return Error{ErrorCode::kFileNotFound, "there is no key " + file.string() + "; make one with tacit keys create"};
+    return Error{ErrorCode::kFileNotFound,
+                 "there is no key " + file.string() + "; make one with tacit keys create"};
   }
-  TACIT_TRY(secret::Passphrase text, passphrase.get(secret::PassphraseUse::kOpen, "the key " + file.string()));
+  TACIT_TRY(secret::Passphrase text,
+            passphrase.get(secret::PassphraseUse::kOpen, "the key " + file.string()));
   TACIT_TRY(secret::SecretKey key, secret::load_key(file, text.view()));
   if (key.log_degree() != log_degree) {
-    return Error{ErrorCode::kKeyFileMalformed, file.string() + " holds a key for another ring size than its name says"};
+    return Error{ErrorCode::kKeyFileMalformed,
+                 file.string() + " holds a key for another ring size than its name says"};
   }
   return key;
 }
@@ -100,8 +109,8 @@ PieceCache::PieceCache(const KeyFolder& folder, const ckks::KeyTag& tag)
 
 fs::path PieceCache::index_file(const ckks::KeyRequest& request, const Digest& basis) const {
   return root_ / "index" /
-         (to_hex(basis) + "-" + std::to_string(request.element) + "-" + std::to_string(request.shape.level) + "-" +
-          std::to_string(request.shape.digit_size) + "-" + std::to_string(request.shape.special_count));
+         (to_hex(basis) + "-" + std::to_string(request.element) + "-" + std::to_string(request.shape.level) +
+          "-" + std::to_string(request.shape.digit_size) + "-" + std::to_string(request.shape.special_count));
 }
 
 fs::path PieceCache::piece_file(const Digest& digest) const { return root_ / "pieces" / to_hex(digest); }

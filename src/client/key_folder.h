@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder that a person's keys live in: one secret key for each ring size, encrypted under a passphrase, and the
-// public evaluation keys made from it, so that none is made twice.
+// The folder that a person's keys live in: one secret key for each ring size, encrypted under a passphrase,
+// and the public evaluation keys made from it, so that none is made twice.
 //
 //   secret-<log2 N>.key                        protocol/key-file.md
 //   evaluation/<key tag>/pieces/<digest>       a switching key's wire bytes, named by their BLAKE2b-256
-//   evaluation/<key tag>/index/<basis>-<element>-<level>-<digit size>-<special>   the digest, in hexadecimal digits
+//   evaluation/<key tag>/index/<basis>-<element>-<level>-<digit size>-<special>   the digest, in hex digits
 #pragma once
 
 #include <filesystem>
@@ -26,7 +26,8 @@ class KeyFolder {
  public:
   explicit KeyFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
-  // $TACIT_HOME, else $XDG_DATA_HOME/tacit, else ~/.local/share/tacit; argument.invalid where none of them is set.
+  // $TACIT_HOME, else $XDG_DATA_HOME/tacit, else ~/.local/share/tacit; argument.invalid where none of them is
+  // set.
   static Result<KeyFolder> default_folder();
 
   const std::filesystem::path& path() const { return path_; }
@@ -35,7 +36,8 @@ class KeyFolder {
   // The ring sizes that there are key files for, ascending.
   std::vector<int> ring_sizes() const;
 
-  // The key of this ring size, made and saved if there is none (keyfile and passphrase errors; file.unwritable).
+  // The key of this ring size, made and saved if there is none (keyfile and passphrase errors;
+  // file.unwritable).
   Result<OpenedKey> open_or_create(int log_degree, const secret::PassphraseSource& passphrase) const;
   // file.unwritable where there is one already.
   Result<secret::SecretKey> create(int log_degree, const secret::PassphraseSource& passphrase) const;
@@ -46,8 +48,8 @@ class KeyFolder {
   std::filesystem::path path_;
 };
 
-// The evaluation keys of one secret key on disk. Public data: who alters it can only cause errors. Several processes
-// may use it at once.
+// The evaluation keys of one secret key on disk. Public data: who alters it can only cause errors. Several
+// processes may use it at once.
 class PieceCache {
  public:
   PieceCache(const KeyFolder& folder, const ckks::KeyTag& tag);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace tacit::client {
 namespace {
 
@@ -38,7 +37,8 @@ Result<Bytes> ModelCipher::encrypt(std::span<const float> tensor) const {
 
 Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
   if (answer.tag != tag()) {
-    return Error{ErrorCode::kParametersMismatch, "the answer is encrypted under another key than the request was"};
+    return Error{ErrorCode::kParametersMismatch,
+                 "the answer is encrypted under another key than the request was"};
   }
   const ckks::Ciphertext& ciphertext = answer.ciphertext;
   if (ciphertext.size() != 2 || all_zero(ciphertext.parts[1])) {
@@ -46,7 +46,8 @@ Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
   }
   if (ciphertext.level() != half_.output_level) {
     return Error{ErrorCode::kLevelMismatch, "the answer has level " + std::to_string(ciphertext.level()) +
-                                                ", the model's output has level " + std::to_string(half_.output_level)};
+                                                ", the model's output has level " +
+                                                std::to_string(half_.output_level)};
   }
   if (!same_scale(ciphertext.scale, half_.output_scale)) {
     return Error{ErrorCode::kScaleMismatch, "the answer has another scale than the model's output"};

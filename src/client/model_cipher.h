@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One model's input and output between tensors and the bytes that travel: everything of a prediction but the network.
+// One model's input and output between tensors and the bytes that travel: everything of a prediction but the
+// network.
 #pragma once
 
 #include <span>
@@ -14,17 +15,17 @@ namespace tacit::client {
 
 class ModelCipher {
  public:
-  // `half` as client_half_from_json or read_package gave it. Its parameters pass the security gate once more here;
-  // parameters.mismatch where the key has another ring size.
+  // `half` as client_half_from_json or read_package gave it. Its parameters pass the security gate once more
+  // here; parameters.mismatch where the key has another ring size.
   static Result<ModelCipher> create(const plan::ClientHalf& half, const secret::SecretKey& key);
 
   // The bytes of a fresh encryption of a preprocessed tensor, row-major [channels, height, width].
   Result<Bytes> encrypt(std::span<const float> tensor) const;
 
-  // The network's outputs, row-major. The answer's structure is checked before anything is decrypted: it must have
-  // been computed from a ciphertext under this key (parameters.mismatch), for this model, at the output's level
-  // (ciphertext.level) and scale (ciphertext.scale), and be an encryption at all (data.malformed). Whether the server
-  // computed the right thing cannot be checked.
+  // The network's outputs, row-major. The answer's structure is checked before anything is decrypted: it must
+  // have been computed from a ciphertext under this key (parameters.mismatch), for this model, at the
+  // output's level (ciphertext.level) and scale (ciphertext.scale), and be an encryption at all
+  // (data.malformed). Whether the server computed the right thing cannot be checked.
   Result<std::vector<float>> decrypt(ByteView answer) const;
 
   // A switching key's wire bytes.

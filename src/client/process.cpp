@@ -12,7 +12,8 @@ namespace tacit::client {
 Status forbid_dumps() {
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return Error{ErrorCode::kInternal, std::string("core dumps cannot be forbidden: ") + std::strerror(errno)};
+    return Error{ErrorCode::kInternal,
+                 std::string("core dumps cannot be forbidden: ") + std::strerror(errno)};
   }
   return {};
 }

@@ -6,8 +6,8 @@
 
 namespace tacit::client {
 
-// No core dumps, and no reading of this process's memory by others of the same user (ptrace, /proc). `internal` where
-// the operating system refuses.
+// No core dumps, and no reading of this process's memory by others of the same user (ptrace, /proc).
+// `internal` where the operating system refuses.
 Status forbid_dumps();
 
 }  // namespace tacit::client

@@ -26,9 +26,9 @@ Status check_key_size(const plan::ClientHalf& half) {
   std::uint64_t bytes = 0;
   for (const ckks::KeyRequest& request : half.keys) bytes += ckks::key_bytes(parameters, request.shape);
   if (bytes <= kMostBytes) return {};
-  return Error{ErrorCode::kDataTooLarge, "the model " + half.name + " asks for " + std::to_string(bytes >> 30) +
-                                             " GiB of evaluation keys; at most " + std::to_string(kMostBytes >> 30) +
-                                             " GiB are made"};
+  return Error{ErrorCode::kDataTooLarge,
+               "the model " + half.name + " asks for " + std::to_string(bytes >> 30) +
+                   " GiB of evaluation keys; at most " + std::to_string(kMostBytes >> 30) + " GiB are made"};
 }
 
 Error still_missing(const std::string& url, std::size_t count) {
@@ -41,10 +41,12 @@ Error still_missing(const std::string& url, std::size_t count) {
 Result<plan::ClientHalf> fetch_client_half(Api& api, std::string_view model) {
   TACIT_TRY(std::string text, api.client_half(model));
   auto half = plan::client_half_from_json(text);
-  if (!half) return std::move(half).error().within("the client half of " + std::string(model) + " is refused");
+  if (!half)
+    return std::move(half).error().within("the client half of " + std::string(model) + " is refused");
   if (half->name != model) {
-    return Error{ErrorCode::kServerProtocol, api.url() + " answered with the model \"" + printable(half->name) +
-                                                 "\" when asked for \"" + std::string(model) + "\""};
+    return Error{ErrorCode::kServerProtocol, api.url() + " answered with the model \"" +
+                                                 printable(half->name) + "\" when asked for \"" +
+                                                 std::string(model) + "\""};
   }
   return half;
 }
@@ -97,7 +99,8 @@ Status Session::provide_keys(const PieceCache& cache, const SessionEvents& event
     std::uint64_t total = 0, done = 0;
     for (const Digest& digest : set.missing) {
       if (!sizes.contains(digest)) {
-        return Error{ErrorCode::kServerProtocol, api_.url() + " asks for an evaluation key that was not offered"};
+        return Error{ErrorCode::kServerProtocol,
+                     api_.url() + " asks for an evaluation key that was not offered"};
       }
       total += sizes[digest];
     }

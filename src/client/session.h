@@ -22,8 +22,8 @@ struct SessionEvents {
 };
 
 struct SessionOptions {
-  // Where secret and evaluation keys are kept. Without one they are made for this session and kept nowhere: the secret
-  // key only in memory, the evaluation keys only by the server.
+  // Where secret and evaluation keys are kept. Without one they are made for this session and kept nowhere:
+  // the secret key only in memory, the evaluation keys only by the server.
   std::optional<KeyFolder> folder;
   secret::PassphraseSource passphrase;
   SessionEvents events;
@@ -32,18 +32,19 @@ struct SessionOptions {
 struct Prediction {
   std::vector<float> outputs;
   double encrypt_ms = 0, server_ms = 0, round_trip_ms = 0, decrypt_ms = 0;
-  std::uint64_t upload_bytes = 0, download_bytes = 0;      // the bodies of the request and the answer
+  std::uint64_t upload_bytes = 0, download_bytes = 0;     // the bodies of the request and the answer
   std::optional<std::uint64_t> server_peak_memory_bytes;  // where the server tells
 };
 
 class Session {
  public:
-  // `half` as fetch_client_half validated it. Opens or makes the secret key; makes what is missing of the evaluation
-  // keys; uploads what the server says it lacks. data.too-large for a model that asks for absurdly many keys.
+  // `half` as fetch_client_half validated it. Opens or makes the secret key; makes what is missing of the
+  // evaluation keys; uploads what the server says it lacks. data.too-large for a model that asks for absurdly
+  // many keys.
   static Result<Session> open(Api api, const plan::ClientHalf& half, const SessionOptions& options);
 
-  // One prediction from a preprocessed tensor, row-major [channels, height, width]: encrypted, sent, checked and
-  // decrypted once. Nothing that is sent ever depends on what was decrypted.
+  // One prediction from a preprocessed tensor, row-major [channels, height, width]: encrypted, sent, checked
+  // and decrypted once. Nothing that is sent ever depends on what was decrypted.
   Result<Prediction> predict(std::span<const float> tensor);
 
   const plan::ClientHalf& half() const { return cipher_.half(); }
@@ -63,7 +64,8 @@ class Session {
   std::uint64_t uploaded_key_bytes_ = 0;
 };
 
-// The client half of a model, fetched and validated, the 128-bit gate included: nothing is made for a model before.
+// The client half of a model, fetched and validated, the 128-bit gate included: nothing is made for a model
+// before.
 Result<plan::ClientHalf> fetch_client_half(Api& api, std::string_view model);
 
 }  // namespace tacit::client

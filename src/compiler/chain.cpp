@@ -1,34 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/chain.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace tacit::compiler {
 
-Result<ckks::Parameters> make_chain(int log_degree, int scale_bits, int depth) {
+namespace {
+
+double log2_of(ring::u64 prime) { return std::log2(static_cast<double>(prime)); }
+
+}  // namespace
+
+Result<ckks::ParametersLiteral> make_chain(int log_degree, int scale_bits, int depth) {
+  const int base_bits = scale_bits + kHeadroomBits;
+  const int special_bits = std::min(base_bits + kSpecialBits, ring::kMaxPrimeBits);
   ckks::ParametersLiteral literal;
   literal.log_degree = log_degree;
-  const int base_bits = scale_bits + kHeadroomBits;
-  const std::vector<ring::u64> base = ring::ntt_primes(log_degree, base_bits, 1, true);
-  const std::vector<ring::u64> special = ring::ntt_primes(log_degree, base_bits + kSpecialBits, 1, true);
-  const std::vector<ring::u64> others =
-      depth == 0 ? std::vector<ring::u64>{}
-                 : ring::ntt_primes(log_degree, scale_bits, static_cast<std::size_t>(depth));
-  if (base.empty() || special.empty() || others.size() != static_cast<std::size_t>(depth))
+  literal.primes = ring::ntt_primes(log_degree, base_bits, 1, true);
+  literal.special_primes = ring::ntt_primes(log_degree, special_bits, 1, true);
+  std::vector<ring::u64> others;
+  if (depth > 0) others = ring::ntt_primes(log_degree, scale_bits, static_cast<std::size_t>(depth));
+  const bool near = std::all_of(others.begin(), others.end(), [&](ring::u64 prime) {
+    return std::abs(log2_of(prime) - scale_bits) <= kMaxDrift;
+  });
+  if (literal.primes.empty() || literal.special_primes.empty() || others.size() != static_cast<std::size_t>(depth) ||
+      !near || others.size() + 2 > ckks::kMaxPrimes)
     return Error{ErrorCode::kParametersInvalid, "there are not enough primes of " + std::to_string(scale_bits) +
                                                     " bits for ring degree 2^" + std::to_string(log_degree)};
-  literal.primes = base;
   literal.primes.insert(literal.primes.end(), others.begin(), others.end());
-  literal.special_primes = special;
-  return ckks::Parameters::create(std::move(literal));
+  double log_modulus = 0;
+  for (ring::u64 prime : literal.primes) log_modulus += log2_of(prime);
+  for (ring::u64 prime : literal.special_primes) log_modulus += log2_of(prime);
+  if (log_modulus > ckks::max_log_modulus(log_degree))
+    return Error{ErrorCode::kParametersInsecure,
+                 std::to_string(depth) + " levels with a scale of 2^" + std::to_string(scale_bits) +
+                     " are more than ring degree 2^" + std::to_string(log_degree) + " keeps secure"};
+  return literal;
 }
 
 int longest_chain(int log_degree, int scale_bits) {
-  const int room = ckks::max_log_modulus(log_degree) - 2 * (scale_bits + kHeadroomBits) - kSpecialBits;
-  // The primes are within a bit of their nominal size, so that the longest chain is near the nominal one.
-  for (int depth = room / scale_bits + 1; depth >= 0; --depth)
-    if (make_chain(log_degree, scale_bits, depth).ok()) return depth;
-  return -1;
+  const int bound = ckks::max_log_modulus(log_degree) / scale_bits;
+  int depth = std::min(bound, static_cast<int>(ckks::kMaxPrimes) - 2);
+  while (depth >= 0 && !make_chain(log_degree, scale_bits, depth).ok()) --depth;
+  return depth;
 }
 
 }  // namespace tacit::compiler

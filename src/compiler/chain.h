@@ -7,19 +7,20 @@
 
 namespace tacit::compiler {
 
-inline constexpr int kMinScaleBits = 24;
+inline constexpr int kMinScaleBits = 26;
 inline constexpr int kMaxScaleBits = 40;
 
 // The list for a scale of 2^s: q_0 has s + kHeadroomBits bits, so that numbers up to 1 at this scale stay three bits
-// below q_0 / 2; the special prime has kSpecialBits more than q_0, so that key switching adds less than the rounding that
-// comes with it, with digits of one prime before a product and of two primes before a division (see key_shape); the
-// others are the primes nearest to 2^s.
+// below q_0 / 2; the special prime has kSpecialBits more than q_0 (50 at most), so that key switching adds less than the
+// rounding that comes with it, with digits of one prime before a product and of two primes before a division (see
+// key_shape); the others are the primes nearest to 2^s, within a factor of 2^kMaxDrift.
 inline constexpr int kHeadroomBits = 4;
 inline constexpr int kSpecialBits = 9;
+inline constexpr double kMaxDrift = 0.25;
 
 // q_0 .. q_depth and one special prime, or why they cannot be: parameters.insecure where log2(QP) exceeds what the ring
 // size keeps secure, parameters.invalid where there are not primes enough.
-Result<ckks::Parameters> make_chain(int log_degree, int scale_bits, int depth);
+Result<ckks::ParametersLiteral> make_chain(int log_degree, int scale_bits, int depth);
 
 // The greatest depth for which make_chain succeeds; -1 where there is none.
 int longest_chain(int log_degree, int scale_bits);

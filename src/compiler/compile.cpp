@@ -105,14 +105,15 @@ Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree)
   while (high >= kMinScaleBits && !make_chain(log_degree, high, depth).ok()) --high;
   if (high < kMinScaleBits) return std::optional<Candidate>();
   const auto candidate_at = [&](int bits) -> Result<Candidate> {
-    TACIT_TRY(const ckks::Parameters parameters, make_chain(log_degree, bits, depth));
+    TACIT_TRY(ckks::ParametersLiteral literal, make_chain(log_degree, bits, depth));
+    TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
     return make_candidate(problem, parameters, bits);
   };
   TACIT_TRY(Candidate best, candidate_at(high));
   int low = kMinScaleBits;
   while (best.noise <= kNoiseTarget && low < high) {
     const int middle = (low + high) / 2;
-    // A chain of smaller primes may lack primes where a longer one has them.
+    // Of smaller primes there are fewer.
     if (!make_chain(log_degree, middle, depth).ok()) {
       low = middle + 1;
       continue;

@@ -12,6 +12,8 @@ namespace tacit::compiler {
 
 namespace {
 
+constexpr double kLeastRange = 0x1p-40, kLargestRange = 0x1p40;
+
 Result<plan::LinearMap> normalised_map(const Network& network, const Layer& layer,
                                        const Normalisation& normalisation) {
   plan::LinearMap map = std::get_if<LinearLayer>(&layer.operation)->map;
@@ -51,6 +53,19 @@ std::vector<double> prime_values(const ckks::Parameters& parameters) {
   return primes;
 }
 
+// The client multiplies by these, and plans do not take just any number.
+Status check_ranges(const Schedule& schedule) {
+  for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
+    const double range = std::abs(schedule.normalisation.ranges[v]);
+    if (range >= kLeastRange && range <= kLargestRange) continue;
+    return Error{ErrorCode::kCompilePrecision,
+                 "node " + graph::in_quotes(schedule.network.values[v].name) + ": its values would be kept in units of " +
+                     std::to_string(range) + ", too far from 1 to be computed with; normalise the network's layers, for "
+                     "instance by batch normalisation"};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::size_t Schedule::largest_period() const {
@@ -65,6 +80,7 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
   schedule.network = std::move(network);
   TACIT_TRY(schedule.levels, assign_levels(schedule.network));
   TACIT_TRY(schedule.packing, pack(schedule.network));
+  TACIT_CHECK(check_ranges(schedule));
   for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
     const Range& range = calibrated[schedule.network.values[v].source];
     const double offset = schedule.normalisation.offsets[v];

@@ -27,7 +27,8 @@ struct Schedule {
 };
 
 // Folds ranges and offsets into maps: stored_out = (range_in / range_out) M stored_in + (M offset_in + bias - offset_out)
-// / range_out. compile.unsupported, naming the node, where a layer's weights are all zero.
+// / range_out. compile.unsupported, naming the node, where a layer's weights are all zero;
+// compile.precision where values are beyond 2^40 or below 2^-40.
 Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin);
 
 // The plan for a ring and a scale. The keys are chosen here, see splits.h.

@@ -9,7 +9,12 @@
 namespace tacit::compiler {
 
 int max_depth() {
-  static const int depth = longest_chain(ckks::kMaxLogDegree, kMinScaleBits);
+  static const int depth = [] {
+    int longest = -1;
+    for (int bits = kMinScaleBits; bits <= kMaxScaleBits; ++bits)
+      longest = std::max(longest, longest_chain(ckks::kMaxLogDegree, bits));
+    return longest;
+  }();
   return depth;
 }
 

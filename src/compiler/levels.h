@@ -9,7 +9,7 @@
 
 namespace tacit::compiler {
 
-// More levels no secure ring has: log2(QP) <= 1747 at N = 2^16, with primes of kMinScaleBits.
+// More levels no secure ring has (chain.h).
 int max_depth();
 
 // By value. The input is as high as the longest way to the output needs; every other value stands where the layer that

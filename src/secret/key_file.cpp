@@ -77,10 +77,12 @@ Result<Header> parse_header(ByteView bytes) {
   TACIT_TRY(std::uint8_t log_degree, in.u8());
   TACIT_TRY(std::uint8_t sampler, in.u8());
   if (version != kVersion || kdf != kArgon2id13 || sampler != kUniformTernary) {
-    return malformed("the key file's format is not one that this release reads; use the release that wrote it");
+    return malformed(
+        "the key file's format is not one that this release reads; use the release that wrote it");
   }
   if (log_degree < ckks::kMinLogDegree || log_degree > ckks::kMaxLogDegree) {
-    return malformed("the key file names a ring of degree 2^" + std::to_string(log_degree) + ", which there is not");
+    return malformed("the key file names a ring of degree 2^" + std::to_string(log_degree) +
+                     ", which there is not");
   }
   Header header;
   header.log_degree = log_degree;
@@ -99,8 +101,8 @@ Result<Header> parse_header(ByteView bytes) {
 }
 
 Error no_memory(std::uint64_t bytes) {
-  return Error{ErrorCode::kOutOfMemory,
-               "the key file's passphrase needs " + std::to_string(bytes >> 20) + " MiB of memory to be checked"};
+  return Error{ErrorCode::kOutOfMemory, "the key file's passphrase needs " + std::to_string(bytes >> 20) +
+                                            " MiB of memory to be checked"};
 }
 
 Result<SecureBuffer<std::uint8_t>> derive_key(std::string_view passphrase, const Header& header) {
@@ -114,7 +116,8 @@ Result<SecureBuffer<std::uint8_t>> derive_key(std::string_view passphrase, const
   return key;
 }
 
-// Gives the finished temporary its name, unless something has that name already: link(2) never replaces a file.
+// Gives the finished temporary its name, unless something has that name already: link(2) never replaces a
+// file.
 Status write_new_file(const std::filesystem::path& path, ByteView bytes) {
   auto failure = [&](int error) {
     return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + std::strerror(error)};
@@ -137,8 +140,9 @@ Status write_new_file(const std::filesystem::path& path, ByteView bytes) {
   if (error == 0 && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;
   ::unlink(temporary.c_str());
   if (error == EEXIST) {
-    return Error{ErrorCode::kFileUnwritable,
-                 path.string() + " exists already, and a key is never overwritten; choose another name or folder"};
+    return Error{
+        ErrorCode::kFileUnwritable,
+        path.string() + " exists already, and a key is never overwritten; choose another name or folder"};
   }
   if (error != 0) return failure(error);
   int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -154,10 +158,12 @@ Status write_new_file(const std::filesystem::path& path, ByteView bytes) {
 Status save_key(const SecretKey& key, std::string_view passphrase, const std::filesystem::path& path,
                 const KdfCost& cost) {
   if (key.seed().size() != kSeedBytes) {
-    return Error{ErrorCode::kInvalidArgument, "a key made from coefficients has no seed, so it cannot be saved"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "a key made from coefficients has no seed, so it cannot be saved"};
   }
   if (!admissible(cost)) {
-    return Error{ErrorCode::kInvalidArgument, "the key file's cost must be 1 to 10 passes over 8 KiB to 1 GiB"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "the key file's cost must be 1 to 10 passes over 8 KiB to 1 GiB"};
   }
   if (sodium_init() < 0) return Error{ErrorCode::kEntropy, "the operating system gave no randomness"};
   Header header;
@@ -169,8 +175,9 @@ Status save_key(const SecretKey& key, std::string_view passphrase, const std::fi
 
   Bytes bytes = write_header(header);
   std::array<std::uint8_t, kSealedBytes> sealed;
-  crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data(), nullptr, key.seed().data(), kSeedBytes, bytes.data(),
-                                             bytes.size(), nullptr, header.nonce.data(), aead_key.data());
+  crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data(), nullptr, key.seed().data(), kSeedBytes,
+                                             bytes.data(), bytes.size(), nullptr, header.nonce.data(),
+                                             aead_key.data());
   bytes.insert(bytes.end(), sealed.begin(), sealed.end());
   return write_new_file(path, bytes);
 }
@@ -178,7 +185,8 @@ Status save_key(const SecretKey& key, std::string_view passphrase, const std::fi
 Result<SecretKey> load_key(const std::filesystem::path& path, std::string_view passphrase) {
   auto bytes = read_file(path, 4096);
   if (!bytes) {
-    if (bytes.error().code == ErrorCode::kDataTooLarge) return malformed(path.string() + " is too long for a key file");
+    if (bytes.error().code == ErrorCode::kDataTooLarge)
+      return malformed(path.string() + " is too long for a key file");
     return std::move(bytes).error();
   }
   auto header = parse_header(*bytes);
@@ -192,10 +200,12 @@ Result<SecretKey> load_key(const std::filesystem::path& path, std::string_view p
   if (crypto_aead_xchacha20poly1305_ietf_decrypt(seed.data(), nullptr, nullptr, sealed.data(), sealed.size(),
                                                  head.data(), head.size(), header->nonce.data(),
                                                  aead_key.data()) != 0) {
-    return Error{ErrorCode::kKeyFilePassphrase, path.string() + " does not open with this passphrase; if the "
-                                                "passphrase is right, the file was altered"};
+    return Error{ErrorCode::kKeyFilePassphrase, path.string() +
+                                                    " does not open with this passphrase; if the "
+                                                    "passphrase is right, the file was altered"};
   }
-  return SecretKey::from_seed(header->log_degree, std::span<const std::uint8_t, kSeedBytes>(seed.data(), kSeedBytes));
+  return SecretKey::from_seed(header->log_degree,
+                              std::span<const std::uint8_t, kSeedBytes>(seed.data(), kSeedBytes));
 }
 
 }  // namespace tacit::secret

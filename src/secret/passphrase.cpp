@@ -55,13 +55,16 @@ class EchoOff {
 
 volatile sig_atomic_t caught_signal = 0;
 
-// Holds back the signals that end the program until the terminal's echo is on again, then raises the one that came.
+// Holds back the signals that end the program until the terminal's echo is on again, then raises the one that
+// came.
 class SignalsHeld {
  public:
   SignalsHeld() {
     caught_signal = 0;
-    struct sigaction note{};
-    note.sa_handler = [](int signal) { caught_signal = signal; };  // without SA_RESTART: read() ends with EINTR
+    struct sigaction note {};
+    note.sa_handler = [](int signal) {
+      caught_signal = signal;
+    };  // without SA_RESTART: read() ends with EINTR
     for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &note, &before_[i]);
   }
   ~SignalsHeld() {
@@ -83,7 +86,8 @@ Error too_long() {
 
 Error no_memory() { return Error{ErrorCode::kOutOfMemory, "there is no memory for the passphrase"}; }
 
-// Whether somebody can be asked without the answer showing. To open a terminal costs nothing and shows nothing.
+// Whether somebody can be asked without the answer showing. To open a terminal costs nothing and shows
+// nothing.
 bool can_ask(const std::filesystem::path& terminal) {
   Descriptor tty(terminal, O_RDWR | O_NOCTTY);
   return tty.open() && ::isatty(tty.get()) == 1;
@@ -106,7 +110,8 @@ class PassphraseReader {
   static Result<Passphrase> whole_file(const std::filesystem::path& path) {
     Descriptor file(path, O_RDONLY);
     if (!file.open()) {
-      ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
+      ErrorCode code =
+          errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
       return Error{code, "cannot open the passphrase file " + path.string() + ": " + std::strerror(errno)};
     }
     // Two bytes more than allowed, for a line break of either kind.
@@ -138,7 +143,8 @@ class PassphraseReader {
       ssize_t got = ::read(fd, text.buffer_.data() + text.size_, wanted);
       if (got < 0 && errno == EINTR && (!one_line || caught_signal == 0)) continue;
       if (got < 0) {
-        return Error{ErrorCode::kFileUnreadable, std::string("cannot read the passphrase: ") + std::strerror(errno)};
+        return Error{ErrorCode::kFileUnreadable,
+                     std::string("cannot read the passphrase: ") + std::strerror(errno)};
       }
       if (got == 0 || (one_line && text.buffer_.data()[text.size_] == '\n')) return text;
       text.size_ += static_cast<std::size_t>(got);
@@ -172,14 +178,18 @@ Result<Passphrase> PassphraseSource::get(PassphraseUse use, std::string_view pur
   Descriptor tty(terminal, O_RDWR | O_NOCTTY);
   if (!tty.open() || ::isatty(tty.get()) != 1) {
     return Error{ErrorCode::kPassphraseMissing,
-                 "the passphrase of " + std::string(purpose) + " is needed and there is no terminal to ask at; give "
-                 "it with --passphrase-file FILE or in the environment variable " + kPassphraseVariable};
+                 "the passphrase of " + std::string(purpose) +
+                     " is needed and there is no terminal to ask at; give "
+                     "it with --passphrase-file FILE or in the environment variable " +
+                     kPassphraseVariable};
   }
   SignalsHeld signals_held;  // outlives echo_off
   EchoOff echo_off(tty.get());
   if (!echo_off.changed()) {
-    return Error{ErrorCode::kPassphraseMissing, "the terminal's echo cannot be switched off; give the passphrase with "
-                 "--passphrase-file FILE or in the environment variable " + std::string(kPassphraseVariable)};
+    return Error{ErrorCode::kPassphraseMissing,
+                 "the terminal's echo cannot be switched off; give the passphrase with "
+                 "--passphrase-file FILE or in the environment variable " +
+                     std::string(kPassphraseVariable)};
   }
   bool create = use == PassphraseUse::kCreate;
   write_all(tty.get(), (create ? "New passphrase for " : "Passphrase of ") + std::string(purpose) + ": ");

@@ -38,8 +38,8 @@ struct PassphraseSource {
 
   // Whether get() would find a passphrase, or somebody to ask.
   bool available() const;
-  // From the file, else from TACIT_PASSPHRASE, else typed at the terminal without echo: once to open a key, twice to
-  // create one. `purpose` completes the question, for instance "the key file /home/a/secret-15.key".
+  // From the file, else from TACIT_PASSPHRASE, else typed at the terminal without echo: once to open a key,
+  // twice to create one. `purpose` completes the question, for instance "the key file /home/a/secret-15.key".
   // file.not-found, file.unreadable; passphrase.missing where there is no terminal or nothing was typed;
   // passphrase.mismatch where the two differ; argument.invalid for one of more than kMaxBytes or without any.
   Result<Passphrase> get(PassphraseUse use, std::string_view purpose) const;

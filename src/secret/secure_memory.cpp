@@ -22,8 +22,8 @@ void wipe(void* memory, std::size_t bytes) {
 
 void* secure_allocate(std::size_t bytes) {
   if (!sodium_ready() || bytes > SIZE_MAX - kCacheLine) return nullptr;
-  // libsodium puts the end of the block against a guard page, so a whole number of cache lines is also aligned to one,
-  // as the kernels want it. It locks what it can and goes on where the lock limit is reached.
+  // libsodium puts the end of the block against a guard page, so a whole number of cache lines is also
+  // aligned to one, as the kernels want it. It locks what it can and goes on where the lock limit is reached.
   return sodium_malloc((bytes + kCacheLine - 1) / kCacheLine * kCacheLine);
 }
 

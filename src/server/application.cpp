@@ -31,9 +31,7 @@ auto guarded(const Work& work) -> decltype(work()) {
     return work();
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kOutOfMemory, "there is no memory for this request now; try again later"};
-  } catch (const std::exception& failure) {
-    return Error{ErrorCode::kInternal, failure.what()};
-  }
+  } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
 }
 
 }  // namespace
@@ -72,8 +70,9 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
     const bool taken = pool.submit([self = shared_from_this(), work = std::move(later.work), done,
                                     submitted = Clock::now()] { self->finish(work, done, submitted); });
     if (!taken) {
-      done(answer(Error{ErrorCode::kServerBusy, "as many requests as allowed are waiting already; try again later"},
-                  call_.head, call_.instance));
+      done(answer(
+          Error{ErrorCode::kServerBusy, "as many requests as allowed are waiting already; try again later"},
+          call_.head, call_.instance));
     }
   }
 
@@ -83,10 +82,13 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
   void finish(const std::function<Result<Response>(const WorkContext&)>& work,
               const std::function<void(Response)>& done, Clock::time_point submitted) {
     const std::chrono::duration<double, std::milli> waited = Clock::now() - submitted;
-    Result<Response> result = cancelled_ ? Result<Response>(Error{ErrorCode::kCancelled, "the run was cancelled"})
-                                         : guarded([&] { return work(WorkContext{cancelled_, waited.count()}); });
+    Result<Response> result =
+        cancelled_ ? Result<Response>(Error{ErrorCode::kCancelled, "the run was cancelled"}) : guarded([&] {
+          return work(WorkContext{cancelled_, waited.count()});
+        });
     if (!result.ok() && result.error().code == ErrorCode::kCancelled && application_.stopping_) {
-      result = Error{ErrorCode::kServerStopping, "the server is about to end and stopped this run; try another one"};
+      result = Error{ErrorCode::kServerStopping,
+                     "the server is about to end and stopped this run; try another one"};
     }
     done(answer(std::move(result), call_.head, call_.instance));
   }
@@ -101,7 +103,8 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
 
 Status check_head(const RequestHead& head) {
   if (head.fields.size() > kMaxHeaderFields) {
-    return Error{ErrorCode::kHeadersTooLarge, "the header has more than " + std::to_string(kMaxHeaderFields) + " fields"};
+    return Error{ErrorCode::kHeadersTooLarge,
+                 "the header has more than " + std::to_string(kMaxHeaderFields) + " fields"};
   }
   if (head.version != 10 && head.version != 11) {
     return Error{ErrorCode::kHttpVersion, "this server speaks HTTP/1.1"};
@@ -110,12 +113,14 @@ Status check_head(const RequestHead& head) {
     return Error{ErrorCode::kRequestMalformed, "the field Host is missing"};
   }
   if (head.transfer_encoding) {
-    return Error{ErrorCode::kLengthRequired, "a body must come with Content-Length, not with Transfer-Encoding"};
+    return Error{ErrorCode::kLengthRequired,
+                 "a body must come with Content-Length, not with Transfer-Encoding"};
   }
   if (head.fields.find("Content-Encoding")) {
     return Error{ErrorCode::kMediaType, "bodies must not be compressed; send it without Content-Encoding"};
   }
-  if (const auto expected = head.fields.find("Expect"); expected && !equal_ignoring_case(*expected, "100-continue")) {
+  if (const auto expected = head.fields.find("Expect");
+      expected && !equal_ignoring_case(*expected, "100-continue")) {
     return Error{ErrorCode::kExpectation, "the field Expect may only be 100-continue"};
   }
   return {};
@@ -126,7 +131,8 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
   return create(std::move(models), options);
 }
 
-Result<std::unique_ptr<Application>> Application::create(ModelRegistry models, const ApplicationOptions& options) {
+Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
+                                                         const ApplicationOptions& options) {
   // The store checks pieces against the models' parameters; its copy of the registry shares the models.
   auto registry = std::make_shared<const ModelRegistry>(models);
   const auto check = [registry](ByteView bytes) -> Result<ckks::KeyHeader> {
@@ -138,7 +144,8 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models, c
   return std::unique_ptr<Application>(new Application(std::move(models), std::move(keys), options));
 }
 
-Application::Application(ModelRegistry models, std::unique_ptr<KeyStore> keys, const ApplicationOptions& options)
+Application::Application(ModelRegistry models, std::unique_ptr<KeyStore> keys,
+                         const ApplicationOptions& options)
     : models_(std::move(models)),
       keys_(std::move(keys)),
       cache_(options.key_cache_bytes),
@@ -188,10 +195,12 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
   const std::uint64_t limit = std::min(plan.limit, services_.max_body_bytes);
   if (length > limit) {
     return refuse({ErrorCode::kDataTooLarge, "the body may have at most " + std::to_string(limit) +
-                                                 " bytes here; Content-Length says " + std::to_string(length)});
+                                                 " bytes here; Content-Length says " +
+                                                 std::to_string(length)});
   }
   if (length < plan.prefix) {
-    return refuse({ErrorCode::kDataTruncated, "the body must have at least " + std::to_string(plan.prefix) + " bytes"});
+    return refuse(
+        {ErrorCode::kDataTruncated, "the body must have at least " + std::to_string(plan.prefix) + " bytes"});
   }
   auto exchange = std::make_shared<RouteExchange>(
       *this, endpoint, Call{head, std::move(match.path), {}, instance}, plan.prefix);

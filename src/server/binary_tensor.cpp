@@ -12,9 +12,10 @@ namespace {
 Error malformed(std::string message) { return {ErrorCode::kRequestMalformed, std::move(message)}; }
 
 Error wants_binary(std::string_view why) {
-  return {ErrorCode::kMediaType, std::string(why) +
-                                     "; ciphertexts travel as binary data only: send the field "
-                                     "Inference-Header-Content-Length and \"binary_data_size\" (protocol/inference.md)"};
+  return {ErrorCode::kMediaType,
+          std::string(why) +
+              "; ciphertexts travel as binary data only: send the field "
+              "Inference-Header-Content-Length and \"binary_data_size\" (protocol/inference.md)"};
 }
 
 Result<Digest> parse_key_id(const Json* value) {
@@ -35,13 +36,17 @@ Status refuse_json_output(const Json* parameters, const char* name) {
 }
 
 // Nothing but the names in `known`: a parameter that is not understood would change what the client thinks it gets.
-Status check_parameters(const Json* parameters, std::initializer_list<std::string_view> known, std::string_view where) {
+Status check_parameters(const Json* parameters, std::initializer_list<std::string_view> known,
+                        std::string_view where) {
   if (parameters == nullptr) return {};
-  if (!parameters->is_object()) return malformed("\"parameters\" of " + std::string(where) + " must be an object");
+  if (!parameters->is_object())
+    return malformed("\"parameters\" of " + std::string(where) + " must be an object");
   for (const auto& [name, value] : parameters->items()) {
     bool is_known = false;
     for (std::string_view k : known) is_known = is_known || name == k;
-    if (!is_known) return malformed("\"parameters\" of " + std::string(where) + " has a member that is not supported here");
+    if (!is_known)
+      return malformed("\"parameters\" of " + std::string(where) +
+                       " has a member that is not supported here");
   }
   return {};
 }
@@ -56,8 +61,10 @@ bool is_string(const Json* value, std::string_view text) {
 }
 
 Status check_input(const Json& input, std::uint64_t tensor_bytes) {
-  if (!is_string(member(input, "name"), kInputName)) return malformed("the input's \"name\" must be \"image\"");
-  if (!is_string(member(input, "datatype"), "BYTES")) return malformed("the input's \"datatype\" must be \"BYTES\"");
+  if (!is_string(member(input, "name"), kInputName))
+    return malformed("the input's \"name\" must be \"image\"");
+  if (!is_string(member(input, "datatype"), "BYTES"))
+    return malformed("the input's \"datatype\" must be \"BYTES\"");
   if (!is_shape_of_one(member(input, "shape"))) return malformed("the input's \"shape\" must be [1]");
   if (member(input, "data") != nullptr) return wants_binary("the input has \"data\"");
   const Json* parameters = member(input, "parameters");
@@ -73,9 +80,11 @@ Status check_input(const Json& input, std::uint64_t tensor_bytes) {
 
 Status check_outputs(const Json* outputs) {
   if (outputs == nullptr) return {};
-  if (!outputs->is_array() || outputs->size() != 1) return malformed("\"outputs\" must have one member, \"logits\"");
+  if (!outputs->is_array() || outputs->size() != 1)
+    return malformed("\"outputs\" must have one member, \"logits\"");
   const Json& output = outputs->front();
-  if (!is_string(member(output, "name"), kOutputName)) return malformed("the output's \"name\" must be \"logits\"");
+  if (!is_string(member(output, "name"), kOutputName))
+    return malformed("the output's \"name\" must be \"logits\"");
   const Json* parameters = member(output, "parameters");
   TACIT_CHECK(check_parameters(parameters, {"binary_data"}, "the output"));
   return refuse_json_output(parameters, "binary_data");
@@ -94,7 +103,8 @@ Result<ByteView> element_of(ByteView tensor) {
 
 Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body) {
   const auto key = head.fields.find(kKeyIdField);
-  if (!key) return malformed("a request without JSON must name its evaluation keys in the field Tacit-Key-Id");
+  if (!key)
+    return malformed("a request without JSON must name its evaluation keys in the field Tacit-Key-Id");
   const auto id = digest_from_hex(*key);
   if (!id.ok()) return malformed("the field Tacit-Key-Id must have 64 hexadecimal digits");
   return InferenceRequest{std::nullopt, *id, body};
@@ -110,7 +120,8 @@ Result<std::uint64_t> inference_header_bytes(const RequestHead& head) {
   const auto bytes = parse_number(*field);
   if (!bytes) return malformed("the field Inference-Header-Content-Length is not a number of bytes");
   if (*bytes > kMaxJsonBytes) {
-    return Error{ErrorCode::kDataTooLarge, "the request's JSON may have " + std::to_string(kMaxJsonBytes) + " bytes"};
+    return Error{ErrorCode::kDataTooLarge,
+                 "the request's JSON may have " + std::to_string(kMaxJsonBytes) + " bytes"};
   }
   if (head.content_length && *bytes > *head.content_length) {
     return malformed("Inference-Header-Content-Length is larger than Content-Length");
@@ -128,7 +139,8 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
   InferenceRequest request;
   if (const Json* id = member(json, "id")) {
     if (!id->is_string() || id->get_ref<const std::string&>().size() > kMaxInferenceIdBytes) {
-      return malformed("\"id\" must be a string of at most " + std::to_string(kMaxInferenceIdBytes) + " bytes");
+      return malformed("\"id\" must be a string of at most " + std::to_string(kMaxInferenceIdBytes) +
+                       " bytes");
     }
     request.id = id->get<std::string>();
   }

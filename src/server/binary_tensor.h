@@ -33,9 +33,9 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
 struct InferenceResult {
   std::string model_name;
   std::optional<std::string> id;
-  double compute_ms = 0;   // running the network
-  double keys_ms = 0;      // bringing the evaluation keys into memory; 0 where they were there
-  double queue_ms = 0;     // waiting for other requests
+  double compute_ms = 0;                // running the network
+  double keys_ms = 0;                   // bringing the evaluation keys into memory; 0 where they were there
+  double queue_ms = 0;                  // waiting for other requests
   std::uint64_t peak_memory_bytes = 0;  // of the server's process so far
   Bytes ciphertext;
 };

@@ -19,6 +19,8 @@
 #include "server/problem.h"
 #include "server/router.h"
 
+// In this file nothing but names and moves of names stands in a co_await: GCC 12 destroys some temporaries twice there.
+
 namespace tacit::server {
 namespace {
 
@@ -26,9 +28,10 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 256 << 10;         // of a body at a time
-constexpr std::size_t kMaxBufferedBytes = 64 << 10;   // ahead of what is being looked at
-constexpr std::uint64_t kMaxDiscardedBytes = 64 << 10;  // a refused body up to this size is read to keep the connection
+constexpr std::size_t kReadBytes = 256 << 10;        // of a body at a time
+constexpr std::size_t kMaxBufferedBytes = 64 << 10;  // ahead of what is being looked at
+constexpr std::uint64_t kMaxDiscardedBytes =
+    64 << 10;  // a refused body up to this size is read to keep the connection
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string http_date() {
@@ -43,15 +46,26 @@ RequestHead convert(const http::request_parser<http::empty_body>& parser) {
   const auto& message = parser.get();
   RequestHead head;
   switch (message.method()) {
-    case http::verb::get: head.method = Method::kGet; break;
-    case http::verb::head: head.method = Method::kGet, head.head_only = true; break;
-    case http::verb::put: head.method = Method::kPut; break;
-    case http::verb::post: head.method = Method::kPost; break;
-    default: head.method = Method::kOther; break;
+    case http::verb::get:
+      head.method = Method::kGet;
+      break;
+    case http::verb::head:
+      head.method = Method::kGet, head.head_only = true;
+      break;
+    case http::verb::put:
+      head.method = Method::kPut;
+      break;
+    case http::verb::post:
+      head.method = Method::kPost;
+      break;
+    default:
+      head.method = Method::kOther;
+      break;
   }
   head.target = std::string(message.target());
   head.version = static_cast<int>(message.version());
-  for (const auto& field : message) head.fields.add(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    head.fields.add(std::string(field.name_string()), std::string(field.value()));
   if (const auto length = parser.content_length()) head.content_length = *length;
   head.transfer_encoding = message.find(http::field::transfer_encoding) != message.end();
   const auto id = head.fields.find("X-Request-Id");
@@ -70,6 +84,25 @@ std::optional<Error> explain(const error_code& failure) {
     return Error{ErrorCode::kRequestMalformed, "the request is not valid HTTP/1.1: " + failure.message()};
   }
   return std::nullopt;
+}
+
+Response no_memory() {
+  return problem_response({ErrorCode::kOutOfMemory, "there is no memory for this body; try again later"}, "");
+}
+
+// Address space for the whole body; memory is taken up only as bytes arrive.
+bool reserve(Bytes& body, std::uint64_t size) {
+  try {
+    body.reserve(size);
+    return true;
+  } catch (const std::exception&) { return false; }
+}
+
+Response too_slow(const Timeouts& timeouts) {
+  const std::string rate = std::to_string(timeouts.body_rate);
+  return problem_response(
+      {ErrorCode::kRequestTimeout, "the body came too slowly; send at least " + rate + " bytes a second"},
+      "");
 }
 
 milliseconds transfer_time(const Timeouts& timeouts, std::uint64_t bytes) {
@@ -141,8 +174,7 @@ void Connection::log(int status, std::uint64_t sent) const {
 }
 
 asio::awaitable<void> Connection::serve() {
-  while (co_await serve_one()) {
-  }
+  while (co_await serve_one()) {}
   disarm();
   error_code ignored;
   socket_.close(ignored);
@@ -151,9 +183,9 @@ asio::awaitable<void> Connection::serve() {
 asio::awaitable<void> Connection::turn_away() {
   account_ = {make_request_id() + " - -", Clock::now(), 0};
   idle_ = false;
-  const bool written = co_await write_refusal(
-      problem_response({ErrorCode::kServerBusy, "too many connections are open; try again later"}, ""));
-  if (written) co_await linger();
+  const Response response =
+      problem_response({ErrorCode::kServerBusy, "too many connections are open; try again later"}, "");
+  if (co_await write_refusal(response)) co_await linger();
   disarm();
 }
 
@@ -164,8 +196,8 @@ asio::awaitable<bool> Connection::serve_one() {
   if (hub_.stopping) co_return false;
   if (buffer_.size() == 0) {
     arm(hub_.timeouts.idle);
-    const std::size_t count = co_await socket_.async_read_some(buffer_.prepare(kMaxHeaderBytes),
-                                                               asio::redirect_error(asio::use_awaitable, failure));
+    const std::size_t count = co_await socket_.async_read_some(
+        buffer_.prepare(kMaxHeaderBytes), asio::redirect_error(asio::use_awaitable, failure));
     if (failure) co_return false;
     buffer_.commit(count);
   }
@@ -176,16 +208,20 @@ asio::awaitable<bool> Connection::serve_one() {
   parser.header_limit(kMaxHeaderBytes);
   parser.body_limit(boost::none);  // the service decides, by the route
   arm(hub_.timeouts.header);
-  co_await http::async_read_header(socket_, buffer_, parser, asio::redirect_error(asio::use_awaitable, failure));
+  co_await http::async_read_header(socket_, buffer_, parser,
+                                   asio::redirect_error(asio::use_awaitable, failure));
   if (failure) {
     auto error = explain(failure);
     if (timed_out_) error = Error{ErrorCode::kRequestTimeout, "the header did not arrive in time"};
-    if (error && co_await write_refusal(problem_response(*error, ""))) co_await linger();
+    if (!error) co_return false;
+    const Response response = problem_response(*error, "");
+    if (co_await write_refusal(response)) co_await linger();
     co_return false;
   }
   disarm();
-  const auto expected = parser.get().find(http::field::expect);
-  co_return co_await answer(convert(parser), parser.keep_alive(), expected != parser.get().end());
+  const bool expects_continue = parser.get().find(http::field::expect) != parser.get().end();
+  RequestHead head = convert(parser);
+  co_return co_await answer(std::move(head), parser.keep_alive(), expects_continue);
 }
 
 asio::awaitable<bool> Connection::answer(RequestHead head, bool client_keeps, bool expects_continue) {
@@ -205,7 +241,8 @@ asio::awaitable<bool> Connection::answer(RequestHead head, bool client_keeps, bo
     if (expects_continue && unread_ > 0 && buffer_.size() == 0) {
       arm(hub_.timeouts.body_grace);
       error_code failure;
-      co_await asio::async_write(socket_, asio::buffer(kContinue), asio::redirect_error(asio::use_awaitable, failure));
+      co_await asio::async_write(socket_, asio::buffer(kContinue),
+                                 asio::redirect_error(asio::use_awaitable, failure));
     }
     expects_continue = false;
     Bytes body;
@@ -223,32 +260,24 @@ asio::awaitable<bool> Connection::answer(RequestHead head, bool client_keeps, bo
   const bool keep = client_keeps && in_step && !hub_.stopping;
   const bool written = co_await write(*response, id, head_only, keep);
   if (written && !in_step) co_await linger();
-  co_return written && keep;
+  co_return written&& keep;
 }
 
 // Nothing where the whole body is there (unread_ is 0 then) or the client is gone; else why it is refused.
 asio::awaitable<std::optional<Response>> Connection::receive_body(Exchange& exchange, Bytes& body) {
   body_start_ = Clock::now();
-  bool enough_memory = true;
-  try {
-    body.reserve(exchange.body_bytes());
-  } catch (const std::exception&) {
-    enough_memory = false;
-  }
-  if (!enough_memory) {
-    co_return problem_response({ErrorCode::kOutOfMemory, "there is no memory for this body; try again later"}, "");
-  }
-  const std::uint64_t prefix = std::min<std::uint64_t>(exchange.prefix_bytes(), exchange.body_bytes());
+  const std::uint64_t size = exchange.body_bytes();
+  const std::uint64_t prefix = std::min<std::uint64_t>(exchange.prefix_bytes(), size);
   bool there = co_await receive_until(body, prefix);
   if (there && prefix > 0) {
     if (auto refusal = exchange.inspect(body)) co_return refusal;
   }
-  if (there) there = co_await receive_until(body, exchange.body_bytes());
+  if (there) {
+    if (!reserve(body, size)) co_return no_memory();
+    there = co_await receive_until(body, size);
+  }
   if (there || !timed_out_) co_return std::nullopt;
-  co_return problem_response({ErrorCode::kRequestTimeout, "the body came too slowly; send at least " +
-                                                              std::to_string(hub_.timeouts.body_rate) +
-                                                              " bytes a second"},
-                             "");
+  co_return too_slow(hub_.timeouts);
 }
 
 // Reads until `body` has `size` bytes; false where the client is gone or too slow (timed_out_).
@@ -334,10 +363,12 @@ asio::awaitable<bool> Connection::discard_body() {
   co_return co_await receive_until(rest, unread_);
 }
 
-asio::awaitable<bool> Connection::write(const Response& response, std::string_view id, bool head_only, bool keep) {
+asio::awaitable<bool> Connection::write(const Response& response, std::string_view id, bool head_only,
+                                        bool keep) {
   const std::string head = serialise_head(response, id, http_date(), keep);
   const std::size_t body_bytes = head_only || response.status == 304 ? 0 : response.body.size();
-  const std::array<asio::const_buffer, 2> buffers = {asio::buffer(head), asio::buffer(response.body.data(), body_bytes)};
+  const std::array<asio::const_buffer, 2> buffers = {asio::buffer(head),
+                                                     asio::buffer(response.body.data(), body_bytes)};
   arm(transfer_time(hub_.timeouts, head.size() + body_bytes));
   error_code failure;
   co_await asio::async_write(socket_, buffers, asio::redirect_error(asio::use_awaitable, failure));
@@ -346,7 +377,7 @@ asio::awaitable<bool> Connection::write(const Response& response, std::string_vi
   co_return !failure;
 }
 
-asio::awaitable<bool> Connection::write_refusal(Response response) {
+asio::awaitable<bool> Connection::write_refusal(const Response& response) {
   const std::string id = account_.line.substr(0, account_.line.find(' '));
   co_return co_await write(response, id, false, false);
 }

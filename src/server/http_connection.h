@@ -27,8 +27,8 @@ struct ConnectionHub {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::set<Connection*> open;   // guarded by mutex
-  std::size_t owed = 0;         // guarded by mutex: answers that the service has not given yet
+  std::set<Connection*> open;  // guarded by mutex
+  std::size_t owed = 0;        // guarded by mutex: answers that the service has not given yet
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -68,8 +68,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> receive_until(Bytes& body, std::uint64_t size);
   boost::asio::awaitable<std::optional<Response>> run(std::shared_ptr<Exchange> exchange, Bytes body);
   boost::asio::awaitable<bool> discard_body();
-  boost::asio::awaitable<bool> write(const Response& response, std::string_view id, bool head_only, bool keep);
-  boost::asio::awaitable<bool> write_refusal(Response response);
+  boost::asio::awaitable<bool> write(const Response& response, std::string_view id, bool head_only,
+                                     bool keep);
+  boost::asio::awaitable<bool> write_refusal(const Response& response);
   boost::asio::awaitable<void> linger();
   void watch_for_hangup(std::shared_ptr<Answer> answer);
 

@@ -38,7 +38,8 @@ void report(std::exception_ptr thrown) {
 }  // namespace
 
 struct HttpServer::State {
-  State(Service& service, const HttpOptions& o) : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(io) {}
+  State(Service& service, const HttpOptions& o)
+      : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(io) {}
 
   asio::awaitable<void> accept();
   void start_connection(tcp::socket socket);
@@ -111,7 +112,8 @@ Status parse_address(std::string_view text, HttpOptions& options) {
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (!port || *port > 65535 || (!bracketed && host.find(':') != std::string_view::npos)) {
     return Error{ErrorCode::kInvalidArgument,
-                 "\"" + std::string(text) + "\" is no address to listen on; write HOST:PORT, for instance 127.0.0.1:8080"};
+                 "\"" + std::string(text) +
+                     "\" is no address to listen on; write HOST:PORT, for instance 127.0.0.1:8080"};
   }
   options.host = host.empty() ? "0.0.0.0" : std::string(host);
   options.port = static_cast<std::uint16_t>(*port);
@@ -127,7 +129,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const Ht
   };
   error_code failure;
   tcp::resolver resolver(s.io);
-  const auto found = resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, failure);
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, failure);
   if (failure || found.empty()) return refuse(failure);
   s.endpoint = found.begin()->endpoint();
   s.acceptor.open(s.endpoint.protocol(), failure);

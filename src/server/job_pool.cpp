@@ -6,7 +6,8 @@
 namespace tacit::server {
 
 JobPool::JobPool(std::size_t threads, std::size_t capacity) : capacity_(capacity) {
-  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) threads_.emplace_back([this] { work(); });
+  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i)
+    threads_.emplace_back([this] { work(); });
 }
 
 bool JobPool::submit(std::function<void()> job) {

@@ -8,8 +8,8 @@ namespace tacit::server {
 Result<Json> parse_object(ByteView text, std::string_view what) {
   if (text.size() > kMaxJsonBytes) {
     return Error{ErrorCode::kDataTooLarge, std::string(what) + " has " + std::to_string(text.size()) +
-                                               " bytes of JSON where at most " + std::to_string(kMaxJsonBytes) +
-                                               " are allowed"};
+                                               " bytes of JSON where at most " +
+                                               std::to_string(kMaxJsonBytes) + " are allowed"};
   }
   Json json = Json::parse(text.begin(), text.end(), nullptr, false);
   if (json.is_discarded()) return Error{ErrorCode::kJsonMalformed, std::string(what) + " is not JSON"};

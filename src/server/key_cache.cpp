@@ -16,11 +16,13 @@ struct PlannedPiece {
 
 bool serves(const ckks::KeyRequest& have, const ckks::KeyRequest& need) {
   return have.element == need.element && have.shape.level >= need.shape.level &&
-         have.shape.digit_size == need.shape.digit_size && have.shape.special_count == need.shape.special_count;
+         have.shape.digit_size == need.shape.digit_size &&
+         have.shape.special_count == need.shape.special_count;
 }
 
 // For each key of the plan the piece that serves it, or nothing.
-std::vector<std::optional<PlannedPiece>> assign(const runtime::Model& model, const KeyStore& store, const KeySet& set) {
+std::vector<std::optional<PlannedPiece>> assign(const runtime::Model& model, const KeyStore& store,
+                                                const KeySet& set) {
   std::map<std::uint32_t, PlannedPiece> by_element;
   for (const Digest& digest : set.pieces) {
     const auto piece = store.find_piece(digest);
@@ -39,12 +41,14 @@ std::vector<std::optional<PlannedPiece>> assign(const runtime::Model& model, con
 
 Error missing_key(const ckks::KeyRequest& need) {
   return {ErrorCode::kKeyMissing, "the key set has no evaluation key for Galois element " +
-                                      std::to_string(need.element) + " at level " + std::to_string(need.shape.level)};
+                                      std::to_string(need.element) + " at level " +
+                                      std::to_string(need.shape.level)};
 }
 
 }  // namespace
 
-std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store, const KeySet& set) {
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store,
+                                           const KeySet& set) {
   const auto assigned = assign(model, store, set);
   std::vector<ckks::KeyRequest> missing;
   for (std::size_t i = 0; i < assigned.size(); ++i) {

@@ -13,7 +13,8 @@
 namespace tacit::server {
 
 // Those of the plan's keys that the set does not have, or has at too low a level, in another shape or for other primes.
-std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store, const KeySet& set);
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store,
+                                           const KeySet& set);
 
 // What the expanded key takes in memory.
 std::uint64_t expanded_bytes(const ckks::Parameters& parameters, const ckks::KeyShape& shape);

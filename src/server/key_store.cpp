@@ -25,7 +25,8 @@ fs::path sets_folder(const fs::path& folder) { return folder / "keysets"; }
 std::vector<std::string> file_names(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code failure;
-  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
     names.push_back(entry->path().filename().string());
   }
   return names;
@@ -69,7 +70,8 @@ Result<std::vector<Digest>> read_set_file(const fs::path& file) {
   }
   std::vector<Digest> pieces;
   for (const Json& text : *list) {
-    if (!text.is_string()) return Error{ErrorCode::kJsonMalformed, file.string() + " has a piece without a name"};
+    if (!text.is_string())
+      return Error{ErrorCode::kJsonMalformed, file.string() + " has a piece without a name"};
     TACIT_TRY(const Digest digest, digest_from_hex(text.get_ref<const std::string&>()));
     pieces.push_back(digest);
   }
@@ -94,7 +96,8 @@ Digest key_set_id(std::span<const Digest> sorted_pieces) {
 Result<std::unique_ptr<KeyStore>> KeyStore::open(const fs::path& folder, Check check) {
   std::unique_ptr<KeyStore> store(new KeyStore(folder, std::move(check)));
   TACIT_CHECK(store->prepare_folders());
-  const std::size_t removed = remove_temporaries(pieces_folder(folder)) + remove_temporaries(sets_folder(folder));
+  const std::size_t removed =
+      remove_temporaries(pieces_folder(folder)) + remove_temporaries(sets_folder(folder));
   if (removed > 0) log_warning(std::to_string(removed) + " unfinished files removed from " + folder.string());
   store->load_pieces();
   store->load_sets();
@@ -108,8 +111,9 @@ Status KeyStore::prepare_folders() const {
     std::error_code failure;
     fs::create_directories(path, failure);
     if (!fs::is_directory(path, failure)) {
-      return Error{ErrorCode::kFileUnwritable, "cannot make the folder " + path.string() +
-                                                   "; give a folder that this user may write to with --state"};
+      return Error{ErrorCode::kFileUnwritable,
+                   "cannot make the folder " + path.string() +
+                       "; give a folder that this user may write to with --state"};
     }
   }
   return {};
@@ -171,8 +175,9 @@ Result<Bytes> KeyStore::read_piece(const Digest& digest) {
   if (!piece) return Error{ErrorCode::kKeyMissing, "the piece " + to_hex(digest) + " is not stored"};
   auto bytes = read_file(piece_file(digest), piece->bytes);
   if (bytes.ok() && blake2b(*bytes) == digest) return bytes;
-  log_error("key store: the piece " + to_hex(digest) + " is " +
-            (bytes.ok() ? "damaged: its bytes have another digest" : "unreadable: " + bytes.error().to_line()));
+  log_error(
+      "key store: the piece " + to_hex(digest) + " is " +
+      (bytes.ok() ? "damaged: its bytes have another digest" : "unreadable: " + bytes.error().to_line()));
   forget_piece(digest);
   return Error{ErrorCode::kKeyMissing,
                "the piece " + to_hex(digest) + " was damaged on the server's disk; upload it again"};
@@ -181,7 +186,8 @@ Result<Bytes> KeyStore::read_piece(const Digest& digest) {
 void KeyStore::forget_piece(const Digest& digest) {
   const std::unique_lock lock(mutex_);
   pieces_.erase(digest);
-  std::erase_if(sets_, [&](const auto& entry) { return std::ranges::binary_search(entry.second.pieces, digest); });
+  std::erase_if(sets_,
+                [&](const auto& entry) { return std::ranges::binary_search(entry.second.pieces, digest); });
   std::error_code failure;
   fs::remove(piece_file(digest), failure);
 }
@@ -189,7 +195,8 @@ void KeyStore::forget_piece(const Digest& digest) {
 std::vector<Digest> KeyStore::missing(std::span<const Digest> pieces) const {
   const std::shared_lock lock(mutex_);
   std::vector<Digest> absent;
-  std::ranges::copy_if(pieces, std::back_inserter(absent), [&](const Digest& d) { return !pieces_.contains(d); });
+  std::ranges::copy_if(pieces, std::back_inserter(absent),
+                       [&](const Digest& d) { return !pieces_.contains(d); });
   return absent;
 }
 
@@ -229,7 +236,8 @@ Result<bool> KeyStore::put_set(const KeySet& set) {
 Result<KeySet> KeyStore::find_set(const Digest& id) const {
   const std::shared_lock lock(mutex_);
   if (const auto found = sets_.find(id); found != sets_.end()) return found->second;
-  return Error{ErrorCode::kKeyUnknown, "no evaluation keys are stored under " + to_hex(id) + "; POST /v2/keys first"};
+  return Error{ErrorCode::kKeyUnknown,
+               "no evaluation keys are stored under " + to_hex(id) + "; POST /v2/keys first"};
 }
 
 fs::path KeyStore::piece_file(const Digest& digest) const { return pieces_folder(folder_) / to_hex(digest); }

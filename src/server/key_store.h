@@ -28,7 +28,7 @@ struct KeySet {
   std::vector<Digest> pieces;  // ascending
   ckks::KeyTag tag{};
   int log_degree = 0;
-  std::uint64_t bytes = 0;     // of all pieces
+  std::uint64_t bytes = 0;  // of all pieces
 };
 
 // BLAKE2b-256 of the digests, ascending, one after the other.
@@ -61,7 +61,8 @@ class KeyStore {
   Result<KeySet> find_set(const Digest& id) const;
 
  private:
-  KeyStore(std::filesystem::path folder, Check check) : folder_(std::move(folder)), check_(std::move(check)) {}
+  KeyStore(std::filesystem::path folder, Check check)
+      : folder_(std::move(folder)), check_(std::move(check)) {}
   Status prepare_folders() const;
   void load_pieces();
   void load_sets();

@@ -16,7 +16,7 @@ inline constexpr std::size_t kMaxHeaderFields = 64;
 inline constexpr std::uint64_t kMaxJsonBytes = 64 << 10;
 inline constexpr std::uint64_t kMaxBodyBytes = std::uint64_t{1} << 30;  // of any route; --max-body-bytes
 inline constexpr std::size_t kMaxModelNameBytes = 64;
-inline constexpr std::size_t kMaxRequestIdBytes = 64;   // X-Request-Id
+inline constexpr std::size_t kMaxRequestIdBytes = 64;     // X-Request-Id
 inline constexpr std::size_t kMaxInferenceIdBytes = 256;  // "id" of an inference request
 
 // --- the whole server ------------------------------------------------------------------------------------------------
@@ -26,9 +26,9 @@ inline constexpr std::size_t kMaxRefusedConnections = 64;
 // Announced body bytes of all requests being received or worked on.
 inline constexpr std::uint64_t kMaxBodyBytesInFlight = std::uint64_t{4} << 30;
 inline constexpr std::size_t kNetworkThreads = 2;
-inline constexpr std::size_t kBlockingThreads = 2;    // disk and digests
-inline constexpr std::size_t kMaxBlockingJobs = 256;  // waiting
-inline constexpr std::size_t kMaxInferenceJobs = 64;  // waiting
+inline constexpr std::size_t kBlockingThreads = 2;                       // disk and digests
+inline constexpr std::size_t kMaxBlockingJobs = 256;                     // waiting
+inline constexpr std::size_t kMaxInferenceJobs = 64;                     // waiting
 inline constexpr std::uint64_t kKeyCacheBytes = std::uint64_t{4} << 30;  // --key-cache-bytes
 inline constexpr int kRetryAfterSeconds = 5;
 
@@ -40,12 +40,12 @@ inline constexpr std::uint64_t kMaxKeySetFileBytes = 1 << 20;
 
 // --- time ------------------------------------------------------------------------------------------------------------
 struct Timeouts {
-  milliseconds idle{15'000};        // from one request's end to the next one's first byte
-  milliseconds header{10'000};      // from a request's first byte to the end of its header
-  milliseconds body_grace{5'000};   // a body may come slower than body_rate for so long
+  milliseconds idle{15'000};           // from one request's end to the next one's first byte
+  milliseconds header{10'000};         // from a request's first byte to the end of its header
+  milliseconds body_grace{5'000};      // a body may come slower than body_rate for so long
   std::uint64_t body_rate = 64 << 10;  // bytes a second, in both directions
-  milliseconds linger{1'000};       // for reading what a refused client is still sending
-  milliseconds shutdown{10'000};    // for requests that are running when the server is told to stop
+  milliseconds linger{1'000};          // for reading what a refused client is still sending
+  milliseconds shutdown{10'000};       // for requests that are running when the server is told to stop
 };
 
 }  // namespace tacit::server

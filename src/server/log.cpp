@@ -46,8 +46,8 @@ Status start_log(std::string_view level) {
   } else if (level == "error") {
     chosen = spdlog::level::err;
   } else if (level != "off") {
-    return Error{ErrorCode::kInvalidArgument, "\"" + std::string(level) +
-                                                  "\" is no log level; use debug, info, warning, error or off"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "\"" + std::string(level) + "\" is no log level; use debug, info, warning, error or off"};
   }
   const std::lock_guard lock(instance().mutex);
   instance().thread = std::make_shared<spdlog::details::thread_pool>(kMaxWaitingLines, 1);

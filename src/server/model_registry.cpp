@@ -17,7 +17,8 @@ Result<std::vector<std::filesystem::path>> package_files(const std::filesystem::
   std::filesystem::directory_iterator entries(folder, failure);
   if (failure) {
     return Error{ErrorCode::kFileNotFound, "cannot read the models folder " + folder.string() + ": " +
-                                               failure.message() + "; give the folder of .tacit files with --models"};
+                                               failure.message() +
+                                               "; give the folder of .tacit files with --models"};
   }
   for (; !failure && entries != std::filesystem::directory_iterator(); entries.increment(failure)) {
     if (entries->path().extension() == ".tacit") files.push_back(entries->path());
@@ -76,7 +77,8 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
     const std::string line = "model " + loaded.name() + " loaded from " + file.string() + ", " +
                              std::to_string(loaded.memory_bytes() >> 20) + " MiB";
     if (!registry.add(model.value())) {
-      log_error("model skipped: " + file.string() + " has the name " + loaded.name() + ", which another file has too");
+      log_error("model skipped: " + file.string() + " has the name " + loaded.name() +
+                ", which another file has too");
       registry.states_.push_back({name_of(file), false, std::string(to_string(ErrorCode::kInvalidArgument))});
       continue;
     }
@@ -84,9 +86,10 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
     log_info(line + ", " + std::to_string(seconds.count()).substr(0, 5) + " s");
   }
   if (registry.models_.empty()) {
-    return Error{ErrorCode::kNoModels, "no model could be loaded from " + folder.string() +
-                                           (files.empty() ? ": there is no .tacit file; `tacit compile` makes one"
-                                                          : ": see the lines before this one")};
+    return Error{ErrorCode::kNoModels,
+                 "no model could be loaded from " + folder.string() +
+                     (files.empty() ? ": there is no .tacit file; `tacit compile` makes one"
+                                    : ": see the lines before this one")};
   }
   return registry;
 }
@@ -96,11 +99,12 @@ Result<const ServedModel*> ModelRegistry::find(std::string_view name) const {
     if (const auto found = models_.find(name); found != models_.end()) return &found->second;
     const auto named = [&](const ModelState& state) { return state.name == name; };
     if (const auto state = std::ranges::find_if(states_, named); state != states_.end()) {
-      return Error{ErrorCode::kModelUnavailable,
-                   "the model \"" + state->name + "\" could not be loaded (" + state->reason + "); see the server's log"};
+      return Error{ErrorCode::kModelUnavailable, "the model \"" + state->name + "\" could not be loaded (" +
+                                                     state->reason + "); see the server's log"};
     }
   }
-  return Error{ErrorCode::kModelUnknown, "no model of this name is offered here; GET /v2/models lists those that are"};
+  return Error{ErrorCode::kModelUnknown,
+               "no model of this name is offered here; GET /v2/models lists those that are"};
 }
 
 bool ModelRegistry::all_ready() const {
@@ -111,9 +115,10 @@ Result<const ckks::Parameters*> ModelRegistry::parameters_for(const ckks::KeyHea
   for (const auto& [name, served] : models_) {
     if (fits(served.model->parameters(), header)) return &served.model->parameters();
   }
-  return Error{ErrorCode::kParametersMismatch,
-               "the evaluation key was made for parameters that no model here uses; make it from the client half that "
-               "GET /v2/models/{model}/client answers"};
+  return Error{
+      ErrorCode::kParametersMismatch,
+      "the evaluation key was made for parameters that no model here uses; make it from the client half that "
+      "GET /v2/models/{model}/client answers"};
 }
 
 }  // namespace tacit::server

@@ -20,7 +20,7 @@ struct ServedModel {
 
 // One file of the models folder, loaded or not.
 struct ModelState {
-  std::string name;    // the model's; the file's where it could not be loaded
+  std::string name;  // the model's; the file's where it could not be loaded
   bool ready = false;
   std::string reason;  // stable error code where it is not ready
 };

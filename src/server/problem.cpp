@@ -9,31 +9,48 @@ namespace {
 
 // Whether the same request may succeed a little later.
 bool passes_by_itself(ErrorCode code) {
-  return code == ErrorCode::kServerBusy || code == ErrorCode::kServerStopping || code == ErrorCode::kOutOfMemory;
+  return code == ErrorCode::kServerBusy || code == ErrorCode::kServerStopping ||
+         code == ErrorCode::kOutOfMemory;
 }
 
 }  // namespace
 
 int status_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kRequestMalformed: return 400;
-    case ErrorCode::kJsonMalformed: return 400;
-    case ErrorCode::kMethodNotAllowed: return 405;
-    case ErrorCode::kRequestTimeout: return 408;
-    case ErrorCode::kLengthRequired: return 411;
-    case ErrorCode::kMediaType: return 415;
-    case ErrorCode::kExpectation: return 417;
-    case ErrorCode::kHeadersTooLarge: return 431;
-    case ErrorCode::kHttpVersion: return 505;
-    default: break;
+    case ErrorCode::kRequestMalformed:
+      return 400;
+    case ErrorCode::kHttpVersion:
+      return 400;
+    case ErrorCode::kJsonMalformed:
+      return 400;
+    case ErrorCode::kMethodNotAllowed:
+      return 405;
+    case ErrorCode::kRequestTimeout:
+      return 408;
+    case ErrorCode::kLengthRequired:
+      return 411;
+    case ErrorCode::kMediaType:
+      return 415;
+    case ErrorCode::kExpectation:
+      return 417;
+    case ErrorCode::kHeadersTooLarge:
+      return 431;
+    default:
+      break;
   }
   switch (kind_of(code)) {
-    case ErrorKind::kInvalid: return 422;
-    case ErrorKind::kNotFound: return 404;
-    case ErrorKind::kConflict: return 409;
-    case ErrorKind::kTooLarge: return 413;
-    case ErrorKind::kUnavailable: return 503;
-    case ErrorKind::kFault: break;
+    case ErrorKind::kInvalid:
+      return 422;
+    case ErrorKind::kNotFound:
+      return 404;
+    case ErrorKind::kConflict:
+      return 409;
+    case ErrorKind::kTooLarge:
+      return 413;
+    case ErrorKind::kUnavailable:
+      return 503;
+    case ErrorKind::kFault:
+      break;
   }
   return 500;
 }

@@ -33,7 +33,8 @@ std::optional<std::vector<std::string_view>> segments_of(std::string_view path) 
 
 bool is_variable(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
 
-std::optional<PathArguments> match_pattern(std::string_view pattern, const std::vector<std::string_view>& segments) {
+std::optional<PathArguments> match_pattern(std::string_view pattern,
+                                           const std::vector<std::string_view>& segments) {
   const auto wanted = segments_of(pattern);
   if (!wanted || wanted->size() != segments.size()) return std::nullopt;
   PathArguments arguments;
@@ -72,7 +73,8 @@ std::variant<RouteMatch, RouteRefusal> Router::match(Method method, std::string_
   }
   RouteRefusal refusal;
   if (allow.empty()) {
-    refusal.error = {ErrorCode::kRouteUnknown, "there is nothing under this path; protocol/rest.md lists the routes"};
+    refusal.error = {ErrorCode::kRouteUnknown,
+                     "there is nothing under this path; protocol/rest.md lists the routes"};
   } else {
     refusal.error = {ErrorCode::kMethodNotAllowed, "this path takes only " + allow};
     refusal.allow = std::move(allow);

@@ -74,7 +74,8 @@ TEST(InferAnswerBytes, EverySizeMustAgree) {
     return !answer.ok() && answer.error().code == ErrorCode::kServerProtocol;
   };
   for (std::size_t size = 0; size < good.size(); ++size) {
-    EXPECT_TRUE(refused(Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), length)) << size;
+    EXPECT_TRUE(refused(Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), length))
+        << size;
   }
   EXPECT_TRUE(refused(body_of(header, 3, "abcd"), length));
   EXPECT_TRUE(refused(body_of(header, 2, "abc"), length));
@@ -99,14 +100,16 @@ TEST(InferAnswerBytes, OtherOutputsAreRefused) {
         R"([{"op":"replace","path":"/outputs/0/parameters/binary_data_size","value":-7}])",
         R"([{"op":"remove","path":"/outputs/0/parameters"}])", R"([{"op":"remove","path":"/outputs/0"}])",
         R"([{"op":"replace","path":"/outputs","value":{"logits":7}}])",
-        R"([{"op":"copy","from":"/outputs/0","path":"/outputs/1"}])", R"([{"op":"remove","path":"/parameters"}])",
+        R"([{"op":"copy","from":"/outputs/0","path":"/outputs/1"}])",
+        R"([{"op":"remove","path":"/parameters"}])",
         R"([{"op":"replace","path":"/parameters/compute_ms","value":"fast"}])"}) {
     EXPECT_TRUE(refused(good.patch(json::parse(change)))) << change;
   }
 }
 
 TEST(ApiNames, OnlyModelNamesBecomePartOfAPath) {
-  for (const char* name : {"lenet", "0", "fashion-mnist", "a.b_c-9"}) EXPECT_TRUE(is_model_name(name)) << name;
+  for (const char* name : {"lenet", "0", "fashion-mnist", "a.b_c-9"})
+    EXPECT_TRUE(is_model_name(name)) << name;
   for (const char* name : {"", "A", "../keys", "a/b", "a b", ".a", "-a", "a%2f", "a?b", "ä"}) {
     EXPECT_FALSE(is_model_name(name)) << name;
   }
@@ -120,19 +123,26 @@ TEST(ApiNames, OnlyModelNamesBecomePartOfAPath) {
 
 TEST(Api, ListsModels) {
   SocketServer server([](const RawRequest& request) {
-    return request.path == "/v2/models" ? reply(200, R"({"models":[{"name":"a","state":"READY"},{"name":"b-1"}]})")
+    return request.path == "/v2/models" ? reply(200, R"({"models":[{"name":"a","state":"READY"},
+                   {"name":"Bro\nken","state":"UNAVAILABLE","reason":"damaged"},{"name":"b-1","state":"READY"}]})")
                                         : reply(404, "");
   });
-  auto names = connect(server).model_names();
-  ASSERT_TRUE(names.ok()) << names.error().message;
-  EXPECT_EQ(*names, (std::vector<std::string>{"a", "b-1"}));
+  auto offered = connect(server).list_models();
+  ASSERT_TRUE(offered.ok()) << offered.error().message;
+  ASSERT_EQ(offered->size(), 3u);
+  EXPECT_EQ((*offered)[0].name, "a");
+  EXPECT_EQ((*offered)[0].trouble, "");
+  EXPECT_EQ((*offered)[1].name, "Bro ken");
+  EXPECT_EQ((*offered)[1].trouble, "damaged");
+  EXPECT_EQ((*offered)[2].name, "b-1");
 }
 
 TEST(Api, AListThatIsNoneIsAProtocolError) {
-  for (const char* body : {"", "[]", "{}", R"({"models":{}})", R"({"models":[{"name":"../x"}]})",
-                           R"({"models":[{"name":7}]})", R"({"models":["a"]})"}) {
+  for (const char* body :
+       {"", "[]", "{}", R"({"models":{}})", R"({"models":[{"name":"../x","state":"READY"}]})",
+        R"({"models":[{"name":7}]})", R"({"models":["a"]})"}) {
     SocketServer server([&](const RawRequest&) { return reply(200, body); });
-    EXPECT_EQ(connect(server).model_names().error().code, ErrorCode::kServerProtocol) << body;
+    EXPECT_EQ(connect(server).list_models().error().code, ErrorCode::kServerProtocol) << body;
   }
 }
 
@@ -169,14 +179,15 @@ TEST(Api, OtherAnswersToAKeySetAreErrors) {
     int status;
     std::string body;
     ErrorCode code;
-  } cases[] = {{200, "{}", ErrorCode::kServerProtocol},
-               {200, R"({"key_id":""})", ErrorCode::kServerProtocol},
-               {409, R"({"code":"parameters.mismatch","detail":"other model"})", ErrorCode::kParametersMismatch},
-               {409, R"({"code":"keys.missing"})", ErrorCode::kServerProtocol},
-               {409, R"({"code":"keys.missing","missing_pieces":[]})", ErrorCode::kServerProtocol},
-               {409, R"({"code":"keys.missing","missing_pieces":["abc"]})", ErrorCode::kServerProtocol},
-               {409, R"({"code":"keys.missing","missing_pieces":[7]})", ErrorCode::kServerProtocol},
-               {404, R"({"code":"file.not-found","detail":"no such model"})", ErrorCode::kFileNotFound}};
+  } cases[] = {
+      {200, "{}", ErrorCode::kServerProtocol},
+      {200, R"({"key_id":""})", ErrorCode::kServerProtocol},
+      {409, R"({"code":"parameters.mismatch","detail":"other model"})", ErrorCode::kParametersMismatch},
+      {409, R"({"code":"keys.missing","detail":"element 5"})", ErrorCode::kKeyMissing},
+      {409, R"({"code":"keys.missing","missing_pieces":[]})", ErrorCode::kServerProtocol},
+      {409, R"({"code":"keys.missing","missing_pieces":["abc"]})", ErrorCode::kServerProtocol},
+      {409, R"({"code":"keys.missing","missing_pieces":[7]})", ErrorCode::kServerProtocol},
+      {404, R"({"code":"file.not-found","detail":"no such model"})", ErrorCode::kFileNotFound}};
   for (const Case& c : cases) {
     SocketServer server([&](const RawRequest&) { return reply(c.status, c.body); });
     auto set = connect(server).register_keys("m", {});
@@ -208,8 +219,9 @@ TEST(Api, AsksForAnInference) {
   EXPECT_EQ(as_text(answer->ciphertext), "ok");
   RawRequest seen = server.requests().front();
   EXPECT_EQ(seen.method + " " + seen.path, "POST /v2/models/m/infer");
-  EXPECT_NE(seen.head.find("Inference-Header-Content-Length: " + std::to_string(request->header_bytes) + "\r\n"),
-            std::string::npos);
+  EXPECT_NE(
+      seen.head.find("Inference-Header-Content-Length: " + std::to_string(request->header_bytes) + "\r\n"),
+      std::string::npos);
   EXPECT_EQ(seen.body, as_text(request->body));
 }
 

@@ -31,9 +31,11 @@ class Dataset : public testing::Test {
     folder_.write(prefix + "-images-idx3-ubyte", idx({3, 2, 2}, Bytes{0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2}));
     folder_.write(prefix + "-labels-idx1-ubyte", idx({3}, Bytes{2, 0, 1}));
   }
-  void write_image(const fs::path& name, std::uint8_t pixel) { folder_.write(name, png(1, 1, 1, Bytes{pixel})); }
-  Result<std::vector<LabelledImage>> load(const fs::path& path, std::size_t count, const fs::path& labels = {},
-                                          int channels = 1) {
+  void write_image(const fs::path& name, std::uint8_t pixel) {
+    folder_.write(name, png(1, 1, 1, Bytes{pixel}));
+  }
+  Result<std::vector<LabelledImage>> load(const fs::path& path, std::size_t count,
+                                          const fs::path& labels = {}, int channels = 1) {
     return load_dataset({folder_.path() / path, labels}, kAnimals, 3, channels, count);
   }
   ErrorCode error_of(const fs::path& path, std::size_t count) { return load(path, count).error().code; }

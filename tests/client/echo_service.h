@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A service whose "network" is the identity: it answers with the ciphertext it was sent. It keeps key pieces as a real
-// server would, and can be told to misbehave. What comes out of a client that talks to it must be what went in.
+// A service whose "network" is the identity: it answers with the ciphertext it was sent. It keeps key pieces
+// as a real server would, and can be told to misbehave. What comes out of a client that talks to it must be
+// what went in.
 #pragma once
 
 #include <map>
@@ -69,7 +70,8 @@ class EchoService {
   RawReply answer(const RawRequest& request) {
     using nlohmann::json;
     const std::string model = "/v2/models/" + half_.name;
-    if (request.path == model + "/client") return reply(200, other_half.empty() ? to_json(half_) : other_half);
+    if (request.path == model + "/client")
+      return reply(200, other_half.empty() ? to_json(half_) : other_half);
     if (request.path.starts_with("/v2/keys/pieces/")) {
       std::string digest = request.path.substr(16);
       EXPECT_EQ(digest, to_hex(blake2b(as_bytes(request.body))));
@@ -83,7 +85,8 @@ class EchoService {
         if (forgetful || !pieces_.contains(piece.get<std::string>())) missing.push_back(piece);
       }
       if (missing.empty()) return reply(201, R"({"key_id":"the-set"})");
-      return reply(409, json{{"code", "keys.missing"}, {"detail", "some"}, {"missing_pieces", missing}}.dump());
+      return reply(409,
+                   json{{"code", "keys.missing"}, {"detail", "some"}, {"missing_pieces", missing}}.dump());
     }
     if (request.path == model + "/infer") return infer(request);
     return reply(404, R"({"code":"file.not-found","detail":"no such path"})");
@@ -96,14 +99,14 @@ class EchoService {
     EXPECT_EQ(header["parameters"]["key_id"], "the-set");
     std::string ciphertext = request.body.substr(at + 4);
     if (tamper) ciphertext = tamper(ciphertext);
-    const std::string page = json{{"model_name", half_.name},
-                                  {"parameters", {{"compute_ms", 1.5}, {"peak_memory_bytes", 4096}}},
-                                  {"outputs", json::array({json{{"name", "logits"},
-                                                                {"shape", json::array({1})},
-                                                                {"datatype", "BYTES"},
-                                                                {"parameters",
-                                                                 {{"binary_data_size", ciphertext.size() + 4}}}}})}}
-                                 .dump();
+    const std::string page =
+        json{{"model_name", half_.name},
+             {"parameters", {{"compute_ms", 1.5}, {"peak_memory_bytes", 4096}}},
+             {"outputs", json::array({json{{"name", "logits"},
+                                           {"shape", json::array({1})},
+                                           {"datatype", "BYTES"},
+                                           {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}}
+            .dump();
     ByteWriter body;
     body.raw(as_bytes(page));
     body.blob(as_bytes(ciphertext));

@@ -8,11 +8,11 @@
 namespace tacit::client {
 namespace {
 
+using std::chrono::milliseconds;
 using test::RawReply;
 using test::RawRequest;
 using test::reply;
 using test::SocketServer;
-using std::chrono::milliseconds;
 
 // Short enough for a test; libcurl looks at the clock about once a second.
 const HttpOptions kImpatient{milliseconds(1000), milliseconds(300), milliseconds(300), 1 << 20};
@@ -25,13 +25,15 @@ Result<HttpResponse> get(const std::string& url, const std::string& path, const 
 }
 
 TEST(Http, RefusesWhatIsNotAnAddress) {
-  for (const char* url : {"", "localhost:8080", "ftp://host", "file:///etc/passwd", "http://", "http://a b",
-                          "http://user:pass@host", "http://host/?query=1", "http://host/#part", "http://host:99999"}) {
+  for (const char* url :
+       {"", "localhost:8080", "ftp://host", "file:///etc/passwd", "http://", "http://a b",
+        "http://user:pass@host", "http://host/?query=1", "http://host/#part", "http://host:99999"}) {
     auto client = HttpClient::create(url);
     ASSERT_FALSE(client.ok()) << url;
     EXPECT_EQ(client.error().code, ErrorCode::kInvalidArgument) << url;
   }
-  for (const char* url : {"http://host", "http://127.0.0.1:8080", "https://example.org/tacit/", "http://[::1]:1"}) {
+  for (const char* url :
+       {"http://host", "http://127.0.0.1:8080", "https://example.org/tacit/", "http://[::1]:1"}) {
     EXPECT_TRUE(HttpClient::create(url).ok()) << url;
   }
   EXPECT_EQ(HttpClient::create("http://host:1/base//")->url(), "http://host:1/base");
@@ -54,7 +56,8 @@ TEST(Http, GivesStatusFieldsAndBody) {
 }
 
 TEST(Http, SendsABodyWithItsFieldsAndTellsProgressOnOneConnection) {
-  SocketServer server([](const RawRequest& request) { return reply(200, std::to_string(request.body.size())); });
+  SocketServer server(
+      [](const RawRequest& request) { return reply(200, std::to_string(request.body.size())); });
   auto client = HttpClient::create(server.url());
   ASSERT_TRUE(client.ok());
   Bytes body(3'000'000);
@@ -171,7 +174,8 @@ TEST(Http, AnAnswerBeyondTheLimitIsRefused) {
 }
 
 TEST(Http, RedirectsAreNotFollowed) {
-  SocketServer server([](const RawRequest&) { return reply(302, "", "Location: http://127.0.0.1:1/elsewhere\r\n"); });
+  SocketServer server(
+      [](const RawRequest&) { return reply(302, "", "Location: http://127.0.0.1:1/elsewhere\r\n"); });
   auto response = get(server.url(), "/");
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->status, 302);
@@ -183,7 +187,8 @@ HttpResponse answered(int status, std::string_view body) {
 }
 
 TEST(Refusal, KeepsTheServersCodeAndDetail) {
-  Error error = refusal(answered(404, R"({"status":404,"title":"T","detail":"no set 77","code":"keys.unknown"})"), "u");
+  Error error =
+      refusal(answered(404, R"({"status":404,"title":"T","detail":"no set 77","code":"keys.unknown"})"), "u");
   EXPECT_EQ(error.code, ErrorCode::kKeyUnknown);
   EXPECT_NE(error.message.find("no set 77"), std::string::npos);
 

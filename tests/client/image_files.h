@@ -28,7 +28,8 @@ inline std::uint32_t crc32(ByteView bytes) {
   return ~crc;
 }
 
-// A PNG (ISO/IEC 15948) of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels, its data in one stored block.
+// A PNG (ISO/IEC 15948) of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels, its data in one
+// stored block.
 inline Bytes png(int channels, int width, int height, ByteView pixels) {
   auto big = [](Bytes& out, std::uint32_t value) {
     for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
@@ -56,8 +57,13 @@ inline Bytes png(int channels, int width, int height, ByteView pixels) {
     rows.insert(rows.end(), first, first + static_cast<std::ptrdiff_t>(stride));
   }
   auto length = static_cast<std::uint16_t>(rows.size());
-  Bytes zlib{0x78, 0x01, 0x01, static_cast<std::uint8_t>(length), static_cast<std::uint8_t>(length >> 8),
-             static_cast<std::uint8_t>(~length), static_cast<std::uint8_t>(~length >> 8)};
+  Bytes zlib{0x78,
+             0x01,
+             0x01,
+             static_cast<std::uint8_t>(length),
+             static_cast<std::uint8_t>(length >> 8),
+             static_cast<std::uint8_t>(~length),
+             static_cast<std::uint8_t>(~length >> 8)};
   zlib.insert(zlib.end(), rows.begin(), rows.end());
   std::uint32_t a = 1, b = 0;  // Adler-32
   for (std::uint8_t byte : rows) b = (b + (a = (a + byte) % 65521)) % 65521;

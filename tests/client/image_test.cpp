@@ -45,7 +45,8 @@ TEST(Image, DropsAlpha) {
 
 TEST(Image, ConvertsToTheChannelsThatAreAsked) {
   Bytes grey{0, 7, 255, 100};
-  EXPECT_EQ(decode_image(png(1, 2, 2, grey), 3, "x")->pixels, (Bytes{0, 0, 0, 7, 7, 7, 255, 255, 255, 100, 100, 100}));
+  EXPECT_EQ(decode_image(png(1, 2, 2, grey), 3, "x")->pixels,
+            (Bytes{0, 0, 0, 7, 7, 7, 255, 255, 255, 100, 100, 100}));
   Bytes colour = random_bytes(3 * 64, 5);
   auto luma = decode_image(png(3, 8, 8, colour), 1, "x");
   ASSERT_TRUE(luma.ok());
@@ -129,7 +130,8 @@ TEST(Preprocess, NormalisesEachChannelIntoPlanes) {
   ASSERT_EQ(tensor->size(), 12u);
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t i = 0; i < 4; ++i) {
-      double expected = (image.pixels[3 * i + c] / 255.0 - preprocessing.mean[c]) / preprocessing.deviation[c];
+      double expected =
+          (image.pixels[3 * i + c] / 255.0 - preprocessing.mean[c]) / preprocessing.deviation[c];
       EXPECT_FLOAT_EQ((*tensor)[c * 4 + i], static_cast<float>(expected)) << c << " " << i;
     }
   }
@@ -154,7 +156,8 @@ TEST(Preprocess, AnotherSizeIsRefusedWithBothSizes) {
 
 TEST(Preprocess, AModelThatTakesNoImageIsRefused) {
   Image image{1, 2, 2, Bytes(4)};
-  EXPECT_EQ(preprocess(image, {2, 2, 2}, {255, {0, 0}, {1, 1}}, "x").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(preprocess(image, {2, 2, 2}, {255, {0, 0}, {1, 1}}, "x").error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(preprocess(image, {1, 2, 2}, {255, {}, {}}, "x").error().code, ErrorCode::kInvalidArgument);
 }
 

@@ -64,7 +64,7 @@ TEST_F(KeyFolderTest, MakesAKeyOnceAndOpensItAfterwards) {
   EXPECT_EQ(keys_.create(12, passphrase_).error().code, ErrorCode::kFileUnwritable);
   EXPECT_EQ(keys_.ring_sizes(), std::vector<int>{12});
 
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(::stat(keys_.path().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u) << "a folder that it makes is the owner's";
 }
@@ -75,7 +75,8 @@ TEST_F(KeyFolderTest, EachRingSizeHasItsOwnKey) {
   EXPECT_NE(small->tag(), large->tag());
   EXPECT_EQ(keys_.ring_sizes(), (std::vector<int>{12, 13}));
   fs::rename(keys_.key_file(13), keys_.key_file(14));
-  EXPECT_EQ(keys_.open(14, passphrase_).error().code, ErrorCode::kKeyFileMalformed) << "under another size's name";
+  EXPECT_EQ(keys_.open(14, passphrase_).error().code, ErrorCode::kKeyFileMalformed)
+      << "under another size's name";
 }
 
 TEST_F(KeyFolderTest, NothingIsMadeWithoutAPassphrase) {
@@ -117,7 +118,8 @@ TEST_F(PieceCacheTest, FindsExactlyWhatWasStored) {
     EXPECT_FALSE(cache_.find(other, basis_).has_value());
   }
   EXPECT_FALSE(cache_.find(request_, blake2b(as_bytes("other basis"))).has_value());
-  EXPECT_FALSE(PieceCache(keys_, ckks::KeyTag{1, 2, 4}).find(request_, basis_).has_value()) << "another secret key";
+  EXPECT_FALSE(PieceCache(keys_, ckks::KeyTag{1, 2, 4}).find(request_, basis_).has_value())
+      << "another secret key";
 }
 
 TEST_F(PieceCacheTest, ADamagedPieceIsForgotten) {

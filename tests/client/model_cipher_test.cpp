@@ -131,7 +131,8 @@ TEST_F(ModelCipherTest, KeysHaveTheSizeThatIsAnnounced) {
 }
 
 TEST(Outputs, SoftmaxSumsToOneAndDoesNotOverflow) {
-  for (const std::vector<float>& outputs : {std::vector<float>{0, 0, 0, 0}, {1, 2, 3}, {1e30f, -1e30f, 0}, {-5000}}) {
+  for (const std::vector<float>& outputs :
+       {std::vector<float>{0, 0, 0, 0}, {1, 2, 3}, {1e30f, -1e30f, 0}, {-5000}}) {
     std::vector<double> p = softmax(outputs);
     EXPECT_NEAR(std::accumulate(p.begin(), p.end(), 0.0), 1, 1e-12);
     for (double x : p) EXPECT_TRUE(x >= 0 && x <= 1);

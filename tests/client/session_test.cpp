@@ -123,7 +123,8 @@ TEST_F(SessionTest, ADamagedPieceIsMadeAnew) {
   opened(first);
   std::size_t damaged = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder_path_)) {
-    if (entry.path().parent_path().filename() == "pieces" && damaged++ == 0) std::ofstream(entry.path()) << "x";
+    if (entry.path().parent_path().filename() == "pieces" && damaged++ == 0)
+      std::ofstream(entry.path()) << "x";
   }
   ASSERT_EQ(damaged, 3u);
   EchoService second;
@@ -213,9 +214,17 @@ TEST_F(SessionTest, AnAnswerThatIsNotTheModelsIsNotDecrypted) {
   } cases[] = {
       {"cut", [](std::string c) { return c.substr(0, c.size() - 1); }, ErrorCode::kDataTruncated},
       {"longer", [](std::string c) { return c + "x"; }, ErrorCode::kDataTrailing},
-      {"another key's", [](std::string c) { c[8] = static_cast<char>(c[8] ^ 1); return c; },
+      {"another key's",
+       [](std::string c) {
+         c[8] = static_cast<char>(c[8] ^ 1);
+         return c;
+       },
        ErrorCode::kParametersMismatch},
-      {"another scale", [](std::string c) { c[38] = static_cast<char>(c[38] ^ 0x10); return c; },
+      {"another scale",
+       [](std::string c) {
+         c[38] = static_cast<char>(c[38] ^ 0x10);
+         return c;
+       },
        ErrorCode::kScaleMismatch},
       {"empty", [](std::string) { return std::string(); }, ErrorCode::kDataTruncated},
   };

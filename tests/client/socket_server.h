@@ -24,15 +24,15 @@ struct RawRequest {
 };
 
 struct RawReply {
-  std::string bytes;                      // sent as they are, status line included
-  bool close = false;                     // then close the connection
-  std::chrono::milliseconds delay{0};     // before the first byte
+  std::string bytes;                   // sent as they are, status line included
+  bool close = false;                  // then close the connection
+  std::chrono::milliseconds delay{0};  // before the first byte
 };
 
 // "HTTP/1.1 200 OK" and so on, with a Content-Length.
 inline RawReply reply(int status, const std::string& body, const std::string& fields = "") {
-  return {"HTTP/1.1 " + std::to_string(status) + " Status\r\n" + fields + "Content-Length: " +
-              std::to_string(body.size()) + "\r\n\r\n" + body,
+  return {"HTTP/1.1 " + std::to_string(status) + " Status\r\n" + fields +
+              "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
           false};
 }
 
@@ -40,7 +40,8 @@ class SocketServer {
  public:
   using Handler = std::function<RawReply(const RawRequest&)>;
 
-  explicit SocketServer(Handler handler) : handler_(std::move(handler)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit SocketServer(Handler handler)
+      : handler_(std::move(handler)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

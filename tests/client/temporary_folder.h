@@ -32,7 +32,8 @@ class TemporaryFolder {
   std::filesystem::path write(const std::filesystem::path& name, ByteView bytes) const {
     std::filesystem::path file = path_ / name;
     std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary).write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(file, std::ios::binary)
+        .write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
     return file;
   }
 

@@ -157,7 +157,9 @@ TEST(Compile, ActivationsOfEveryKindAndDegree) {
       ASSERT_EQ(result.fits.size(), 1u);
       EXPECT_EQ(result.fits[0].name, "activation");
       EXPECT_LE(result.fits[0].degree, static_cast<std::size_t>(degree));
-      if (degree == 3) EXPECT_EQ(result.report.levels, 4);
+      if (degree == 3) {
+        EXPECT_EQ(result.report.levels, 4);
+      }
       if (degree == 2 && kind == graph::ActivationKind::kRelu) {
         EXPECT_EQ(result.report.levels, 3);
         EXPECT_EQ(test::count_kind(result.report, "square"), 1);
@@ -218,7 +220,11 @@ TEST(Compile, AValueAddedToItsSquare) {
 TEST(Compile, ADeepNetworkTakesALargerRing) {
   Builder builder({1, 4, 4});
   for (int i = 0; i < 6; ++i) {
-    builder.conv("conv" + std::to_string(i), 4, 3, 1, 1);
+    // Small weights beside a bias of 1: the squares neither grow nor vanish.
+    graph::Conv conv = builder.conv_of(builder.shape(), 4, 3, 1, 1);
+    for (float& w : conv.weights) w *= 0.2f;
+    conv.bias.assign(4, 1.0f);
+    builder.then(conv, "conv" + std::to_string(i));
     builder.square("square" + std::to_string(i));
   }
   builder.flatten();
@@ -344,7 +350,14 @@ TEST(CompileRefuses, LayersWithoutWeights) {
   expect_refused(compile(graph, test::random_images({1, 4, 4}, 2), {}), ErrorCode::kCompileUnsupported, "\"empty\"");
 }
 
-TEST(CompileRefuses, ValuesThatOverflow) {
+TEST(CompileRefuses, ValuesThatVanishOrOverflow) {
+  Builder vanishing({1, 2, 2});
+  for (int i = 0; i < 6; ++i) vanishing.square("square" + std::to_string(i));
+  auto small = test::random_images({1, 2, 2}, 2);
+  for (auto& image : small)
+    for (float& x : image.data) x *= 0.01f;
+  expect_refused(compile(vanishing.take(), small, {}), ErrorCode::kCompilePrecision, "node \"square");
+
   Builder builder({1, 2, 2});
   for (int i = 0; i < 12; ++i) builder.square("square" + std::to_string(i));
   const graph::Graph graph = builder.take();

@@ -66,10 +66,10 @@ TEST(Pack, SummandsShareTheirLayout) {
   const Network network = lowered(builder);
   const auto packing = pack(network);
   ASSERT_TRUE(packing.ok());
-  for (const Layer& layer : network.layers)
-    if (std::holds_alternative<AddLayer>(layer.operation))
-      for (ValueIndex input : layer.inputs)
-        EXPECT_EQ((*packing)[input].layout, (*packing)[layer.output].layout);
+  for (const Layer& layer : network.layers) {
+    if (!std::holds_alternative<AddLayer>(layer.operation)) continue;
+    for (ValueIndex input : layer.inputs) EXPECT_EQ((*packing)[input].layout, (*packing)[layer.output].layout);
+  }
   EXPECT_EQ((*packing)[network.output].layout.gap, 2);
 }
 

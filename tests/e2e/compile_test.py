@@ -83,7 +83,8 @@ class Compile(TacitTest):
         done = tacit("compile", self.folder / "tiny.onnx", "--calibration", path, "--preprocessing",
                      self.folder / "preprocessing.json", "-o", self.folder / "bad.tacit")
         self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr.splitlines()[-1], "^tacit: (image.wrong-size|compile.calibration|dataset.invalid): ")
+        self.assertRegex(done.stderr.splitlines()[-1],
+                         "^tacit: (image.wrong-size|compile.calibration|dataset.invalid): ")
 
     def test_preprocessing_pages_that_are_none(self):
         page = json.loads((self.folder / "preprocessing.json").read_text())
@@ -96,10 +97,11 @@ class Compile(TacitTest):
                          "--preprocessing", path, "-o", self.folder / "bad.tacit")
             with self.subTest(text=text):
                 self.assertIn(done.returncode, (1, 2))
-                self.assertRegex(done.stderr.splitlines()[-1], "^tacit: (json.malformed|argument.invalid|compile.calibration): ")
+                self.assertRegex(done.stderr.splitlines()[-1],
+                                 "^tacit: (json.malformed|argument.invalid|compile.calibration): ")
 
     def test_a_folder_that_cannot_be_written(self):
-        done = tacit(*compile_arguments(self.folder, self.folder / "tiny.onnx", self.folder / "no" / "such" / "x.tacit"))
+        done = tacit(*compile_arguments(self.folder, self.folder / "tiny.onnx", self.folder / "no/such/x.tacit"))
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr.splitlines()[-1], "^tacit: file.(unwritable|not-found): ")
 

@@ -21,16 +21,9 @@ class HostileServer(TacitTest):
     def refused_answer(self, codes, alter, **options):
         """`tacit predict` through a proxy that alters answers. Returns the exchanges."""
         with Proxy(self.service.port, alter) as proxy:
-            arguments = ("predict", "--server", proxy.url, "--model", "tiny", self.image)
             options.setdefault("home", self.home)
-            failures = []
-            for code in codes:
-                try:
-                    self.refused(code, *arguments, **options)
-                    return proxy.exchanges
-                except AssertionError as error:
-                    failures.append(str(error))
-            self.fail(f"none of {codes}: {failures[-1]}")
+            self.refused(codes, "predict", "--server", proxy.url, "--model", "tiny", self.image, **options)
+            return proxy.exchanges
 
     @staticmethod
     def altered_page(change):
@@ -64,11 +57,9 @@ class HostileServer(TacitTest):
 
     def test_weak_parameters_are_refused_before_anything_is_made(self):
         def weaken(page):
-            parameters = page["parameters"]
-            parameters["log_degree" if "log_degree" in parameters else "ring_degree"] = \
-                12 if "log_degree" in parameters else 4096
+            page["parameters"]["log_degree"] = 12
         home = self.folder / "weak"
-        exchanges = self.refused_answer(["parameters.insecure", "parameters.invalid"], self.altered_page(weaken), home=home)
+        exchanges = self.refused_answer("parameters.insecure", self.altered_page(weaken), home=home)
         self.assertEqual([x.method for x in exchanges], ["GET"] * len(exchanges))
         self.assertFalse(home.exists())
 
@@ -77,13 +68,13 @@ class HostileServer(TacitTest):
             def alter(exchange):
                 if exchange.path.endswith("/client"):
                     exchange.answer.body = body
-            self.refused_answer(["json.malformed", "server.protocol"], alter)
+            self.refused_answer({"json.malformed", "server.protocol"}, alter)
 
     def test_every_member_of_the_page_is_checked(self):
-        seen = {}
-        with Proxy(self.service.port, lambda x: seen.update(json.loads(x.answer.body)) if x.path.endswith("/client") else None) as proxy:
+        with Proxy(self.service.port) as proxy:
             self.predict(proxy.url, self.image)
-        for name, value in seen.items():
+            honest = json.loads(proxy.find("GET", "/client").answer.body)
+        for name, value in honest.items():
             for wrong in (None, "x", -1, [], {}, 1e300, [[[]]]):
                 if isinstance(value, str) and wrong == "x" or value == wrong:
                     continue
@@ -101,32 +92,32 @@ class HostileServer(TacitTest):
             return tacit("predict", "--server", proxy.url, "--model", "tiny", self.image, home=self.home)
 
     def test_answers_that_are_cut_or_long(self):
-        for change in (lambda data: b"\0", lambda data: data[:71], lambda data: data[:len(data) // 2], lambda data: data[:-1],
-                       lambda data: data + b"\0", lambda data: data + data):
-            self.refused_answer(["data.truncated", "data.trailing", "data.malformed", "server.protocol"],
+        for change in (lambda data: b"\0", lambda data: data[:71], lambda data: data[:len(data) // 2],
+                       lambda data: data[:-1], lambda data: data + b"\0", lambda data: data + data):
+            self.refused_answer({"data.truncated", "data.trailing", "data.malformed", "server.protocol"},
                                 self.altered_answer(change))
 
     def test_answers_for_somebody_else(self):
         def other_tag(data):
             data[8] ^= 1
-        self.refused_answer(["parameters.mismatch"], self.altered_answer(other_tag))
+        self.refused_answer("parameters.mismatch", self.altered_answer(other_tag))
 
     def test_answers_with_another_scale_level_or_ring(self):
-        for offset in (24, 25, 33, 39, 40, 71):
+        for offset in (24, 25, 37, 39, 40, 71):
             def change(data):
                 data[offset] ^= 1
-            self.refused_answer(["parameters.mismatch", "ciphertext.scale", "ciphertext.level", "data.malformed",
-                                 "data.truncated", "data.trailing"], self.altered_answer(change))
+            self.refused_answer({"parameters.mismatch", "ciphertext.scale", "ciphertext.level", "data.malformed",
+                                 "data.truncated", "data.trailing"}, self.altered_answer(change))
 
     def test_answers_with_residues_that_are_not_below_their_prime(self):
-        self.refused_answer(["ciphertext.residue-range"],
+        self.refused_answer("ciphertext.residue-range",
                             self.altered_answer(lambda data: data[:72] + b"\xff" * (len(data) - 72)))
 
     def test_answers_that_encrypt_nothing(self):
         def transparent(data):
             half = (len(data) - 72) // 2
             return data[:72 + half] + bytes(half)
-        self.refused_answer(["data.malformed"], self.altered_answer(transparent))
+        self.refused_answer("data.malformed", self.altered_answer(transparent))
 
     def test_answers_that_are_no_http(self):
         for instead in (b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
@@ -134,16 +125,18 @@ class HostileServer(TacitTest):
                         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
                         b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", b"HTTP/1.1 204 No Content\r\n\r\n"):
             for end in ("/client", "/infer"):
-                self.refused_answer(["server.unreachable", "server.protocol", "server.error", "data.too-large"],
+                self.refused_answer({"server.unreachable", "server.protocol", "server.error", "data.too-large",
+                                     "json.malformed"},
                                     lambda exchange: instead if exchange.path.endswith(end) else None)
 
     def test_refusals_are_passed_on_in_one_clean_line(self):
-        problem = json.dumps({"code": "no.such.code", "detail": "first\nsecond \x1b[31mred " + "x" * 5000, "status": 418}).encode()
+        detail = "first\nsecond \x1b[31mred " + "x" * 5000
+        problem = json.dumps({"code": "no.such.code", "detail": detail, "status": 418}).encode()
         def alter(exchange):
             if exchange.path.endswith("/infer"):
                 exchange.answer.status, exchange.answer.body = 418, problem
                 exchange.answer.headers = {"Content-Type": "application/problem+json"}
-        self.refused_answer(["server.error"], alter)
+        self.refused_answer("server.error", alter)
         done = self.through(alter)
         self.assertNotIn("\x1b", done.stderr)
         self.assertLess(len(done.stderr.splitlines()[-1]), 800)
@@ -151,7 +144,7 @@ class HostileServer(TacitTest):
     def test_a_failed_answer_is_not_asked_for_again(self):
         def spoil(data):
             data[8] ^= 1
-        exchanges = self.refused_answer(["parameters.mismatch"], self.altered_answer(spoil))
+        exchanges = self.refused_answer("parameters.mismatch", self.altered_answer(spoil))
         self.assertEqual(sum(x.path.endswith("/infer") for x in exchanges), 1)
         self.assertTrue(exchanges[-1].path.endswith("/infer"))
 

@@ -123,13 +123,13 @@ class Restart(TacitTest):
         service.start()
         result, said = self.predict(service.url, path)
         self.assert_right(result, written)
-        self.assertNotIn("evaluation keys", said)
+        self.assertNotIn("ing evaluation keys", said)
         service.process.kill()
         service.process.wait()
         service.start()
         result, said = self.predict(service.url, path)
         self.assert_right(result, written)
-        self.assertNotIn("evaluation keys", said)
+        self.assertNotIn("ing evaluation keys", said)
 
     def test_a_server_that_lost_its_state_gets_the_keys_again(self):
         written = self.write_images("lost", 1)

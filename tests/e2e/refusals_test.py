@@ -20,13 +20,13 @@ class Refusals(TacitTest):
     def tearDown(self):
         self.assertTrue(self.service.answers("/v2/health/live"))
 
-    def refused_prediction(self, code, *paths, server=None, model="tiny", exit_code=1, **options):
+    def refused_prediction(self, code, *paths, server=None, model="tiny", **options):
         options.setdefault("home", self.home)
-        return self.refused(code, "predict", "--server", server or self.service.url, "--model", model, *paths,
-                            exit_code=exit_code, **options)
+        url = self.service.url if server is None else server
+        return self.refused(code, "predict", "--server", url, "--model", model, *paths, **options)
 
     def test_unknown_model(self):
-        self.assertIn("nosuch", self.refused_prediction("model.unknown", self.image, model="nosuch"))
+        self.refused_prediction("model.unknown", self.image, model="nosuch")
 
     def test_names_that_lead_elsewhere(self):
         for name in ("../tiny", "..", ".", "", "a/b", "tiny/../../state", "%2e%2e", "Tiny", "t" * 65, "ti\nny"):
@@ -60,7 +60,7 @@ class Refusals(TacitTest):
             path = self.folder / f"{width}x{height}.png"
             path.write_bytes(images.png(bytes(width * height), width, height))
             line = self.refused_prediction("image.wrong-size", path)
-            self.assertIn(f"{SIDE}x{SIDE}", line.replace(" ", "").replace("\u00d7", "x"))
+            self.assertRegex(line, rf"\b{width}\b.*\b{height}\b.*\b{SIDE}\b.*\b{SIDE}\b")
 
     def test_one_bad_image_among_good_ones_sends_nothing(self):
         bad = self.folder / "bad.png"
@@ -82,23 +82,21 @@ class Refusals(TacitTest):
         self.refused_prediction("argument.invalid", self.image, passphrase="", exit_code=2)
         self.refused_prediction("argument.invalid", self.image, passphrase="x" * 1025, exit_code=2)
 
-    def test_a_flipped_bit_in_the_key_file(self):
+    def test_a_changed_byte_in_the_key_file(self):
         self.predict(self.service.url, self.image)
-        home = self.folder / "flipped"
-        for offset in (0, 8, 9, 12, 16, 20, 40, 60, 91, 92, 107):
-            shutil.rmtree(home, ignore_errors=True)
-            home.mkdir()
-            source, = self.home.glob("secret-*.key")
-            data = bytearray(source.read_bytes())
-            self.assertEqual(len(data), 108)
-            data[offset] ^= 1
-            (home / source.name).write_bytes(data)
-            done_code = "keyfile.malformed" if offset < 16 else "keyfile.passphrase"
-            self.refused_key(home, offset, done_code)
-
-    def refused_key(self, home, offset, likely):
-        with self.subTest(offset=offset):
-            self.refused_prediction(likely, self.image, home=home)
+        source, = self.home.glob("secret-*.key")
+        home = self.folder / "changed"
+        home.mkdir()
+        # What makes a header impossible is told from what could be another passphrase (protocol/key-file.md).
+        impossible = [(0, 1), (7, 1), (8, 1), (9, 1), (10, 0x80), (11, 1), (12, 0x80), (15, 0x80), (19, 0x80)]
+        possible = [(10, 1), (12, 1), (16, 1), (20, 1), (40, 1), (60, 1), (91, 0x80), (92, 1), (107, 0x80)]
+        for code, changes in (("keyfile.malformed", impossible), ("keyfile.passphrase", possible)):
+            for offset, change in changes:
+                data = bytearray(source.read_bytes())
+                data[offset] ^= change
+                (home / source.name).write_bytes(data)
+                with self.subTest(offset=offset):
+                    self.refused_prediction(code, self.image, home=home)
 
     def test_a_cut_key_file(self):
         self.predict(self.service.url, self.image)
@@ -110,10 +108,9 @@ class Refusals(TacitTest):
             self.refused_prediction("keyfile.malformed", self.image, home=home)
 
     def test_wrong_usage(self):
-        for arguments in ((), ("predict",), ("predict", "--server", self.service.url), ("nosuchverb",),
-                          ("predict", "--server", self.service.url, "--model", "tiny"),
-                          ("inspect", "--nosuchflag", "x"), ("evaluate", "--server", self.service.url, "--model", "tiny",
-                                                             "--dataset", self.folder, "--count", "-1")):
+        asking = ("--server", self.service.url, "--model", "tiny")
+        for arguments in ((), ("nosuchverb",), ("inspect", "--nosuchflag", "x"), ("predict",), ("predict", *asking[:2]),
+                          ("predict", *asking), ("evaluate", *asking, "--dataset", self.folder, "--count", "-1")):
             self.refused("argument.invalid", *arguments, exit_code=2)
 
 
@@ -128,18 +125,8 @@ class Packages(TacitTest):
                         data[:length // 3] + bytes([data[length // 3] ^ 1]) + data[length // 3 + 1:],
                         data[:12] + b"\xff" * 7 + b"\x7f" + data[20:]):
             path.write_bytes(content)
-            line = self.refused_any(("data.truncated", "data.trailing", "data.malformed", "data.too-large"),
-                                    "inspect", path)
+            line = self.refused({"data.truncated", "data.trailing", "data.malformed", "data.too-large"}, "inspect", path)
             self.assertIn("damaged.tacit", line)
-
-    def refused_any(self, codes, *arguments):
-        failures = []
-        for code in codes:
-            try:
-                return self.refused(code, *arguments)
-            except AssertionError as error:
-                failures.append(str(error))
-        raise AssertionError(f"none of {codes}: {failures[-1]}")
 
     def test_a_package_that_is_not_there(self):
         self.refused("file.not-found", "inspect", self.folder / "nosuch.tacit")

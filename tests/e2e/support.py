@@ -87,7 +87,8 @@ def clear_cut_images(network, count):
 
 
 def write_idx(path, array):
-    path.write_bytes(struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes())
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.tobytes())
 
 
 def write_sources(folder, network):
@@ -165,12 +166,14 @@ class TacitTest(unittest.TestCase):
             self.assertEqual(entry["label"], LABELS[int(np.argmax(expected))])
             self.assertAlmostEqual(entry["probability"], float(expected.max()), delta=0.01)
 
-    def refused(self, code, *arguments, exit_code=1, **options):
-        """Runs tacit, which has to end with one line for this error and nothing on standard output. Returns the line."""
+    def refused(self, codes, *arguments, exit_code=1, **options):
+        """Runs tacit, which has to end with one line for this error, or one of these, and nothing on standard output.
+        Returns the line."""
         done = tacit(*arguments, **options)
         self.assertEqual(done.returncode, exit_code, f"{arguments}: {done.stderr}")
         self.assertEqual(done.stdout, "")
         errors = [line for line in done.stderr.splitlines() if line.startswith("tacit: ")]
         self.assertEqual(errors, done.stderr.splitlines()[-1:], "the error is not one line, the last one")
-        self.assertRegex(errors[0], f"^tacit: {re.escape(code)}: .{{10}}")
+        code, detail = re.match(r"tacit: ([a-z.-]+): (.{10,})$", errors[0]).groups()
+        self.assertIn(code, {codes} if isinstance(codes, str) else codes, detail)
         return errors[0]

@@ -141,6 +141,9 @@ def write(writer):
                  lambda x: F.batch_norm(x, mean, variance, scale, shift, eps=0.01), opset=15)
     writer.build("softmax_opset9_reshaped", [flat, node("Softmax", "f", "p"), node("Reshape", "p s")], (3, 1, 2),
                  {"s": np.array([-1, 6], np.int64)}, lambda x: F.softmax(x.flatten(1), 1), opset=9)
+    # Before opset 13 everything from the axis on is one vector.
+    writer.build("softmax_flattening_opset11", [node("Softmax", "x", axis=1)], (2, 3, 2), {},
+                 lambda x: F.softmax(x.flatten(1), 1).reshape(x.shape), opset=11)
     writer.build("scalar_forms", [node("Div", "x d", "a"), node("Sub", "c a", "b"), node("Neg", "b", "e"),
                                   node("Pow", "e one", "g"), node("Add", "g z")],
                  (2, 3, 3), {"d": np.float32(4).reshape(1, 1, 1, 1), "c": np.float32([1.5]), "one": np.float32(1),

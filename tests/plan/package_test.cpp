@@ -74,7 +74,7 @@ TEST_P(PackageFile, IsRefusedWhereItsServerHalfEndsEarly) {
   const std::size_t client_size = to_json(package.client).size();
   const std::size_t length_at = 8 + 4 + 8 + client_size, server_at = length_at + 8;
   const std::size_t server_size = bytes.size() - sizeof(Digest) - server_at;
-  for (std::size_t keep = 0; keep < server_size; keep += keep < 1000 || server_size - keep < 500 ? 1 : 211) {
+  for (std::size_t keep = 0; keep < server_size; keep += keep < 300 || server_size - keep < 100 ? 1 : 997) {
     Bytes cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(server_at + keep));
     for (std::size_t i = 0; i < 8; ++i) cut[length_at + i] = static_cast<std::uint8_t>(keep >> (8 * i));
     cut.resize(cut.size() + sizeof(Digest));

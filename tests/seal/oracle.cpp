@@ -27,7 +27,8 @@ bool on_path(const std::string& program) {
   std::string list = variable == nullptr ? "" : variable;
   for (std::size_t from = 0, to = 0; from <= list.size(); from = to + 1) {
     to = std::min(list.find(':', from), list.size());
-    if (::access((std::filesystem::path(list.substr(from, to - from)) / program).c_str(), X_OK) == 0) return true;
+    if (::access((std::filesystem::path(list.substr(from, to - from)) / program).c_str(), X_OK) == 0)
+      return true;
   }
   return false;
 }
@@ -89,14 +90,18 @@ std::string ExchangeFolder::run(const std::string& script) const {
   std::vector<const char*> arguments = {"node", file.c_str(), folder.c_str(), nullptr};
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0644);
+  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0644);
   pid_t process = 0;
-  const int failed = ::posix_spawnp(&process, "node", &actions, nullptr, const_cast<char**>(arguments.data()), environ);
+  const int failed =
+      ::posix_spawnp(&process, "node", &actions, nullptr, const_cast<char**>(arguments.data()), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   int status = 0;
   if (failed != 0 || ::waitpid(process, &status, 0) != process) throw std::runtime_error("cannot run node");
-  if (status != 0) throw std::runtime_error("node " + script + " failed: " + std::string(as_text(read("stderr.txt"))));
+  if (status != 0)
+    throw std::runtime_error("node " + script + " failed: " + std::string(as_text(read("stderr.txt"))));
   return std::string(as_text(read("stdout.txt")));
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numbers>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -19,9 +20,10 @@ using ckks::u64;
 namespace {
 
 constexpr std::array<const char*, kAllOperations> kNames = {
-    "add",         "subtract", "negate", "add_plain", "multiply_plain", "multiply", "square",
-    "relinearise", "rescale",  "drop",   "rotate",    "conjugate",      "add_scalar", "multiply_scalar",
-    "relinearise_rescale", "rotate_hoisted"};
+    "add",           "subtract",  "negate",      "add_plain",       "multiply_plain",
+    "multiply",      "square",    "relinearise", "rescale",         "drop",
+    "rotate",        "conjugate", "add_scalar",  "multiply_scalar", "relinearise_rescale",
+    "rotate_hoisted"};
 
 double magnitude_of(const Slots& slots) {
   double largest = 0;
@@ -55,8 +57,12 @@ class Generator {
   }
 
  private:
-  double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(random_); }
-  std::size_t index(std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random_); }
+  double uniform(double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random_);
+  }
+  std::size_t index(std::size_t count) {
+    return std::uniform_int_distribution<std::size_t>(0, count - 1)(random_);
+  }
   double degree() const { return static_cast<double>(parameters_.degree()); }
 
   double log_modulus(int level) const {
@@ -73,12 +79,15 @@ class Generator {
   double fresh_error() const { return 10 * std::sqrt(degree()) * std::sqrt(10.5 * (1 + 4 * degree() / 3)); }
   double rounding_error() const { return 10 * std::sqrt(degree()) * std::sqrt((1 + 2 * degree() / 3) / 12); }
   double encoding_error() const { return 10 * std::sqrt(degree() / 12); }
-  // Digits are uniform below primes that are not above the special one.
+  // Digits are uniform in [0, q_i), as in SEAL not centred. Their mean, q_i / 2 times 1 + X + ... + X^(N-1), is largest in
+  // the slots nearest to 1, q_i N / pi, and there far above the rest.
   double switching_error(int level) const {
     double sum = 0;
     const double special = static_cast<double>(parameters_.literal().special_primes.front());
-    for (int i = 0; i <= level; ++i) sum += std::pow(static_cast<double>(parameters_.prime(i).value()) / special, 2);
-    return 10 * std::sqrt(degree()) * std::sqrt(10.5 * degree() / 3 * sum) + rounding_error();
+    for (int i = 0; i <= level; ++i)
+      sum += std::pow(static_cast<double>(parameters_.prime(i).value()) / special, 2);
+    const double error = std::sqrt(10.5 * degree() * sum);
+    return 10 * std::sqrt(degree() / 3) * error + 4 * degree() / std::numbers::pi * error + rounding_error();
   }
 
   Slots random_slots(bool complex_slots) {
@@ -94,7 +103,8 @@ class Generator {
     Value& v = input.value;
     v.name = "x" + std::to_string(i);
     // The first three have the highest level and one scale, so that there is something to add; then other ones.
-    v.level = i < 3 ? parameters_.max_level() : static_cast<int>(index(static_cast<std::size_t>(parameters_.max_level()) + 1));
+    v.level = i < 3 ? parameters_.max_level()
+                    : static_cast<int>(index(static_cast<std::size_t>(parameters_.max_level()) + 1));
     v.scale = i < 3 ? set_.scale : set_.scale * uniform(0.5, 1.0);
     v.slots = random_slots(options_.complex_slots);
     v.magnitude = magnitude_of(v.slots);
@@ -119,10 +129,12 @@ class Generator {
 
   // A case of the operation of which there are fewest, or of another where none can be found for that.
   void add_case() {
-    std::vector<int> order(static_cast<std::size_t>(options_.own_operations ? kAllOperations : kSealOperations));
+    std::vector<int> order(
+        static_cast<std::size_t>(options_.own_operations ? kAllOperations : kSealOperations));
     std::iota(order.begin(), order.end(), 0);
     std::ranges::shuffle(order, random_);
-    std::ranges::stable_sort(order, {}, [&](int operation) { return counts_[static_cast<std::size_t>(operation)]; });
+    std::ranges::stable_sort(order, {},
+                             [&](int operation) { return counts_[static_cast<std::size_t>(operation)]; });
     for (int operation : order) {
       for (int attempt = 0; attempt < 20; ++attempt) {
         if (try_case(static_cast<Operation>(operation))) return;
@@ -150,33 +162,41 @@ class Generator {
   bool fill(Case& test) {
     switch (test.operation) {
       case Operation::kAdd:
-      case Operation::kSubtract: return fill_sum(test);
+      case Operation::kSubtract:
+        return fill_sum(test);
       case Operation::kAddPlain:
       case Operation::kMultiplyPlain:
       case Operation::kAddScalar:
-      case Operation::kMultiplyScalar: return fill_plain(test);
+      case Operation::kMultiplyScalar:
+        return fill_plain(test);
       case Operation::kMultiply:
-      case Operation::kSquare: return fill_product(test);
-      default: return fill_unary(test);
+      case Operation::kSquare:
+        return fill_product(test);
+      default:
+        return fill_unary(test);
     }
   }
 
   bool fill_sum(Case& test) {
     const Value* a = pick([](const Value&) { return true; });
-    const Value* b = pick([&](const Value& v) { return v.level == a->level && v.scale == a->scale && v.name != a->name; });
+    const Value* b =
+        pick([&](const Value& v) { return v.level == a->level && v.scale == a->scale && v.name != a->name; });
     if (b == nullptr) return false;
     test.operands = {a->name, b->name};
     test.value = *a;
     test.value.size = std::max(a->size, b->size);
     const double sign = test.operation == Operation::kSubtract ? -1 : 1;
-    test.value.slots = slotwise(a->slots.size(), [&](std::size_t i) { return a->slots[i] + sign * b->slots[i]; });
+    test.value.slots =
+        slotwise(a->slots.size(), [&](std::size_t i) { return a->slots[i] + sign * b->slots[i]; });
     test.value.error = a->error + b->error;
     return true;
   }
 
   bool fill_plain(Case& test) {
-    const bool product = test.operation == Operation::kMultiplyPlain || test.operation == Operation::kMultiplyScalar;
-    const bool scalar = test.operation == Operation::kAddScalar || test.operation == Operation::kMultiplyScalar;
+    const bool product =
+        test.operation == Operation::kMultiplyPlain || test.operation == Operation::kMultiplyScalar;
+    const bool scalar =
+        test.operation == Operation::kAddScalar || test.operation == Operation::kMultiplyScalar;
     // Far above, the doubles of two encoders would differ by more than one.
     const Value* a = pick([&](const Value& v) { return product || v.scale <= 0x1p46; });
     test.operands = {a->name};
@@ -213,10 +233,13 @@ class Generator {
 
   bool fill_unary(Case& test) {
     const Operation operation = test.operation;
-    const bool relinearises = operation == Operation::kRelinearise || operation == Operation::kRelineariseRescale;
+    const bool relinearises =
+        operation == Operation::kRelinearise || operation == Operation::kRelineariseRescale;
     const bool rescales = operation == Operation::kRescale || operation == Operation::kRelineariseRescale;
     const bool rotates = operation == Operation::kRotate || operation == Operation::kRotateHoisted;
-    auto rescaled = [&](const Value& v) { return v.scale / static_cast<double>(parameters_.prime(v.level).value()); };
+    auto rescaled = [&](const Value& v) {
+      return v.scale / static_cast<double>(parameters_.prime(v.level).value());
+    };
     const Value* a = pick([&](const Value& v) {
       if (rescales && (v.level == 0 || rescaled(v) < set_.min_scale)) return false;
       if (operation == Operation::kDrop && v.level == 0) return false;
@@ -227,7 +250,8 @@ class Generator {
     test.operands = {a->name};
     Value& v = test.value = *a;
     const std::size_t count = a->slots.size();
-    if (relinearises || rotates || operation == Operation::kConjugate) v.error += switching_error(a->level) / a->scale;
+    if (relinearises || rotates || operation == Operation::kConjugate)
+      v.error += switching_error(a->level) / a->scale;
     if (relinearises) v.size = 2;
     if (rescales) {
       v.scale = rescaled(*a);
@@ -236,13 +260,15 @@ class Generator {
       v.error += rounding_error() / v.scale * (v.size == 3 ? 4 * std::sqrt(2 * degree() / 3) : 1);
     }
     if (operation == Operation::kDrop) v.level = static_cast<int>(index(static_cast<std::size_t>(a->level)));
-    if (operation == Operation::kNegate) v.slots = slotwise(count, [&](std::size_t i) { return -a->slots[i]; });
+    if (operation == Operation::kNegate)
+      v.slots = slotwise(count, [&](std::size_t i) { return -a->slots[i]; });
     if (operation == Operation::kConjugate) {
       v.slots = slotwise(count, [&](std::size_t i) { return std::conj(a->slots[i]); });
     }
     if (rotates) {
       test.step = program_.rotation_steps[index(program_.rotation_steps.size())];
-      const auto shift = static_cast<std::size_t>((test.step + static_cast<std::int64_t>(count)) % static_cast<std::int64_t>(count));
+      const auto shift = static_cast<std::size_t>((test.step + static_cast<std::int64_t>(count)) %
+                                                  static_cast<std::int64_t>(count));
       v.slots = slotwise(count, [&](std::size_t i) { return a->slots[(i + shift) % count]; });
     }
     return true;
@@ -262,7 +288,8 @@ class Generator {
 std::string to_string(Operation operation) { return kNames[static_cast<std::size_t>(operation)]; }
 
 ckks::ParametersLiteral literal_of(const ParameterSet& set) {
-  std::map<int, std::vector<u64>> primes;  // of each size, in the reverse of the order in which they are handed out
+  std::map<int, std::vector<u64>>
+      primes;  // of each size, in the reverse of the order in which they are handed out
   for (int bits : set.bits) primes[bits].push_back(0);
   for (auto& [bits, list] : primes) {
     list = ring::ntt_primes(set.log_degree, bits, list.size(), set.seal_primes || bits == set.bits.back());
@@ -277,7 +304,8 @@ ckks::ParametersLiteral literal_of(const ParameterSet& set) {
   return literal;
 }
 
-Program random_program(const ParameterSet& set, const Parameters& parameters, u64 seed, const ProgramOptions& options) {
+Program random_program(const ParameterSet& set, const Parameters& parameters, u64 seed,
+                       const ProgramOptions& options) {
   return Generator(set, parameters, seed, options).run();
 }
 

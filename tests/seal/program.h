@@ -15,10 +15,23 @@
 namespace tacit::seal {
 
 enum class Operation {
-  kAdd, kSubtract, kNegate, kAddPlain, kMultiplyPlain, kMultiply, kSquare, kRelinearise, kRescale, kDrop, kRotate,
+  kAdd,
+  kSubtract,
+  kNegate,
+  kAddPlain,
+  kMultiplyPlain,
+  kMultiply,
+  kSquare,
+  kRelinearise,
+  kRescale,
+  kDrop,
+  kRotate,
   kConjugate,
   // Ours only: SEAL has no such operation, but must decrypt the result.
-  kAddScalar, kMultiplyScalar, kRelineariseRescale, kRotateHoisted,
+  kAddScalar,
+  kMultiplyScalar,
+  kRelineariseRescale,
+  kRotateHoisted,
 };
 inline constexpr int kSealOperations = static_cast<int>(Operation::kConjugate) + 1;
 inline constexpr int kAllOperations = static_cast<int>(Operation::kRotateHoisted) + 1;
@@ -52,9 +65,9 @@ struct Value {
   int level = 0;
   double scale = 1;
   int size = 2;
-  Slots slots;          // empty: nothing is known, the ciphertext is not made by encryption
-  double error = 0;     // bound of the slots' error
-  double magnitude = 0; // of the slots
+  Slots slots;           // empty: nothing is known, the ciphertext is not made by encryption
+  double error = 0;      // bound of the slots' error
+  double magnitude = 0;  // of the slots
 };
 
 struct Input {
@@ -67,10 +80,10 @@ struct Case {
   std::uint64_t seed = 0;
   Operation operation = Operation::kAdd;
   std::vector<std::string> operands;
-  std::int64_t step = 0;       // of rotations
-  double constant = 0;         // of operations with a scalar
-  double plain_scale = 0;      // of the plaintext or scalar, 0 where there is none
-  std::vector<double> plain;   // its slots
+  std::int64_t step = 0;      // of rotations
+  double constant = 0;        // of operations with a scalar
+  double plain_scale = 0;     // of the plaintext or scalar, 0 where there is none
+  std::vector<double> plain;  // its slots
 };
 
 struct Program {

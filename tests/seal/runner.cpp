@@ -17,21 +17,36 @@ Result<Ciphertext> Runner::run(const Case& test, std::span<const Ciphertext* con
   const Ciphertext& a = *operands.front();
   const Ciphertext& b = *operands.back();
   switch (test.operation) {
-    case Operation::kAdd: return evaluator_.add(a, b);
-    case Operation::kSubtract: return evaluator_.subtract(a, b);
-    case Operation::kNegate: return evaluator_.negate(a);
-    case Operation::kAddPlain: return evaluator_.add_plain(a, *plain);
-    case Operation::kMultiplyPlain: return evaluator_.multiply_plain(a, *plain);
-    case Operation::kMultiply: return evaluator_.multiply(a, b);
-    case Operation::kSquare: return evaluator_.square(a);
-    case Operation::kRelinearise: return evaluator_.relinearise(a, keys_);
-    case Operation::kRescale: return evaluator_.rescale(a);
-    case Operation::kDrop: return evaluator_.drop(a, test.value.level);
-    case Operation::kRotate: return evaluator_.rotate(a, test.step, keys_);
-    case Operation::kConjugate: return evaluator_.conjugate(a, keys_);
-    case Operation::kAddScalar: return evaluator_.add_scalar(a, test.constant);
-    case Operation::kMultiplyScalar: return evaluator_.multiply_scalar(a, test.constant, test.plain_scale);
-    case Operation::kRelineariseRescale: return evaluator_.relinearise_rescale(a, keys_);
+    case Operation::kAdd:
+      return evaluator_.add(a, b);
+    case Operation::kSubtract:
+      return evaluator_.subtract(a, b);
+    case Operation::kNegate:
+      return evaluator_.negate(a);
+    case Operation::kAddPlain:
+      return evaluator_.add_plain(a, *plain);
+    case Operation::kMultiplyPlain:
+      return evaluator_.multiply_plain(a, *plain);
+    case Operation::kMultiply:
+      return evaluator_.multiply(a, b);
+    case Operation::kSquare:
+      return evaluator_.square(a);
+    case Operation::kRelinearise:
+      return evaluator_.relinearise(a, keys_);
+    case Operation::kRescale:
+      return evaluator_.rescale(a);
+    case Operation::kDrop:
+      return evaluator_.drop(a, test.value.level);
+    case Operation::kRotate:
+      return evaluator_.rotate(a, test.step, keys_);
+    case Operation::kConjugate:
+      return evaluator_.conjugate(a, keys_);
+    case Operation::kAddScalar:
+      return evaluator_.add_scalar(a, test.constant);
+    case Operation::kMultiplyScalar:
+      return evaluator_.multiply_scalar(a, test.constant, test.plain_scale);
+    case Operation::kRelineariseRescale:
+      return evaluator_.relinearise_rescale(a, keys_);
     case Operation::kRotateHoisted: {
       TACIT_TRY(const ckks::HoistedCiphertext hoisted,
                 evaluator_.hoist(a, {evaluator_.parameters().max_level(), 1, 1}));
@@ -53,9 +68,10 @@ std::string difference(const Ciphertext& ours, const Ciphertext& seals) {
       if (place.in1 == a.end()) continue;
       std::size_t count = 0;
       for (std::size_t i = 0; i < a.size(); ++i) count += a[i] != b[i];
-      return "part " + std::to_string(part) + ", limb " + std::to_string(limb) + ": " + std::to_string(count) +
-             " residues differ, the first at " + std::to_string(place.in1 - a.begin()) + ": ours is " +
-             std::to_string(*place.in1) + ", SEAL's " + std::to_string(*place.in2);
+      return "part " + std::to_string(part) + ", limb " + std::to_string(limb) + ": " +
+             std::to_string(count) + " residues differ, the first at " +
+             std::to_string(place.in1 - a.begin()) + ": ours is " + std::to_string(*place.in1) + ", SEAL's " +
+             std::to_string(*place.in2);
     }
   }
   if (ours.scale != seals.scale) {

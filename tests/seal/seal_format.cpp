@@ -27,7 +27,8 @@ Digest parms_id(std::size_t degree, std::span<const u64> primes) {
 }
 
 Digest data_parms_id(const Parameters& parameters, int level) {
-  return parms_id(parameters.degree(), std::span(parameters.literal().primes).first(static_cast<std::size_t>(level) + 1));
+  return parms_id(parameters.degree(),
+                  std::span(parameters.literal().primes).first(static_cast<std::size_t>(level) + 1));
 }
 
 Digest key_parms_id(const Parameters& parameters) {

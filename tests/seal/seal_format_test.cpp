@@ -42,7 +42,9 @@ class SealFormatTest : public testing::Test {
 
   const Parameters& parameters() const { return scheme_.parameters; }
   Ciphertext ciphertext() { return scheme_.encrypt(scheme_.random_vector(), 0x1p25, 1); }
-  ckks::SwitchingKey key(std::uint32_t element) const { return unwrap(scheme_.holder.make_key({element, {1, 1, 1}})); }
+  ckks::SwitchingKey key(std::uint32_t element) const {
+    return unwrap(scheme_.holder.make_key({element, {1, 1, 1}}));
+  }
 
   std::vector<Object> objects() {
     Ciphertext three = ciphertext();
@@ -63,13 +65,16 @@ class SealFormatTest : public testing::Test {
         {"plaintext", write_plaintext(parameters(), plaintext_), rewriting(read_plaintext, write_plaintext)},
         {"ciphertext", seal::write_ciphertext(parameters(), ciphertext()), ciphertexts},
         {"product", seal::write_ciphertext(parameters(), three), ciphertexts},
-        {"lower ciphertext", seal::write_ciphertext(parameters(), unwrap(scheme_.evaluator.drop(ciphertext(), 0))), ciphertexts},
-        {"secret key", write_secret_key(parameters(), scheme_.key), rewriting(read_secret_key, write_secret_key)},
+        {"lower ciphertext",
+         seal::write_ciphertext(parameters(), unwrap(scheme_.evaluator.drop(ciphertext(), 0))), ciphertexts},
+        {"secret key", write_secret_key(parameters(), scheme_.key),
+         rewriting(read_secret_key, write_secret_key)},
         {"public key", write_public_key(parameters(), pair), rewriting(read_public_key, write_public_key)},
         {"relinearisation keys", write_relin_keys(parameters(), key(ckks::kRelinearisation)),
          rewriting(read_relin_keys, write_relin_keys)},
         {"Galois keys", write_galois_keys(parameters(), galois),
-         rewriting(read_galois_keys, [](const Parameters& p, const auto& keys) { return write_galois_keys(p, keys); })}};
+         rewriting(read_galois_keys,
+                   [](const Parameters& p, const auto& keys) { return write_galois_keys(p, keys); })}};
   }
 
   Scheme scheme_;
@@ -84,14 +89,16 @@ TEST_F(SealFormatTest, SizesAreThoseOfTheFormat) {
   EXPECT_EQ(write_parameters(p.literal()).size(), 153U);
   EXPECT_EQ(write_secret_key(p, scheme.key).size(), 262232U);
   EXPECT_EQ(write_public_key(p, {ring::Poly(8192, 4), ring::Poly(8192, 4)}).size(), 524401U);
-  EXPECT_EQ(write_relin_keys(p, unwrap(scheme.holder.make_key({ckks::kRelinearisation, {2, 1, 1}}))).size(), 1573267U);
+  EXPECT_EQ(write_relin_keys(p, unwrap(scheme.holder.make_key({ckks::kRelinearisation, {2, 1, 1}}))).size(),
+            1573267U);
   EXPECT_EQ(seal::write_ciphertext(p, scheme.encrypt({1.0}, 0x1p40, 2)).size(), 393329U);
 }
 
 // From a context that SEAL made with the bit sizes 60, 40, 40, 60.
 TEST_F(SealFormatTest, IdentifiersAreSeals) {
   const u64 primes[] = {1152921504606748673, 1099510890497, 1099511480321, 1152921504606830593};
-  const std::string beginnings[] = {"7614ee5cda3ff32a", "56d1815a694f26dc", "0f8bbf7d4509a012", "e2a8dd3f1586dacf"};
+  const std::string beginnings[] = {"7614ee5cda3ff32a", "56d1815a694f26dc", "0f8bbf7d4509a012",
+                                    "e2a8dd3f1586dacf"};
   for (std::size_t count = 1; count <= 4; ++count) {
     EXPECT_EQ(to_hex(parms_id(8192, std::span(primes).first(count))).substr(0, 16), beginnings[count - 1]);
   }
@@ -141,21 +148,25 @@ TEST_F(SealFormatTest, ObjectsComeBackUnchanged) {
   EXPECT_EQ(keys[0].request, original.request);
   EXPECT_EQ(keys[0].b, original.b);
   EXPECT_EQ(keys[0].a, original.a);
-  const secret::SecretKey secret = unwrap(read_secret_key(parameters(), write_secret_key(parameters(), scheme_.key)));
+  const secret::SecretKey secret =
+      unwrap(read_secret_key(parameters(), write_secret_key(parameters(), scheme_.key)));
   EXPECT_TRUE(std::ranges::equal(secret.coefficients(), scheme_.key.coefficients()));
 }
 
 TEST_F(SealFormatTest, TruncatedAndLongerObjectsAreRefused) {
   for (const Object& object : objects()) {
-    for (std::size_t length = 0; length < object.bytes.size(); length += length < 300 ? 1 : object.bytes.size() / 41) {
-      EXPECT_FALSE(object.rewrite(parameters(), ByteView(object.bytes).first(length)).ok()) << object.name << " " << length;
+    for (std::size_t length = 0; length < object.bytes.size();
+         length += length < 300 ? 1 : object.bytes.size() / 41) {
+      EXPECT_FALSE(object.rewrite(parameters(), ByteView(object.bytes).first(length)).ok())
+          << object.name << " " << length;
     }
     Bytes longer = object.bytes;
     longer.push_back(0);
     EXPECT_EQ(code(object.rewrite(parameters(), longer)), ErrorCode::kDataTrailing) << object.name;
     // The same byte claimed by the outermost object.
     const u64 size = longer.size();
-    for (int i = 0; i < 8; ++i) longer[8 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(size >> (8 * i));
+    for (int i = 0; i < 8; ++i)
+      longer[8 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(size >> (8 * i));
     EXPECT_EQ(code(object.rewrite(parameters(), longer)), ErrorCode::kDataTrailing) << object.name;
   }
 }

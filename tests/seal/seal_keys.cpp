@@ -54,7 +54,8 @@ Result<std::vector<ckks::SwitchingKey>> read_switching_keys(const Parameters& pa
   TACIT_TRY(ByteReader reader, open(outer, outer.what()));
   TACIT_CHECK(outer.finish());
   TACIT_TRY(const Digest id, read_id(reader));
-  if (parameters.special_count() != 1 || id != key_parms_id(parameters)) return made_for_other_parameters(reader);
+  if (parameters.special_count() != 1 || id != key_parms_id(parameters))
+    return made_for_other_parameters(reader);
   TACIT_TRY(const u64 places, reader.u64());
   if (places != dimension) {
     return malformed(reader, "have room for " + std::to_string(places) + " keys where there must be " +
@@ -110,7 +111,8 @@ Bytes write_secret_key(const Parameters& parameters, const secret::SecretKey& ke
   Poly poly(parameters.degree(), parameters.ring().count());
   for (std::size_t i = 0; i < poly.limbs(); ++i) {
     const ring::Modulus& q = parameters.ring().modulus(i);
-    std::ranges::transform(key.coefficients(), poly.data(i), [&](std::int8_t x) { return q.reduce_signed(x); });
+    std::ranges::transform(key.coefficients(), poly.data(i),
+                           [&](std::int8_t x) { return q.reduce_signed(x); });
     ring::kernels().forward_ntt(parameters.ring().ntt(i), poly.data(i));
   }
   ByteWriter out;
@@ -129,7 +131,8 @@ Result<secret::SecretKey> read_secret_key(const Parameters& parameters, ByteView
     for (std::size_t k = 0; k < coefficients.size(); ++k) {
       const std::int64_t x = q.centred(body.poly.data(i)[k]);
       if (x < -1 || x > 1 || (i > 0 && x != coefficients[k])) {
-        return Error{ErrorCode::kDataMalformed, "a SEAL secret key is not the same ternary polynomial modulo every prime"};
+        return Error{ErrorCode::kDataMalformed,
+                     "a SEAL secret key is not the same ternary polynomial modulo every prime"};
       }
       coefficients[k] = static_cast<std::int8_t>(x);
     }
@@ -176,7 +179,8 @@ Bytes write_galois_keys(const Parameters& parameters, std::span<const ckks::Swit
 }
 
 Result<std::vector<ckks::SwitchingKey>> read_galois_keys(const Parameters& parameters, ByteView bytes) {
-  TACIT_TRY(std::vector<ckks::SwitchingKey> keys, read_switching_keys(parameters, bytes, parameters.degree()));
+  TACIT_TRY(std::vector<ckks::SwitchingKey> keys,
+            read_switching_keys(parameters, bytes, parameters.degree()));
   if (!keys.empty() && keys.front().request.element == element_at(0)) {
     return Error{ErrorCode::kDataMalformed, "SEAL Galois keys hold a key for the identity"};
   }

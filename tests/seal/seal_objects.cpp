@@ -77,7 +77,8 @@ Result<Poly> to_poly(const Parameters& parameters, ByteView words) {
 Result<Blake2xbSeed> read_seed(ByteReader& outer) {
   TACIT_TRY(ByteReader reader, open(outer, "SEAL seed"));
   TACIT_TRY(const std::uint8_t generator, reader.u8());
-  if (generator != kBlake2xb) return malformed(reader, "is for another generator than SEAL's default, BLAKE2Xb");
+  if (generator != kBlake2xb)
+    return malformed(reader, "is for another generator than SEAL's default, BLAKE2Xb");
   TACIT_TRY(const ByteView bytes, reader.raw(64));
   TACIT_CHECK(reader.finish());
   Blake2xbSeed seed;
@@ -114,7 +115,8 @@ Result<double> read_scale(ByteReader& reader, Basis basis) {
 }
 
 // That an object over `limbs` primes with this identifier is one of these parameters'.
-Status check_basis(const ByteReader& reader, const Parameters& parameters, Basis basis, u64 limbs, const Digest& id) {
+Status check_basis(const ByteReader& reader, const Parameters& parameters, Basis basis, u64 limbs,
+                   const Digest& id) {
   const u64 primes = parameters.literal().primes.size();
   bool ours = false;
   if (basis == Basis::kKey) {
@@ -194,7 +196,8 @@ Result<ByteReader> open(ByteReader& outer, std::string_view what) {
   if (compression != kUncompressed) {
     return Error{ErrorCode::kDataMalformed, name + " is compressed; save it without compression"};
   }
-  if (total < kHeaderBytes) return Error{ErrorCode::kDataMalformed, name + " claims to be shorter than its header"};
+  if (total < kHeaderBytes)
+    return Error{ErrorCode::kDataMalformed, name + " claims to be shorter than its header"};
   TACIT_TRY(const ByteView object, outer.raw(total));
   return ByteReader(object.subspan(kHeaderBytes), what);
 }
@@ -226,7 +229,8 @@ Result<ckks::Plaintext> read_plaintext_object(const Parameters& parameters, Byte
   return ckks::Plaintext{std::move(poly), scale};
 }
 
-Result<ckks::Ciphertext> read_ciphertext_object(const Parameters& parameters, ByteReader& outer, Basis basis) {
+Result<ckks::Ciphertext> read_ciphertext_object(const Parameters& parameters, ByteReader& outer,
+                                                Basis basis) {
   TACIT_TRY(ByteReader reader, open(outer, outer.what()));
   TACIT_TRY(const Digest id, read_id(reader));
   TACIT_TRY(const std::uint8_t ntt_form, reader.u8());
@@ -245,9 +249,7 @@ Result<ckks::Ciphertext> read_ciphertext_object(const Parameters& parameters, By
   const bool seeded = parts == 2 && reader.remaining() == array_bytes(words) + kSeedBytes;
   TACIT_TRY(ByteView array, read_array(reader, seeded ? words : parts * words));
   std::optional<Blake2xbSeed> seed;
-  if (seeded) {
-    TACIT_TRY(seed, read_seed(reader));
-  }
+  if (seeded) { TACIT_TRY(seed, read_seed(reader)); }
   TACIT_CHECK(reader.finish());
   ckks::Ciphertext out;
   out.scale = scale;

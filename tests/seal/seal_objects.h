@@ -22,7 +22,8 @@ void put_modulus(ByteWriter& out, u64 value);
 // A Plaintext or SecretKey.
 void put_plaintext(ByteWriter& out, const Digest& id, double scale, const ring::Poly& poly);
 // A Ciphertext or PublicKey; at least one part.
-void put_ciphertext(ByteWriter& out, const Digest& id, double scale, std::span<const ring::Poly* const> parts);
+void put_ciphertext(ByteWriter& out, const Digest& id, double scale,
+                    std::span<const ring::Poly* const> parts);
 
 // A reader of the body of the object that comes next, whose size its header must tell truly; `what` names it.
 Result<ByteReader> open(ByteReader& outer, std::string_view what);
@@ -33,9 +34,11 @@ Result<u64> read_modulus(ByteReader& outer);
 enum class Basis { kData, kKey };
 
 // A Plaintext, or a SecretKey, whose scale must be 1.
-Result<ckks::Plaintext> read_plaintext_object(const ckks::Parameters& parameters, ByteReader& outer, Basis basis);
+Result<ckks::Plaintext> read_plaintext_object(const ckks::Parameters& parameters, ByteReader& outer,
+                                              Basis basis);
 // A Ciphertext of two or three parts, or a PublicKey of two, whose scale must be 1; a seed is expanded.
-Result<ckks::Ciphertext> read_ciphertext_object(const ckks::Parameters& parameters, ByteReader& outer, Basis basis);
+Result<ckks::Ciphertext> read_ciphertext_object(const ckks::Parameters& parameters, ByteReader& outer,
+                                                Basis basis);
 
 // kDataMalformed: the reader's object `what`.
 Error malformed(const ByteReader& reader, std::string_view what);

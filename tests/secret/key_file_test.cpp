@@ -45,7 +45,8 @@ class KeyFile : public testing::Test {
   // The error that opening a file of these bytes gives, or kInternal where it opens.
   ErrorCode open_error(ByteView bytes, std::string_view passphrase = "correct horse") {
     fs::path other = folder_ / "altered.key";
-    std::ofstream(other, std::ios::binary).write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(other, std::ios::binary)
+        .write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
     auto key = load_key(other, passphrase);
     return key.ok() ? ErrorCode::kInternal : key.error().code;
   }
@@ -78,7 +79,7 @@ TEST_F(KeyFile, HasModeOwnerOnlyWhateverTheUmask) {
   mode_t before = ::umask(0);
   Bytes bytes = saved();
   ::umask(before);
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(::stat(path_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
   EXPECT_EQ(bytes.size(), kFileBytes);
@@ -106,7 +107,9 @@ TEST_F(KeyFile, TwoFilesOfOneKeyShareNothingBehindTheCost) {
   ASSERT_TRUE(save_key(key, "p", folder_ / "a", kCheap).ok());
   ASSERT_TRUE(save_key(key, "p", folder_ / "b", kCheap).ok());
   Bytes a = read_file(folder_ / "a", 4096).value(), b = read_file(folder_ / "b", 4096).value();
-  auto part = [](const Bytes& bytes, std::size_t from, std::size_t to) { return Bytes(&bytes[from], &bytes[to]); };
+  auto part = [](const Bytes& bytes, std::size_t from, std::size_t to) {
+    return Bytes(&bytes[from], &bytes[to]);
+  };
   EXPECT_EQ(part(a, 0, 20), part(b, 0, 20));
   EXPECT_NE(part(a, 20, 36), part(b, 20, 36)) << "salt";
   EXPECT_NE(part(a, 36, 60), part(b, 36, 60)) << "nonce";

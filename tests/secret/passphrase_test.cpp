@@ -92,8 +92,8 @@ class Typist {
 TEST_F(PassphraseTest, AFileGivesItsBytesWithoutOneLineBreak) {
   struct Case {
     std::string content, expected;
-  } cases[] = {{"secret", "secret"}, {"secret\n", "secret"}, {"secret\r\n", "secret"},
-               {"secret\n\n", "secret\n"}, {" a b \n", " a b "}, {"zwei\nzeilen\n", "zwei\nzeilen"}};
+  } cases[] = {{"secret", "secret"},       {"secret\n", "secret"}, {"secret\r\n", "secret"},
+               {"secret\n\n", "secret\n"}, {" a b \n", " a b "},   {"zwei\nzeilen\n", "zwei\nzeilen"}};
   for (const Case& c : cases) {
     auto passphrase = from_file(c.content).get(PassphraseUse::kOpen, "the key file");
     ASSERT_TRUE(passphrase.ok()) << passphrase.error().message;

@@ -14,7 +14,8 @@
 namespace tacit::secret {
 namespace {
 
-static_assert(!std::is_copy_constructible_v<SecureBuffer<int>> && !std::is_copy_assignable_v<SecureBuffer<int>>);
+static_assert(!std::is_copy_constructible_v<SecureBuffer<int>> &&
+              !std::is_copy_assignable_v<SecureBuffer<int>>);
 
 TEST(SecureMemory, HoldsWhatIsWrittenAndIsAlignedToACacheLine) {
   for (std::size_t count : {1, 7, 32, 4096, 100003}) {

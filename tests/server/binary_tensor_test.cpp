@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <random>
 
+#include "base/file.h"
 #include "server/json.h"
 #include "server/limits.h"
 
@@ -27,7 +29,7 @@ struct Message {
   Bytes body;
 };
 
-Message message(const std::string& json, ByteView tensor) {
+Message raw_message(const std::string& json, ByteView tensor) {
   ByteWriter out;
   out.raw(as_bytes(json));
   out.raw(tensor);
@@ -41,7 +43,7 @@ Message message(const std::string& json, ByteView tensor) {
 Message message(const Json& json, const Bytes& ciphertext) {
   ByteWriter tensor;
   tensor.blob(ciphertext);
-  return message(json.dump(), std::move(tensor).take());
+  return raw_message(json.dump(), std::move(tensor).take());
 }
 
 ErrorCode code_of(const Message& m) {
@@ -103,33 +105,41 @@ TEST(BinaryTensor, NamesTheMemberThatIsWrong) {
   EXPECT_NE(refused([](Json& j) { j.erase("parameters"); }).find("key_id"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["parameters"]["key_id"] = 7; }).find("key_id"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["parameters"]["key_id"] = "abcd"; }).find("key_id"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["parameters"]["first_layer"] = 2; }).find("not supported"), std::string::npos);
+  EXPECT_NE(refused([](Json& j) { j["parameters"]["first_layer"] = 2; }).find("not supported"),
+            std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["parameters"] = 1; }).find("parameters"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["id"] = 7; }).find("id"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["id"] = std::string(kMaxInferenceIdBytes + 1, 'x'); }).find("id"), std::string::npos);
+  EXPECT_NE(refused([](Json& j) { j["id"] = std::string(kMaxInferenceIdBytes + 1, 'x'); }).find("id"),
+            std::string::npos);
   EXPECT_NE(refused([](Json& j) { j.erase("inputs"); }).find("inputs"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["inputs"].push_back(j["inputs"][0]); }).find("inputs"), std::string::npos);
+  EXPECT_NE(refused([](Json& j) { j["inputs"].push_back(j["inputs"][0]); }).find("inputs"),
+            std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["inputs"] = Json::array({7}); }).find("name"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["inputs"][0]["name"] = "x"; }).find("image"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["inputs"][0]["datatype"] = "FP32"; }).find("BYTES"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["inputs"][0]["shape"] = {1, 1}; }).find("shape"), std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["inputs"][0]["shape"] = {-1}; }).find("shape"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["inputs"][0]["parameters"]["binary_data_size"] = 8; }).find("7"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["inputs"][0]["parameters"]["binary_data_size"] = -7; }).find("7"), std::string::npos);
-  EXPECT_NE(refused([](Json& j) { j["outputs"] = Json::array({{{"name", "x"}}}); }).find("logits"), std::string::npos);
+  EXPECT_NE(refused([](Json& j) { j["inputs"][0]["parameters"]["binary_data_size"] = 8; }).find("7"),
+            std::string::npos);
+  EXPECT_NE(refused([](Json& j) { j["inputs"][0]["parameters"]["binary_data_size"] = -7; }).find("7"),
+            std::string::npos);
+  EXPECT_NE(refused([](Json& j) {
+              j["outputs"] = Json::array({{{"name", "x"}}});
+            }).find("logits"),
+            std::string::npos);
   EXPECT_NE(refused([](Json& j) { j["outputs"] = 5; }).find("outputs"), std::string::npos);
 }
 
 TEST(BinaryTensor, LengthsMustAgree) {
   const std::string json = valid_json(3).dump();
-  EXPECT_EQ(code_of(message(json, Bytes{4, 0, 0, 0, 1, 2, 3})), ErrorCode::kRequestMalformed);
-  EXPECT_EQ(code_of(message(json, Bytes{0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3})), ErrorCode::kRequestMalformed);
-  EXPECT_EQ(code_of(message(valid_json(0).dump(), Bytes{0, 0, 0})), ErrorCode::kRequestMalformed);
+  EXPECT_EQ(code_of(raw_message(json, Bytes{4, 0, 0, 0, 1, 2, 3})), ErrorCode::kRequestMalformed);
+  EXPECT_EQ(code_of(raw_message(json, Bytes{0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3})), ErrorCode::kRequestMalformed);
+  EXPECT_EQ(code_of(raw_message(valid_json(0).dump(), Bytes{0, 0, 0})), ErrorCode::kRequestMalformed);
   Json short_tensor = valid_json(0);
   short_tensor["inputs"][0]["parameters"]["binary_data_size"] = 3;
-  EXPECT_EQ(code_of(message(short_tensor.dump(), Bytes{0, 0, 0})), ErrorCode::kDataTruncated);
+  EXPECT_EQ(code_of(raw_message(short_tensor.dump(), Bytes{0, 0, 0})), ErrorCode::kDataTruncated);
 
-  Message m = message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
+  Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
   EXPECT_TRUE(parse_inference_request(m.head, m.body).ok());
   for (const char* value : {"-1", "x", "", "99999", "1 "}) {
     m.head.fields = {};
@@ -144,15 +154,16 @@ TEST(BinaryTensor, LengthsMustAgree) {
 
 TEST(BinaryTensor, BrokenJsonIsAnErrorWhateverIsBroken) {
   const std::string json = valid_json(3).dump();
-  EXPECT_EQ(code_of(message("[" + std::string(json.size(), '[') + "]", Bytes{3, 0, 0, 0, 1, 2, 3})),
+  EXPECT_EQ(code_of(raw_message("[" + std::string(json.size(), '[') + "]", Bytes{3, 0, 0, 0, 1, 2, 3})),
             ErrorCode::kJsonMalformed);
-  EXPECT_EQ(code_of(message("[]", Bytes{3, 0, 0, 0, 1, 2, 3})), ErrorCode::kJsonMalformed);
+  EXPECT_EQ(code_of(raw_message("[]", Bytes{3, 0, 0, 0, 1, 2, 3})), ErrorCode::kJsonMalformed);
   constexpr std::uint64_t kSeed = 20240607;
   std::mt19937_64 random(kSeed);
   std::size_t accepted = 0;
   for (int i = 0; i < 20'000; ++i) {
-    Message m = message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
-    for (int change = 0; change < 1 + i % 3; ++change) m.body[random() % m.body.size()] = static_cast<std::uint8_t>(random());
+    Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
+    for (int change = 0; change < 1 + i % 3; ++change)
+      m.body[random() % m.body.size()] = static_cast<std::uint8_t>(random());
     accepted += parse_inference_request(m.head, m.body).ok();
   }
   // Changes in the id, the key and the ciphertext leave the request valid.
@@ -183,6 +194,39 @@ TEST(BinaryTensor, WritesAResponseThatCanBeTakenApart) {
   ASSERT_TRUE(element.ok());
   EXPECT_EQ(Bytes(element->begin(), element->end()), (Bytes{7, 7, 7}));
   EXPECT_TRUE(in.finish().ok());
+}
+
+// The part of `text` from `begin` up to `end`.
+std::string between(const std::string& text, std::string_view begin, std::string_view end,
+                    std::size_t from = 0) {
+  const std::size_t start = text.find(begin, from);
+  if (start == std::string::npos) return "";
+  return text.substr(start, text.find(end, start) - start);
+}
+
+// protocol/inference.md has one request and one response in full.
+TEST(BinaryTensor, TheExampleOfTheProtocolIsTrue) {
+  const auto file = read_file(TACIT_SOURCE_DIR "/protocol/inference.md", 1 << 20);
+  ASSERT_TRUE(file.ok());
+  const std::string page(as_text(*file));
+  const std::string request_json = between(page, "{\"id\":\"42\"", "<");
+  const Message m = message(Json::parse(request_json), Bytes(1024));
+  EXPECT_EQ(m.body.size(), request_json.size() + 4 + 1024)
+      << "the JSON of the page is not in its shortest form";
+  const auto request = parse_inference_request(m.head, m.body);
+  ASSERT_TRUE(request.ok()) << request.error().to_line();
+  EXPECT_EQ(request->ciphertext.size(), 1024u);
+  const std::string header = "Inference-Header-Content-Length: ";
+  EXPECT_NE(page.find(header + std::to_string(request_json.size()) + "\nContent-Length: " +
+                      std::to_string(m.body.size()) + "\n\n" + request_json + "<00 04 00 00>"),
+            std::string::npos);
+
+  const Response response = inference_response({"lenet", "42", 38.214, 0, 0.021, 183500800, Bytes(512)});
+  const std::string json(as_text(response.body).substr(0, response.body.size() - 516));
+  EXPECT_NE(page.find(json + "<00 02 00 00>"), std::string::npos) << json;
+  EXPECT_NE(page.find(header + std::to_string(json.size()) +
+                      "\nContent-Length: " + std::to_string(response.body.size()) + "\n"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -48,9 +48,10 @@ TEST(HttpTypes, SerialisesAHead) {
   response.status = 404;
   response.fields.add("Content-Type", "x/y");
   response.body = {1, 2, 3};
-  EXPECT_EQ(serialise_head(response, "id", "now", true),
-            "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id\r\nContent-Type: x/y\r\nContent-Length: 3\r\n"
-            "Connection: keep-alive\r\n\r\n");
+  EXPECT_EQ(
+      serialise_head(response, "id", "now", true),
+      "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id\r\nContent-Type: x/y\r\nContent-Length: 3\r\n"
+      "Connection: keep-alive\r\n\r\n");
   response.status = 304;
   response.body.clear();
   const std::string head = serialise_head(response, "id", "now", false);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -16,7 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // The fixed head of protocol/bytes.md with these fields, and `filler` behind it.
-Bytes piece_bytes(std::uint32_t element, std::uint8_t tag = 1, std::uint8_t log_degree = 13, std::string_view filler = "") {
+Bytes piece_bytes(std::uint32_t element, std::uint8_t tag = 1, std::uint8_t log_degree = 13,
+                  std::string_view filler = "") {
   ByteWriter out;
   out.raw(as_bytes("TACT"));
   out.u8(3);
@@ -52,7 +55,8 @@ class KeyStoreTest : public testing::Test {
   }
   std::size_t files() const {
     std::size_t count = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) count += entry.is_regular_file();
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path()))
+      count += entry.is_regular_file();
     return count;
   }
   TemporaryFolder folder_;
@@ -82,7 +86,8 @@ TEST_F(KeyStoreTest, StoresNothingThatIsRefused) {
 
 TEST_F(KeyStoreTest, SetsAreNamedByTheirContentWhateverTheOrder) {
   const auto store = open();
-  std::vector<Digest> pieces = {put(*store, piece_bytes(1)), put(*store, piece_bytes(3)), put(*store, piece_bytes(9))};
+  std::vector<Digest> pieces = {put(*store, piece_bytes(1)), put(*store, piece_bytes(3)),
+                                put(*store, piece_bytes(9))};
   const auto set = store->describe_set(pieces);
   ASSERT_TRUE(set.ok());
   std::ranges::reverse(pieces);

@@ -48,7 +48,8 @@ inline std::vector<double> expected_outputs(const plan::Package& package, const 
   const auto& matrix = std::get<plan::Matrix>(package.plan.maps[0].pieces[0]);
   std::vector<double> outputs(16, 0.0);
   for (std::size_t row = 0; row < 16; ++row) {
-    for (std::size_t column = 0; column < 16; ++column) outputs[row] += matrix.weights[row * 16 + column] * input[column];
+    for (std::size_t column = 0; column < 16; ++column)
+      outputs[row] += matrix.weights[row * 16 + column] * input[column];
     outputs[row] *= outputs[row];
   }
   return outputs;
@@ -66,7 +67,8 @@ class TestClient {
     return ckks::write_key(parameters_, unwrap(holder_.make_key(request)));
   }
   Bytes encrypt(const std::vector<double>& values, const plan::ClientHalf& half) const {
-    const auto plaintext = unwrap(encoder_.encode(std::span<const double>(values), half.input_scale, half.input_level, true));
+    const auto plaintext =
+        unwrap(encoder_.encode(std::span<const double>(values), half.input_scale, half.input_level, true));
     return ckks::write_ciphertext(parameters_, unwrap(holder_.encrypt(plaintext)), holder_.tag());
   }
   std::vector<double> decrypt(ByteView bytes) const {

@@ -28,7 +28,7 @@ Json parse(const Response& response) { return Json::parse(response.body.begin(),
 TEST(Problem, EveryCodeHasAStatusThatHasAName) {
   for (const Entry& entry : all_codes()) {
     const int status = status_of(entry.code);
-    EXPECT_TRUE(status >= 400 && status <= 505) << entry.text;
+    EXPECT_TRUE(status >= 400 && status <= 503) << entry.text;
     EXPECT_NE(reason_phrase(status), "Unknown") << entry.text << " " << status;
   }
 }
@@ -87,7 +87,9 @@ TEST(Problem, TheErrorPageListsEveryCode) {
         "| `" + entry.text + "` | " + std::to_string(status_of(entry.code)) + " | " + entry.meaning + " |\n";
     EXPECT_NE(text.find(row), std::string::npos) << "protocol/errors.md lacks this row:\n" << row;
   }
-  for (std::size_t at = text.find("\n| `"); at != std::string::npos; at = text.find("\n| `", at + 1)) ++rows;
+  const std::size_t table = std::min(text.find("| code | status | meaning |\n"), text.size());
+  for (std::size_t at = text.find("\n| `", table); at != std::string::npos; at = text.find("\n| `", at + 1))
+    ++rows;
   EXPECT_EQ(rows, all_codes().size()) << "protocol/errors.md has rows for codes that do not exist";
 }
 

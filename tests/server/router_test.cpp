@@ -8,7 +8,8 @@ namespace {
 
 Router make_router() {
   Router router;
-  for (const char* pattern : {"/v2", "/v2/models", "/v2/models/{model}", "/v2/models/{model}/versions/{version}/ready"}) {
+  for (const char* pattern :
+       {"/v2", "/v2/models", "/v2/models/{model}", "/v2/models/{model}/versions/{version}/ready"}) {
     router.add({Method::kGet, pattern, {}, {}, {}});
   }
   router.add({Method::kPost, "/v2/models/{model}/infer", {}, {}, {}});
@@ -45,9 +46,9 @@ TEST(Router, AcceptsQueriesAndTheAbsoluteForm) {
 }
 
 TEST(Router, RefusesWhatIsNoPathOfItsTable) {
-  for (const char* target :
-       {"", "/", "v2", "*", "/v2/", "//v2", "/v2//models", "/v3", "/V2", "/v2/models/", "/v2/models/a/b", "/v2/../v2/x/y",
-        "/v2/models/a/infer/", "/v2/models//infer", "/v2/models/a%2Finfer/b", "/v2/keys/pieces", "/v2/keys/pieces/"}) {
+  for (const char* target : {"", "/", "v2", "*", "/v2/", "//v2", "/v2//models", "/v3", "/V2", "/v2/models/",
+                             "/v2/models/a/b", "/v2/../v2/x/y", "/v2/models/a/infer/", "/v2/models//infer",
+                             "/v2/models/a%2Finfer/b", "/v2/keys/pieces", "/v2/keys/pieces/"}) {
     EXPECT_EQ(matched(Method::kPost, target), "route.unknown") << target;
   }
 }

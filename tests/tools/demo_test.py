@@ -30,7 +30,9 @@ class Ready(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if self.path == "/v2/health/ready" else 404)
         self.end_headers()
 host, port = sys.argv[sys.argv.index("--listen") + 1].split(":")
-http.server.HTTPServer((host, int(port)), Ready).serve_forever()
+server = http.server.HTTPServer((host, int(port)), Ready)
+print(f"tacitd: listening on http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
 """
 TACIT = """#!/usr/bin/python3
 import json, os, sys, time

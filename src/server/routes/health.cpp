@@ -18,7 +18,8 @@ Outcome server_metadata(const Call&) {
 Outcome live(const Call&) { return json_response(200, {{"live", true}}); }
 
 Outcome ready(const Services& services) {
-  if (services.stopping) return json_response(kNotReady, {{"ready", false}, {"reason", "the server is about to end"}});
+  if (services.stopping)
+    return json_response(kNotReady, {{"ready", false}, {"reason", "the server is about to end"}});
   if (services.models.all_ready()) return json_response(200, {{"ready", true}});
   Json unavailable = Json::array();
   for (const ModelState& state : services.models.states()) {
@@ -32,7 +33,8 @@ Outcome ready(const Services& services) {
 void add_health_routes(Router& router, const Services& services) {
   router.add({Method::kGet, "/v2", {}, {}, server_metadata});
   router.add({Method::kGet, "/v2/health/live", {}, {}, live});
-  router.add({Method::kGet, "/v2/health/ready", {}, {}, [&services](const Call&) { return ready(services); }});
+  router.add(
+      {Method::kGet, "/v2/health/ready", {}, {}, [&services](const Call&) { return ready(services); }});
 }
 
 }  // namespace tacit::server

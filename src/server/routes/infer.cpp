@@ -70,12 +70,13 @@ Outcome infer(const Services& services, const Call& call) {
   if (!set.ok()) return std::move(set).error();
   const ServedModel& model = **served;
   if (const auto missing = missing_keys(*model.model, services.keys, *set); !missing.empty()) {
-    return Error{ErrorCode::kKeyMissing, "the key set lacks " + std::to_string(missing.size()) +
-                                             " evaluation keys that the model needs, the first for Galois element " +
-                                             std::to_string(missing.front().element) +
-                                             "; POST /v2/keys with \"model\" lists them"};
+    return Error{ErrorCode::kKeyMissing,
+                 "the key set lacks " + std::to_string(missing.size()) +
+                     " evaluation keys that the model needs, the first for Galois element " +
+                     std::to_string(missing.front().element) + "; POST /v2/keys with \"model\" lists them"};
   }
-  return Later{Pool::kInference, [&services, &model, request = *request, set = *set](const WorkContext& context) {
+  return Later{Pool::kInference,
+               [&services, &model, request = *request, set = *set](const WorkContext& context) {
                  return run(services, model, request, set, context);
                }};
 }

@@ -20,29 +20,30 @@ Status inspect(const Services& services, const RequestHead& head, ByteView prefi
   const std::uint64_t announced = head.content_length.value_or(0);
   if (announced == expected) return {};
   return Error{announced < expected ? ErrorCode::kDataTruncated : ErrorCode::kDataTrailing,
-               "an evaluation key of this shape has " + std::to_string(expected) + " bytes, Content-Length says " +
-                   std::to_string(announced)};
+               "an evaluation key of this shape has " + std::to_string(expected) +
+                   " bytes, Content-Length says " + std::to_string(announced)};
 }
 
 Outcome put(const Services& services, const Call& call) {
   const auto digest = digest_from_hex(call.path.get("digest"));
   if (!digest.ok()) return digest.error();
-  return Later{Pool::kBlocking, [&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
-                 TACIT_TRY(const bool created, services.keys.put_piece(digest, call.body));
-                 return json_response(created ? 201 : 200,
-                                      {{"digest", to_hex(digest)}, {"bytes", call.body.size()}});
-               }};
+  return Later{
+      Pool::kBlocking, [&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
+        TACIT_TRY(const bool created, services.keys.put_piece(digest, call.body));
+        return json_response(created ? 201 : 200, {{"digest", to_hex(digest)}, {"bytes", call.body.size()}});
+      }};
 }
 
 }  // namespace
 
 void add_key_piece_routes(Router& router, const Services& services) {
-  router.add({Method::kPut, "/v2/keys/pieces/{digest}",
-              [&services](const RequestHead&, const PathArguments& path) { return plan_body(services, path); },
-              [&services](const RequestHead& head, const PathArguments&, ByteView prefix) {
-                return inspect(services, head, prefix);
-              },
-              [&services](const Call& call) { return put(services, call); }});
+  router.add(
+      {Method::kPut, "/v2/keys/pieces/{digest}",
+       [&services](const RequestHead&, const PathArguments& path) { return plan_body(services, path); },
+       [&services](const RequestHead& head, const PathArguments&, ByteView prefix) {
+         return inspect(services, head, prefix);
+       },
+       [&services](const Call& call) { return put(services, call); }});
 }
 
 }  // namespace tacit::server

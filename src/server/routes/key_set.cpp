@@ -43,10 +43,10 @@ Json describe(const KeySet& set) {
 Response missing_pieces(const std::vector<Digest>& missing, std::string_view instance) {
   Json list = Json::array();
   for (const Digest& digest : missing) list.push_back(to_hex(digest));
-  return problem_response({ErrorCode::kKeyMissing, std::to_string(missing.size()) +
-                                                       " pieces are not stored; PUT each of them to "
-                                                       "/v2/keys/pieces/{digest}, then ask again"},
-                          instance, {{"missing_pieces", list}});
+  return problem_response(
+      {ErrorCode::kKeyMissing, std::to_string(missing.size()) + " pieces are not stored; PUT each of them to "
+                                                                "/v2/keys/pieces/{digest}, then ask again"},
+      instance, {{"missing_pieces", list}});
 }
 
 Response missing_elements(const runtime::Model& model, const std::vector<ckks::KeyRequest>& missing,
@@ -58,10 +58,10 @@ Response missing_elements(const runtime::Model& model, const std::vector<ckks::K
                     {"digit_size", need.shape.digit_size},
                     {"special_count", need.shape.special_count}});
   }
-  return problem_response({ErrorCode::kKeyMissing, "the model \"" + model.name() + "\" needs " +
-                                                       std::to_string(missing.size()) +
-                                                       " evaluation keys that are not in this set"},
-                          instance, {{"missing_keys", list}});
+  return problem_response(
+      {ErrorCode::kKeyMissing, "the model \"" + model.name() + "\" needs " + std::to_string(missing.size()) +
+                                   " evaluation keys that are not in this set"},
+      instance, {{"missing_keys", list}});
 }
 
 Result<Response> store_set(const Services& services, const SetRequest& request, std::string_view instance) {
@@ -90,7 +90,8 @@ Outcome post(const Services& services, const Call& call) {
 Outcome get(const Services& services, const Call& call) {
   const auto id = digest_from_hex(call.path.get("key_id"));
   if (!id.ok()) {
-    return Error{ErrorCode::kKeyUnknown, "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
+    return Error{ErrorCode::kKeyUnknown,
+                 "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
   }
   const auto set = services.keys.find_set(*id);
   if (!set.ok()) return set.error();
@@ -105,12 +106,15 @@ Outcome get(const Services& services, const Call& call) {
 }  // namespace
 
 void add_key_set_routes(Router& router, const Services& services) {
-  router.add({Method::kPost,
-              "/v2/keys",
-              [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
-              {},
-              [&services](const Call& call) { return post(services, call); }});
-  router.add({Method::kGet, "/v2/keys/{key_id}", {}, {}, [&services](const Call& call) { return get(services, call); }});
+  router.add(
+      {Method::kPost,
+       "/v2/keys",
+       [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
+       {},
+       [&services](const Call& call) { return post(services, call); }});
+  router.add({Method::kGet, "/v2/keys/{key_id}", {}, {}, [&services](const Call& call) {
+                return get(services, call);
+              }});
 }
 
 }  // namespace tacit::server

@@ -34,7 +34,8 @@ Outcome list_models(const Services& services) {
   // Kept apart, so that everything under "models" can be used.
   Json unavailable = Json::array();
   for (const ModelState& state : services.models.states()) {
-    if (!state.ready) unavailable.push_back({{"name", state.name}, {"state", "UNAVAILABLE"}, {"reason", state.reason}});
+    if (!state.ready)
+      unavailable.push_back({{"name", state.name}, {"state", "UNAVAILABLE"}, {"reason", state.reason}});
   }
   return json_response(200, {{"models", models}, {"unavailable", unavailable}});
 }
@@ -63,12 +64,14 @@ Outcome repository_index(const Services& services, const Call& call) {
 }  // namespace
 
 void add_list_routes(Router& router, const Services& services) {
-  router.add({Method::kGet, "/v2/models", {}, {}, [&services](const Call&) { return list_models(services); }});
-  router.add({Method::kPost,
-              "/v2/repository/index",
-              [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
-              {},
-              [&services](const Call& call) { return repository_index(services, call); }});
+  router.add(
+      {Method::kGet, "/v2/models", {}, {}, [&services](const Call&) { return list_models(services); }});
+  router.add(
+      {Method::kPost,
+       "/v2/repository/index",
+       [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
+       {},
+       [&services](const Call& call) { return repository_index(services, call); }});
 }
 
 }  // namespace tacit::server

@@ -31,10 +31,12 @@ Outcome ready(const Services& services, const Call& call) {
 }  // namespace
 
 void add_model_routes(Router& router, const Services& services) {
-  add_model_endpoint(router, "",
-                     {Method::kGet, {}, {}, {}, [&services](const Call& call) { return metadata(services, call); }});
-  add_model_endpoint(router, "/ready",
-                     {Method::kGet, {}, {}, {}, [&services](const Call& call) { return ready(services, call); }});
+  add_model_endpoint(router, "", {Method::kGet, {}, {}, {}, [&services](const Call& call) {
+                                    return metadata(services, call);
+                                  }});
+  add_model_endpoint(router, "/ready", {Method::kGet, {}, {}, {}, [&services](const Call& call) {
+                                          return ready(services, call);
+                                        }});
 }
 
 }  // namespace tacit::server

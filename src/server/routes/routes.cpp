@@ -16,7 +16,8 @@ void add_all_routes(Router& router, const Services& services) {
 Result<const ServedModel*> model_of(const Services& services, const PathArguments& path) {
   TACIT_TRY(const ServedModel* model, services.models.find(path.get("model")));
   if (path.has("version") && path.get("version") != kModelVersion) {
-    return Error{ErrorCode::kModelUnknown, "the model \"" + model->model->name() + "\" has only the version 1"};
+    return Error{ErrorCode::kModelUnknown,
+                 "the model \"" + model->model->name() + "\" has only the version 1"};
   }
   return model;
 }
