@@ -6,7 +6,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 CTEST := ctest --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
-.PHONY: help setup build demo test test-all bench format lint clean
+.PHONY: help setup packages build demo test test-all bench format lint clean
 
 help:  ## this list
 	@echo "Tacit: classify images that the server never sees."
@@ -15,17 +15,20 @@ help:  ## this list
 setup:  ## install the Debian and JavaScript packages that are missing
 	@tools/setup
 
+packages:
+	@tools/setup tools/packages.txt
+
 build: setup build-release  ## build the programs into build/release/bin
 
 # One target for each preset of CMakePresets.json.
-build-%: setup
+build-%: packages
 	@test -e build/$*/build.ninja || cmake --preset $*
 	@cmake --build --preset $*
 
 demo: build  ## encrypt real images, have a local server classify them, show results and costs
 	@tools/demo
 
-test: build  ## every fast test
+test: setup build  ## every fast test
 	@$(CTEST) release --label-exclude slow
 
 test-all: test build-asan build-tsan  ## the slow tests too, and all fast ones under the sanitizers

@@ -36,7 +36,8 @@ Status read_dimension(const fs::path& path, const json& page, const char* field,
 Status read_numbers(const fs::path& path, const json& page, const char* field, int channels,
                     std::vector<double>& out) {
   const auto found = page.find(field);
-  const bool usable = found != page.end() && found->is_array() && found->size() == static_cast<std::size_t>(channels) &&
+  const bool usable = found != page.end() && found->is_array() &&
+                      found->size() == static_cast<std::size_t>(channels) &&
                       std::all_of(found->begin(), found->end(), [](const json& x) { return x.is_number(); });
   if (!usable) return bad_field(path, field, "must be an array of one number for each channel");
   for (const json& x : *found) out.push_back(x.get<double>());
@@ -71,7 +72,8 @@ class Loader {
       TACIT_CHECK(from_folder(path));
     } else if (path.extension() == ".npy") {
       TACIT_TRY(const Batch batch, load_batch(path, to_plan(shape_)));
-      for (std::size_t i : spread(batch.count, limit_)) add(std::vector<float>(batch[i].begin(), batch[i].end()));
+      for (std::size_t i : spread(batch.count, limit_))
+        add(std::vector<float>(batch[i].begin(), batch[i].end()));
     } else {
       TACIT_CHECK(from_idx(path));
     }
@@ -84,8 +86,8 @@ class Loader {
 
   Status add_image(const client::Image& image, const std::string& name) {
     TACIT_TRY(std::vector<float> tensor,
-              client::preprocess(client::with_channels(image, static_cast<int>(shape_.channels)), to_plan(shape_),
-                                 preprocessing_, name));
+              client::preprocess(client::with_channels(image, static_cast<int>(shape_.channels)),
+                                 to_plan(shape_), preprocessing_, name));
     add(std::move(tensor));
     return {};
   }
@@ -113,18 +115,23 @@ class Loader {
   }
 
   Status from_folder(const fs::path& folder) {
-    constexpr std::array<std::string_view, 7> kEndings = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm"};
+    constexpr std::array<std::string_view, 7> kEndings = {".png", ".jpg", ".jpeg", ".bmp",
+                                                          ".pgm", ".ppm", ".pnm"};
     std::vector<fs::path> pictures, idx;
     std::error_code error;
-    for (fs::recursive_directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    for (fs::recursive_directory_iterator file(folder, error), end; !error && file != end;
+         file.increment(error)) {
       if (!file->is_regular_file(error)) continue;
       std::string ending = file->path().extension().string();
       std::transform(ending.begin(), ending.end(), ending.begin(),
                      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      if (std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end()) pictures.push_back(file->path());
-      if (file->path().filename().string().find("images-idx3-ubyte") != std::string::npos) idx.push_back(file->path());
+      if (std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end())
+        pictures.push_back(file->path());
+      if (file->path().filename().string().find("images-idx3-ubyte") != std::string::npos)
+        idx.push_back(file->path());
     }
-    if (error) return Error{ErrorCode::kFileUnreadable, folder.string() + " cannot be read: " + error.message()};
+    if (error)
+      return Error{ErrorCode::kFileUnreadable, folder.string() + " cannot be read: " + error.message()};
     std::sort(pictures.begin(), pictures.end());
     std::sort(idx.begin(), idx.end());
     if (!idx.empty()) {
@@ -136,7 +143,8 @@ class Loader {
     if (pictures.empty()) return no_images(folder);
     TACIT_CHECK(check_channels(folder));
     for (std::size_t i : spread(pictures.size(), limit_)) {
-      TACIT_TRY(const client::Image image, client::load_image(pictures[i], static_cast<int>(shape_.channels)));
+      TACIT_TRY(const client::Image image,
+                client::load_image(pictures[i], static_cast<int>(shape_.channels)));
       TACIT_CHECK(add_image(image, pictures[i].string()));
     }
     return {};
@@ -170,7 +178,8 @@ Result<ImageDescription> load_description(const fs::path& path) {
     description.name = name->get<std::string>();
   }
   if (const auto labels = page.find("labels"); labels != page.end()) {
-    if (!labels->is_array() || !std::all_of(labels->begin(), labels->end(), [](const json& x) { return x.is_string(); }))
+    if (!labels->is_array() ||
+        !std::all_of(labels->begin(), labels->end(), [](const json& x) { return x.is_string(); }))
       return bad_field(path, "labels", "must be an array of strings");
     for (const json& label : *labels) description.labels.push_back(label.get<std::string>());
   }
@@ -181,15 +190,18 @@ Result<std::vector<std::string>> load_labels(const fs::path& path) {
   TACIT_TRY(const Bytes bytes, read_file(path, kMaxTextBytes));
   std::vector<std::string> labels(1);
   for (char c : as_text(bytes)) {
-    if (c == '\n') labels.emplace_back();
-    else if (c != '\r') labels.back() += c;
+    if (c == '\n')
+      labels.emplace_back();
+    else if (c != '\r')
+      labels.back() += c;
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
   return labels;
 }
 
 Result<std::vector<graph::Tensor>> load_calibration(const fs::path& path, const graph::Shape& shape,
-                                                    const plan::Preprocessing& preprocessing, std::size_t limit) {
+                                                    const plan::Preprocessing& preprocessing,
+                                                    std::size_t limit) {
   return Loader(shape, preprocessing, limit).load(path);
 }
 

@@ -12,8 +12,8 @@
 
 namespace tacit::app {
 
-// The page that a model's preprocessing.json is: {"name", "channels", "height", "width", "scale", "mean", "std",
-// "labels"}; the name and the labels may be missing.
+// The page that a model's preprocessing.json is: {"name", "channels", "height", "width", "scale", "mean",
+// "std", "labels"}; the name and the labels may be missing.
 struct ImageDescription {
   std::string name;
   plan::Shape shape;
@@ -27,11 +27,13 @@ Result<ImageDescription> load_description(const std::filesystem::path& path);
 // One label a line; empty lines at the end are dropped.
 Result<std::vector<std::string>> load_labels(const std::filesystem::path& path);
 
-// At most `limit` images of `shape`, evenly spread over what there is: a .npy file of float32 tensors that are
-// preprocessed already; an IDX file of images, plain or .gz; a folder of IDX files, of which one with "train" in its name
-// goes before others; or a folder of image files at any depth. compile.calibration where there is no image;
-// file.not-found, tensor.shape, image.wrong-size and what the readers answer.
-Result<std::vector<graph::Tensor>> load_calibration(const std::filesystem::path& path, const graph::Shape& shape,
-                                                    const plan::Preprocessing& preprocessing, std::size_t limit);
+// At most `limit` images of `shape`, evenly spread over what there is: a .npy file of float32 tensors that
+// are preprocessed already; an IDX file of images, plain or .gz; a folder of IDX files, of which one with
+// "train" in its name goes before others; or a folder of image files at any depth. compile.calibration where
+// there is no image; file.not-found, tensor.shape, image.wrong-size and what the readers answer.
+Result<std::vector<graph::Tensor>> load_calibration(const std::filesystem::path& path,
+                                                    const graph::Shape& shape,
+                                                    const plan::Preprocessing& preprocessing,
+                                                    std::size_t limit);
 
 }  // namespace tacit::app

@@ -30,8 +30,10 @@ std::string name_from(const std::filesystem::path& path) {
   for (char c : path.stem().string()) {
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const bool letter = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
-    if (letter || (!name.empty() && (lower == '.' || lower == '_'))) name += lower;
-    else if (!name.empty() && name.back() != '-') name += '-';
+    if (letter || (!name.empty() && (lower == '.' || lower == '_')))
+      name += lower;
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
   }
   if (name.size() > 64) name.resize(64);
   return name.empty() ? "model" : name;
@@ -50,8 +52,8 @@ Status check_description(const ImageDescription& description, const graph::Graph
 
 void say_quality(const compiler::Compiled& compiled) {
   for (const compiler::ActivationFit& fit : compiled.fits)
-    say("  " + fit.name + ": " + fit.kind + " as a polynomial of degree " + std::to_string(fit.degree) + " on [-" +
-        format_number(fit.range, 3) + ", " + format_number(fit.range, 3) + "], error " +
+    say("  " + fit.name + ": " + fit.kind + " as a polynomial of degree " + std::to_string(fit.degree) +
+        " on [-" + format_number(fit.range, 3) + ", " + format_number(fit.range, 3) + "], error " +
         format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
   if (!compiled.fits.empty())
     say("  with polynomials " + format_number(100 * compiled.agreement, 2) +
@@ -83,15 +85,14 @@ Status run(const Options& options) {
     settings.preprocessing.deviation.assign(channels, 1.0);
     say("no --preprocessing: clients will give the network pixels divided by 255");
   }
-  if (!options.labels.empty()) {
-    TACIT_TRY(settings.labels, load_labels(options.labels));
-  }
+  if (!options.labels.empty()) { TACIT_TRY(settings.labels, load_labels(options.labels)); }
   if (!options.name.empty()) settings.name = options.name;
 
   TACIT_TRY(const std::vector<graph::Tensor> images,
             load_calibration(options.calibration, graph.input_shape(), settings.preprocessing,
                              options.max_calibration));
-  say("compiling " + options.model.string() + " with " + std::to_string(images.size()) + " calibration images");
+  say("compiling " + options.model.string() + " with " + std::to_string(images.size()) +
+      " calibration images");
   TACIT_TRY(const compiler::Compiled compiled, compiler::compile(graph, images, settings));
   const Bytes bytes = plan::write_package(compiled.package);
   TACIT_CHECK(write_file_atomic(options.output, bytes));
@@ -112,22 +113,27 @@ Status run(const Options& options) {
 }  // namespace
 
 void add_compile(CLI::App& app, Context& context) {
-  CLI::App* verb = app.add_subcommand("compile", "Turn an ONNX network into a model that runs on ciphertexts");
+  CLI::App* verb =
+      app.add_subcommand("compile", "Turn an ONNX network into a model that runs on ciphertexts");
   auto options = std::make_shared<Options>();
   verb->add_option("model", options->model, "Network (.onnx)")->required();
-  verb->add_option("--calibration", options->calibration,
-                   "Images to calibrate with: .npy float32 [n, channels, height, width] as the network takes them, an "
-                   "IDX file, or a folder of images")
+  verb->add_option(
+          "--calibration", options->calibration,
+          "Images to calibrate with: .npy float32 [n, channels, height, width] as the network takes them, an "
+          "IDX file, or a folder of images")
       ->required();
   verb->add_option("-o,--output", options->output, "Receives the compiled model (.tacit)")->required();
   verb->add_option("--name", options->name, "The model's name (default: from --preprocessing or the file)");
   verb->add_option("--labels", options->labels, "Text file, one label for each output and line");
   verb->add_option("--preprocessing", options->preprocessing,
                    "JSON page of image size, scale, mean, std and labels; travels with the model");
-  verb->add_option("--max-calibration", options->max_calibration, "Use at most so many images")->capture_default_str();
+  verb->add_option("--max-calibration", options->max_calibration, "Use at most so many images")
+      ->capture_default_str();
   verb->add_option("--degree", options->degree, "Degree of the polynomials that replace activations");
-  verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")->capture_default_str();
-  verb->add_option("--key-budget", options->key_budget_mb, "Megabytes that a client's evaluation keys should fit")
+  verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")
+      ->capture_default_str();
+  verb->add_option("--key-budget", options->key_budget_mb,
+                   "Megabytes that a client's evaluation keys should fit")
       ->capture_default_str();
   verb->add_flag("--json", options->json, "Print the result as one JSON object");
   when_chosen(*verb, context, options, run);

@@ -68,8 +68,13 @@ Result<std::optional<Reference>> find_reference(const std::filesystem::path& nam
   std::error_code ignored;
   std::filesystem::path path = named.empty() ? default_onnx(half.name) : named;
   if (named.empty() && !std::filesystem::exists(path, ignored)) return reference;
-  TACIT_TRY(reference, Reference::load(path, half));
-  if (named.empty()) say("comparing with the clear network " + path.string());
+  auto loaded = Reference::load(path, half);
+  if (!loaded && !named.empty()) return std::move(loaded).error();
+  if (named.empty()) {
+    say(loaded ? "comparing with the clear network " + path.string()
+               : "not comparing with the clear network: " + loaded.error().message);
+  }
+  if (loaded) reference = std::move(loaded).value();
   return reference;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tacit simulate MODEL.tacit --input X.npy --output Y.npy [--exact] [--json]: what an encrypted run would answer, with the
-// noise that theory predicts for it, without encryption.
+// tacit simulate MODEL.tacit --input X.npy --output Y.npy [--exact] [--json]: what an encrypted run would
+// answer, with the noise that theory predicts for it, without encryption.
 #include <atomic>
 #include <mutex>
 
@@ -19,14 +19,17 @@ struct Options {
   bool exact = false, json = false;
 };
 
-// Images of one chunk share a noise generator, whose seed depends on the chunk's number only: results do not depend on
-// how many threads there are.
+// Images of one chunk share a noise generator, whose seed depends on the chunk's number only: results do not
+// depend on how many threads there are.
 constexpr std::size_t kChunk = 32;
 
 class Simulation {
  public:
   Simulation(const plan::Package& package, const Batch& images, const Options& options)
-      : package_(package), images_(images), options_(options), clear_(package.plan),
+      : package_(package),
+        images_(images),
+        options_(options),
+        clear_(package.plan),
         outputs_(images.count * package.client.output.shape.elements()) {}
 
   Status run() {
@@ -53,7 +56,8 @@ class Simulation {
     return run_chunk(chunk, arithmetic);
   }
   Status run_noisy(std::size_t chunk) {
-    TACIT_TRY(runtime::NoiseArithmetic arithmetic, runtime::NoiseArithmetic::create(clear_, options_.seed + chunk));
+    TACIT_TRY(runtime::NoiseArithmetic arithmetic,
+              runtime::NoiseArithmetic::create(clear_, options_.seed + chunk));
     return run_chunk(chunk, arithmetic);
   }
 
@@ -100,7 +104,8 @@ Status run(const Options& options) {
 }  // namespace
 
 void add_simulate(CLI::App& app, Context& context) {
-  CLI::App* verb = app.add_subcommand("simulate", "Predict what an encrypted run answers, without encryption");
+  CLI::App* verb =
+      app.add_subcommand("simulate", "Predict what an encrypted run answers, without encryption");
   auto options = std::make_shared<Options>();
   verb->add_option("model", options->package, "Compiled model (.tacit)")->required();
   verb->add_option("--input", options->input, "Float32 .npy tensor [n, channels, height, width]")->required();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What calibration images tell: the range of every value, and from the distribution of the activations' inputs the
-// polynomials that stand for them.
+// What calibration images tell: the range of every value, and from the distribution of the activations'
+// inputs the polynomials that stand for them.
 #pragma once
 
 #include <optional>
@@ -43,11 +43,11 @@ struct CalibrationOptions {
   std::optional<int> degree;  // of every activation's polynomial; else the least deep that is good enough
 };
 
-// Runs the images through the graph, value by value, so that each activation is fitted to what reaches it through the
-// polynomials before it. Without a degree, tries 2, 3, 5, 7, 15, 31 and takes the first with an agreement of 99% or a
-// relative error of 1%, else the one with the best agreement. compile.range-missing without images,
-// compile.calibration where they have another shape or are not finite, compile.precision where no degree leaves the
-// values finite.
+// Runs the images through the graph, value by value, so that each activation is fitted to what reaches it
+// through the polynomials before it. Without a degree, tries 2, 3, 5, 7, 15, 31 and takes the first with an
+// agreement of 98% or a relative error of 1%, else the one with the best agreement. compile.range-missing
+// without images, compile.calibration where they have another shape or are not finite, compile.precision
+// where no degree leaves the values finite.
 Result<Calibration> calibrate(const graph::Graph& graph, std::span<const graph::Tensor> images,
                               const CalibrationOptions& options);
 

@@ -5,11 +5,13 @@
 #include <bit>
 #include <cmath>
 
+#include "ckks/wire.h"
 #include "compiler/chain.h"
 #include "compiler/emit.h"
 #include "compiler/levels.h"
 #include "compiler/lower.h"
 #include "graph/simplify.h"
+#include "runtime/cost.h"
 #include "runtime/noise.h"
 
 namespace tacit::compiler {
@@ -19,9 +21,13 @@ namespace {
 // So many calibration images are run through the plan, in the clear and with noise.
 constexpr std::size_t kCheckedImages = 8;
 constexpr std::uint64_t kNoiseSeed = 1;
+// Measured noise varies from one simulation to the next.
+constexpr double kNoiseSlack = 1.25;
 
 struct Candidate {
   plan::Package package;
+  int scale_bits = 0;
+  double price = 0;  // milliseconds, plus what the keys' bytes are worth
   double clear_error = 0;
   double noise = 0;
 };
@@ -45,7 +51,8 @@ plan::Package make_package(const Problem& problem, plan::Plan plan) {
   package.client.preprocessing = problem.options.preprocessing;
   const auto channels = static_cast<std::size_t>(problem.graph.input_shape().channels);
   if (package.client.preprocessing.mean.empty()) package.client.preprocessing.mean.assign(channels, 0.0);
-  if (package.client.preprocessing.deviation.empty()) package.client.preprocessing.deviation.assign(channels, 1.0);
+  if (package.client.preprocessing.deviation.empty())
+    package.client.preprocessing.deviation.assign(channels, 1.0);
   package.client.input_range = schedule.normalisation.ranges[schedule.network.input];
   package.client.output_range = schedule.normalisation.ranges[schedule.network.output];
   // A softmax at the end, exported or not, is what turns a classifier's outputs into probabilities.
@@ -59,8 +66,8 @@ Error internal(const std::string& what) {
   return Error{ErrorCode::kCompileInternal, "the plan does not compute what the network does: " + what};
 }
 
-// Runs the checked images through the plan. Errors beside the largest output: the largest in the clear, the root of the
-// mean square with noise.
+// Runs the checked images through the plan. Errors beside the largest output: the largest in the clear, the
+// root of the mean square with noise.
 Status check_candidate(const Problem& problem, Candidate& candidate) {
   const plan::Package& package = candidate.package;
   runtime::ClearArithmetic clear(package.plan);
@@ -89,26 +96,53 @@ Status check_candidate(const Problem& problem, Candidate& candidate) {
   return {};
 }
 
-Result<Candidate> make_candidate(const Problem& problem, const ckks::Parameters& parameters, int scale_bits) {
-  TACIT_TRY(plan::Plan plan, make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
-                                       problem.options.key_budget));
-  Candidate candidate{make_package(problem, std::move(plan)), 0, 0};
+// Not checked yet.
+Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int scale_bits, int special_count) {
+  TACIT_TRY(ckks::ParametersLiteral literal,
+            make_chain(log_degree, scale_bits, problem.schedule.depth(), special_count));
+  TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
+  TACIT_TRY(plan::Plan plan,
+            make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits), problem.options.key_budget));
+  Candidate candidate;
+  candidate.scale_bits = scale_bits;
+  TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
+  double key_bytes = 0;
+  for (const ckks::KeyRequest& key : plan.keys)
+    key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
+  candidate.price =
+      runtime::estimate_ms(cost.total, fixed_unit_costs(parameters)) + kBytePrice * 1e-6 * key_bytes;
+  candidate.package = make_package(problem, std::move(plan));
+  return candidate;
+}
+
+Result<Candidate> make_candidate(const Problem& problem, int log_degree, int scale_bits, int special_count) {
+  TACIT_TRY(Candidate candidate, plan_candidate(problem, log_degree, scale_bits, special_count));
   TACIT_CHECK(check_candidate(problem, candidate));
   return candidate;
 }
 
-// The smallest scale that brings the noise below its target at this ring size, or else the largest that there is.
-// Nothing where the ring cannot hold the levels.
+// What is left of the modulus may go into more special primes: larger digits, fewer of them, smaller keys.
+Result<Candidate> with_special_primes(const Problem& problem, int log_degree, Candidate best) {
+  std::optional<Candidate> cheapest;
+  for (int count = 2; count <= kMaxSpecialCount; ++count) {
+    if (!make_chain(log_degree, best.scale_bits, problem.schedule.depth(), count).ok()) break;
+    TACIT_TRY(Candidate candidate, plan_candidate(problem, log_degree, best.scale_bits, count));
+    if (candidate.price < (cheapest ? cheapest->price : best.price)) cheapest = std::move(candidate);
+  }
+  if (!cheapest) return best;
+  TACIT_CHECK(check_candidate(problem, *cheapest));
+  if (cheapest->noise > std::max(best.noise, kNoiseTarget) * kNoiseSlack) return best;
+  return std::move(*cheapest);
+}
+
+// The smallest scale that brings the noise below its target at this ring size, or else the largest that there
+// is. Nothing where the ring cannot hold the levels.
 Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree) {
   const int depth = problem.schedule.depth();
   int high = kMaxScaleBits;
   while (high >= kMinScaleBits && !make_chain(log_degree, high, depth).ok()) --high;
   if (high < kMinScaleBits) return std::optional<Candidate>();
-  const auto candidate_at = [&](int bits) -> Result<Candidate> {
-    TACIT_TRY(ckks::ParametersLiteral literal, make_chain(log_degree, bits, depth));
-    TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
-    return make_candidate(problem, parameters, bits);
-  };
+  const auto candidate_at = [&](int bits) { return make_candidate(problem, log_degree, bits, 1); };
   TACIT_TRY(Candidate best, candidate_at(high));
   int low = kMinScaleBits;
   while (best.noise <= kNoiseTarget && low < high) {
@@ -126,12 +160,12 @@ Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree)
       low = middle + 1;
     }
   }
+  TACIT_TRY(best, with_special_primes(problem, log_degree, std::move(best)));
   return std::optional<Candidate>(std::move(best));
 }
 
 Result<Candidate> search_parameters(const Problem& problem) {
-  const int first =
-      std::max(ckks::kMinLogDegree, std::countr_zero(problem.schedule.largest_period()) + 1);
+  const int first = std::max(ckks::kMinLogDegree, std::countr_zero(problem.schedule.largest_period()) + 1);
   std::optional<double> least_noise;
   for (int log_degree = first; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
     TACIT_TRY(std::optional<Candidate> candidate, best_at(problem, log_degree));
@@ -143,10 +177,28 @@ Result<Candidate> search_parameters(const Problem& problem) {
     return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
                                                  std::to_string(problem.schedule.depth()) +
                                                  " levels; use fewer layers or a lower activation degree"};
-  return Error{ErrorCode::kCompilePrecision,
-               "the noise of encryption would be " + std::to_string(*least_noise) +
-                   " of the largest output even in the largest ring; train the network with batch normalisation or "
-                   "weight decay so that its values keep one size, or use fewer squares"};
+  return Error{
+      ErrorCode::kCompilePrecision,
+      "the noise of encryption would be " + std::to_string(*least_noise) +
+          " of the largest output even in the largest ring; train the network with batch normalisation or "
+          "weight decay so that its values keep one size, or use fewer squares"};
+}
+
+// What would otherwise be found at the very end.
+Status check_options(const graph::Graph& graph, const Options& options) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto rest = [&](char c) { return letter(c) || c == '.' || c == '_' || c == '-'; };
+  if (options.name.empty() || options.name.size() > 64 || !letter(options.name.front()) ||
+      !std::all_of(options.name.begin(), options.name.end(), rest))
+    return Error{ErrorCode::kInvalidArgument,
+                 "a model's name must have 1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first a "
+                 "letter or digit"};
+  const auto outputs = static_cast<std::size_t>(graph.output_shape().size());
+  if (!options.labels.empty() && options.labels.size() != outputs)
+    return Error{ErrorCode::kInvalidArgument, "there are " + std::to_string(options.labels.size()) +
+                                                  " labels, but the network has " + std::to_string(outputs) +
+                                                  " outputs"};
+  return {};
 }
 
 }  // namespace
@@ -155,16 +207,13 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
                          const Options& options) {
   TACIT_CHECK(graph::validate(given));
   const graph::Graph graph = graph::simplify(given);
-  const auto outputs = static_cast<std::size_t>(graph.output_shape().size());
-  if (!options.labels.empty() && options.labels.size() != outputs)
-    return Error{ErrorCode::kInvalidArgument, "there are " + std::to_string(options.labels.size()) +
-                                                  " labels, but the network has " + std::to_string(outputs) +
-                                                  " outputs"};
+  TACIT_CHECK(check_options(graph, options));
   TACIT_TRY(const Calibration calibrated, calibrate(graph, calibration, {options.margin, options.degree}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin));
 
-  Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())), {}, 0};
+  Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
+                  {},    0};
   for (const graph::Tensor& image : problem.images)
     problem.expected.push_back(
         evaluate_graph(graph, calibrated.approximations, Elements(image.data.begin(), image.data.end())));

@@ -20,14 +20,15 @@ struct Options {
   std::vector<std::string> labels;  // one for each output, or none
   // As the calibration images were preprocessed. Without means and deviations: 0 and 1 for every channel.
   plan::Preprocessing preprocessing;
-  double margin = 1.5;              // values are kept this much below 1 on the calibration images; 1 to 16
-  std::optional<int> degree;        // of the polynomials that replace activations; else chosen
+  double margin = 1.5;        // values are kept this much below 1 on the calibration images; 1 to 16
+  std::optional<int> degree;  // of the polynomials that replace activations; else chosen
   // The evaluation keys of a client should fit this; a large network's may not.
   std::uint64_t key_budget = 50'000'000;
 };
 
-// Standard deviation of the outputs' noise beside the largest calibrated output: scales are grown until it is below
-// kNoiseTarget; where the ring's modulus ends before, up to kNoiseLimit is taken rather than a larger ring.
+// Standard deviation of the outputs' noise beside the largest calibrated output: scales are grown until it is
+// below kNoiseTarget; where the ring's modulus ends before, up to kNoiseLimit is taken rather than a larger
+// ring.
 inline constexpr double kNoiseTarget = 0x1p-12;
 inline constexpr double kNoiseLimit = 0x1p-9;
 // The plan in the clear reproduces the network on the calibration images, beside the largest output.
@@ -39,8 +40,8 @@ struct Compiled {
   std::vector<ActivationFit> fits;
   double relative_error = 0;  // of the network with polynomials, see Calibration
   double agreement = 1;
-  double clear_error = 0;     // of the plan in the clear, beside the largest output
-  double noise = 0;           // predicted for encryption, as kNoiseTarget
+  double clear_error = 0;  // of the plan in the clear, beside the largest output
+  double noise = 0;        // predicted for encryption, as kNoiseTarget
 };
 
 // The smallest ring that holds the network's values and levels is taken. Errors: those of graph::validate;

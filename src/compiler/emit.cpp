@@ -17,8 +17,10 @@ constexpr double kLeastRange = 0x1p-40, kLargestRange = 0x1p40;
 Result<plan::LinearMap> normalised_map(const Network& network, const Layer& layer,
                                        const Normalisation& normalisation) {
   plan::LinearMap map = std::get_if<LinearLayer>(&layer.operation)->map;
-  const double range_in = normalisation.ranges[layer.inputs[0]], range_out = normalisation.ranges[layer.output];
-  const double offset_in = normalisation.offsets[layer.inputs[0]], offset_out = normalisation.offsets[layer.output];
+  const double range_in = normalisation.ranges[layer.inputs[0]],
+               range_out = normalisation.ranges[layer.output];
+  const double offset_in = normalisation.offsets[layer.inputs[0]],
+               offset_out = normalisation.offsets[layer.output];
   map.bias.resize(map.out.elements(), 0);
   bool zero = true;
   std::size_t row = 0;
@@ -30,9 +32,10 @@ Result<plan::LinearMap> normalised_map(const Network& network, const Layer& laye
     ++row;
   }
   if (zero)
-    return Error{ErrorCode::kCompileUnsupported,
-                 "node " + graph::in_quotes(network.values[layer.output].name) +
-                     " has only zero weights, so that its result does not depend on the image; remove the branch"};
+    return Error{
+        ErrorCode::kCompileUnsupported,
+        "node " + graph::in_quotes(network.values[layer.output].name) +
+            " has only zero weights, so that its result does not depend on the image; remove the branch"};
   if (std::all_of(map.bias.begin(), map.bias.end(), [](double b) { return b == 0; })) map.bias.clear();
   map.scale = range_in / range_out;
   return map;
@@ -59,8 +62,9 @@ Status check_ranges(const Schedule& schedule) {
     const double range = std::abs(schedule.normalisation.ranges[v]);
     if (range >= kLeastRange && range <= kLargestRange) continue;
     return Error{ErrorCode::kCompilePrecision,
-                 "node " + graph::in_quotes(schedule.network.values[v].name) + ": its values would be kept in units of " +
-                     std::to_string(range) + ", too far from 1 to be computed with; normalise the network's layers, for "
+                 "node " + graph::in_quotes(schedule.network.values[v].name) +
+                     ": its values would be kept in units of " + std::to_string(range) +
+                     ", too far from 1 to be computed with; normalise the network's layers, for "
                      "instance by batch normalisation"};
   }
   return {};
@@ -103,8 +107,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   plan.parameters = parameters.literal();
   plan.slots = parameters.slots();
   plan.maps = schedule.maps;
-  const std::vector<double> scales =
-      assign_scales(network, schedule.levels, prime_values(parameters), scale);
+  const std::vector<double> scales = assign_scales(network, schedule.levels, prime_values(parameters), scale);
 
   // Values in the order in which they are made.
   std::vector<plan::ValueId> ids(network.values.size(), 0);
@@ -129,14 +132,15 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
-      plan.operations.push_back(plan::Polynomial{
-          input, output,
-          stored_coefficients(*polynomial, normalisation.ranges[in], normalisation.ranges[out],
-                              normalisation.offsets[out])});
+      plan.operations.push_back(
+          plan::Polynomial{input, output,
+                           stored_coefficients(*polynomial, normalisation.ranges[in],
+                                               normalisation.ranges[out], normalisation.offsets[out])});
     } else if (std::holds_alternative<AddLayer>(layer.operation)) {
       plan.operations.push_back(plan::Add{input, ids[layer.inputs[1]], output});
     } else {
-      plan.operations.push_back(plan::Rescaling{input, output, normalisation.ranges[in] / normalisation.ranges[out]});
+      plan.operations.push_back(
+          plan::Rescaling{input, output, normalisation.ranges[in] / normalisation.ranges[out]});
     }
   }
   plan.output = ids[network.output];

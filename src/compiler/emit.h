@@ -17,17 +17,17 @@ namespace tacit::compiler {
 struct Schedule {
   Network network;
   Normalisation normalisation;
-  std::vector<Packing> packing;     // by value
-  std::vector<int> levels;          // by value
-  std::vector<double> bounds;       // by value, of |stored| on the calibration images
+  std::vector<Packing> packing;       // by value
+  std::vector<int> levels;            // by value
+  std::vector<double> bounds;         // by value, of |stored| on the calibration images
   std::vector<plan::LinearMap> maps;  // for each linear layer in order, normalised
 
   int depth() const { return levels[network.input]; }
   std::size_t largest_period() const;
 };
 
-// Folds ranges and offsets into maps: stored_out = (range_in / range_out) M stored_in + (M offset_in + bias - offset_out)
-// / range_out. compile.unsupported, naming the node, where a layer's weights are all zero;
+// Folds ranges and offsets into maps: stored_out = (range_in / range_out) M stored_in + (M offset_in + bias -
+// offset_out) / range_out. compile.unsupported, naming the node, where a layer's weights are all zero;
 // compile.precision where values are beyond 2^40 or below 2^-40.
 Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin);
 

@@ -89,8 +89,8 @@ ChebyshevSeries fit_chebyshev(const std::function<double(double)>& f, const Hist
   std::vector<std::vector<double>> columns(degree + 1, std::vector<double>(Histogram::kBins));
   std::vector<double> b(Histogram::kBins);
   for (std::size_t i = 0; i < Histogram::kBins; ++i) {
-    const double weight =
-        std::sqrt((1 - kFloorShare) * histogram.share(i) + kFloorShare / static_cast<double>(Histogram::kBins));
+    const double weight = std::sqrt((1 - kFloorShare) * histogram.share(i) +
+                                    kFloorShare / static_cast<double>(Histogram::kBins));
     const double x = histogram.centre(i);
     const std::vector<double> values = chebyshev_values(x / histogram.range(), degree);
     for (std::size_t k = 0; k <= degree; ++k) columns[k][i] = weight * values[k];

@@ -8,8 +8,8 @@
 
 namespace tacit::compiler {
 
-// p(x) = sum_k coefficients[k] T_k(x / range), T_k the Chebyshev polynomials of the first kind. Trailing coefficients
-// that are nothing beside the others are dropped; at least one is left.
+// p(x) = sum_k coefficients[k] T_k(x / range), T_k the Chebyshev polynomials of the first kind. Trailing
+// coefficients that are nothing beside the others are dropped; at least one is left.
 struct ChebyshevSeries {
   double range = 1;
   std::vector<double> coefficients;
@@ -18,7 +18,8 @@ struct ChebyshevSeries {
   std::size_t degree() const { return coefficients.size() - 1; }
 };
 
-// How often values were seen, in equal bins over [-range, range]. Values outside count for the outermost bins.
+// How often values were seen, in equal bins over [-range, range]. Values outside count for the outermost
+// bins.
 class Histogram {
  public:
   static constexpr std::size_t kBins = 1024;
@@ -38,13 +39,14 @@ class Histogram {
   double total_ = 0;
 };
 
-// The share of the weight that is spread evenly over the interval, so that the polynomial stays near the function where
-// calibration saw nothing.
+// The share of the weight that is spread evenly over the interval, so that the polynomial stays near the
+// function where calibration saw nothing.
 inline constexpr double kFloorShare = 0.05;
 
 // The polynomial of at most `degree` that minimises sum over bins of w (p - f)^2 at their centres, with
 // w = (1 - kFloorShare) share + kFloorShare / bins. Solved by Householder reflections in the Chebyshev basis.
-ChebyshevSeries fit_chebyshev(const std::function<double(double)>& f, const Histogram& histogram, std::size_t degree);
+ChebyshevSeries fit_chebyshev(const std::function<double(double)>& f, const Histogram& histogram,
+                              std::size_t degree);
 
 // The same polynomial over another range: coefficients with T_k(x / range).
 ChebyshevSeries with_range(const ChebyshevSeries& series, double range);
@@ -54,6 +56,7 @@ struct FitError {
   double rms = 0;
   double largest = 0;
 };
-FitError fit_error(const ChebyshevSeries& series, const std::function<double(double)>& f, const Histogram& histogram);
+FitError fit_error(const ChebyshevSeries& series, const std::function<double(double)>& f,
+                   const Histogram& histogram);
 
 }  // namespace tacit::compiler

@@ -28,10 +28,11 @@ Result<std::vector<int>> assign_levels(const Network& network) {
     }
   const int depth = needed[network.input];
   if (first_beyond != nullptr)
-    return Error{ErrorCode::kCompileTooDeep,
-                 "the network takes " + std::to_string(depth) + " levels and the largest secure ring has " +
-                     std::to_string(max_depth()) + "; they run out at node " + graph::in_quotes(first_beyond->name) +
-                     " counted from the output; use fewer layers, squares in place of activations, or a lower degree"};
+    return Error{
+        ErrorCode::kCompileTooDeep,
+        "the network takes " + std::to_string(depth) + " levels and the largest secure ring has " +
+            std::to_string(max_depth()) + "; they run out at node " + graph::in_quotes(first_beyond->name) +
+            " counted from the output; use fewer layers, squares in place of activations, or a lower degree"};
   std::vector<int> levels(network.values.size(), 0);
   levels[network.input] = depth;
   for (const Layer& layer : network.layers) {

@@ -59,8 +59,8 @@ plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in) {
   return piece;
 }
 
-// A value of the graph while its layer is being gathered: bias + pieces applied to the network's value `base`. Without
-// pieces it is that value.
+// A value of the graph while its layer is being gathered: bias + pieces applied to the network's value
+// `base`. Without pieces it is that value.
 struct Gathered {
   ValueIndex base = 0;
   std::vector<plan::LinearPiece> pieces;
@@ -71,7 +71,9 @@ struct Gathered {
 class Lowering {
  public:
   Lowering(const graph::Graph& graph, const Approximations& approximations)
-      : graph_(graph), approximations_(approximations), gathered_(graph.values.size()),
+      : graph_(graph),
+        approximations_(approximations),
+        gathered_(graph.values.size()),
         uses_(graph::count_uses(graph)) {}
 
   Result<Network> run() {
@@ -91,12 +93,13 @@ class Lowering {
 
  private:
   std::string where() const {
-    return "node " + graph::in_quotes(node_->name) + " (" + std::string(graph::name_of(node_->operation)) + ")";
+    return "node " + graph::in_quotes(node_->name) + " (" + std::string(graph::name_of(node_->operation)) +
+           ")";
   }
   const Gathered& input() const { return gathered_[node_->inputs[0]]; }
   plan::Shape logical(graph::ValueId value) const { return to_plan(graph_.shape_of(value)); }
 
-  // --- linear operations ---------------------------------------------------------------------------------------------
+  // --- linear operations -----------------------------------------------------------------------------------
   Status lower(const graph::Conv& conv) {
     TACIT_CHECK(append_spatial(to_piece(conv)));
     const std::size_t pixels = static_cast<std::size_t>(graph_.shape_of(node_->output).pixels());
@@ -120,14 +123,15 @@ class Lowering {
                      [&](std::size_t i) { return affine.shift[i / pixels]; });
   }
   Status lower(const graph::ElementAffine& affine) {
-    return affine_by([&](std::size_t i) { return affine.scale[i]; }, [&](std::size_t i) { return affine.shift[i]; });
+    return affine_by([&](std::size_t i) { return affine.scale[i]; },
+                     [&](std::size_t i) { return affine.shift[i]; });
   }
   Status lower(const graph::Reshape&) {
     gathered_[node_->output] = input();
     return {};
   }
 
-  // --- the others ----------------------------------------------------------------------------------------------------
+  // --- the others ------------------------------------------------------------------------------------------
   Status lower(const graph::Square&) { return element_wise(SquareLayer{}); }
   Status lower(const graph::Activation&) {
     if (!approximations_[index_])
@@ -136,7 +140,8 @@ class Lowering {
     const std::vector<double>& c = series.coefficients;
     if (series.degree() < 2) {
       const double slope = series.degree() == 0 ? 0 : c[1] / series.range;
-      return affine_by([&](std::size_t) { return static_cast<float>(slope); }, [&](std::size_t) { return c[0]; });
+      return affine_by([&](std::size_t) { return static_cast<float>(slope); },
+                       [&](std::size_t) { return c[0]; });
     }
     if (series.degree() == 2) {
       // c0 + c1 t + c2 (2 t^2 - 1) with t = x / range is factor (x + shift)^2 + constant.
@@ -163,12 +168,13 @@ class Lowering {
   }
   Status lower(const graph::Multiply&) {
     if (node_->inputs[0] == node_->inputs[1]) return element_wise(SquareLayer{});
-    return Error{ErrorCode::kCompileUnsupported,
-                 "multiplies two different values, which no layer of a plan does; replace it by a square or an "
-                 "activation of one value"};
+    return Error{
+        ErrorCode::kCompileUnsupported,
+        "multiplies two different values, which no layer of a plan does; replace it by a square or an "
+        "activation of one value"};
   }
 
-  // --- building blocks -----------------------------------------------------------------------------------------------
+  // --- building blocks -------------------------------------------------------------------------------------
   // The node's result is `piece` applied to `source`.
   Status append(Gathered source, plan::LinearPiece piece) {
     plan::LinearMap map;
@@ -179,14 +185,15 @@ class Lowering {
     if (!source.bias.empty()) source.bias = multiply(map, source.bias);
     source.pieces.push_back(std::move(map.pieces.front()));
     if (source.shape.elements() != static_cast<std::size_t>(graph_.shape_of(node_->output).size()))
-      return Error{ErrorCode::kCompileInternal, "has " + std::to_string(source.shape.elements()) +
-                                                    " elements as a layer, " +
-                                                    graph::to_string(graph_.shape_of(node_->output)) + " in the graph"};
+      return Error{ErrorCode::kCompileInternal,
+                   "has " + std::to_string(source.shape.elements()) + " elements as a layer, " +
+                       graph::to_string(graph_.shape_of(node_->output)) + " in the graph"};
     gathered_[node_->output] = std::move(source);
     return {};
   }
 
-  // A piece that depends on rows and columns. Where the value stands in the slots in another shape, its matrix does it.
+  // A piece that depends on rows and columns. Where the value stands in the slots in another shape, its
+  // matrix does it.
   Status append_spatial(plan::LinearPiece piece) {
     const plan::Shape in = logical(node_->inputs[0]);
     if (in == input().shape) return append(input(), std::move(piece));
@@ -195,9 +202,10 @@ class Lowering {
     TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, in));
     const std::size_t inputs = in.elements(), outputs = map.out.elements();
     if (inputs > kMaxMatrix / outputs)
-      return Error{ErrorCode::kCompileUnsupported,
-                   "reads a reshaped value of " + std::to_string(inputs) + " elements, for which it would become a " +
-                       "matrix of more than " + std::to_string(kMaxMatrix) + " weights; leave the reshape out"};
+      return Error{ErrorCode::kCompileUnsupported, "reads a reshaped value of " + std::to_string(inputs) +
+                                                       " elements, for which it would become a " +
+                                                       "matrix of more than " + std::to_string(kMaxMatrix) +
+                                                       " weights; leave the reshape out"};
     map.pieces.push_back(std::move(piece));
     plan::Matrix matrix;
     matrix.outputs = static_cast<int>(outputs);
@@ -216,19 +224,23 @@ class Lowering {
     plan::Scaling piece;
     for (std::size_t i = 0; i < elements; ++i) piece.factor.push_back(scale(i));
     // One factor, or one for each channel, where that says the same.
-    const std::size_t channels = static_cast<std::size_t>(input().shape.channels), pixels = elements / channels;
+    const std::size_t channels = static_cast<std::size_t>(input().shape.channels),
+                      pixels = elements / channels;
     auto constant_over = [&](std::size_t run) {
       for (std::size_t i = 0; i < elements; ++i)
         if (piece.factor[i] != piece.factor[i / run * run]) return false;
       return true;
     };
-    if (constant_over(elements)) piece.factor.resize(1);
+    if (constant_over(elements))
+      piece.factor.resize(1);
     else if (pixels > 1 && constant_over(pixels)) {
       for (std::size_t c = 0; c < channels; ++c) piece.factor[c] = piece.factor[c * pixels];
       piece.factor.resize(channels);
     }
-    if (piece.factor.size() == 1 && piece.factor[0] == 1.0f) gathered_[node_->output] = input();
-    else TACIT_CHECK(append(input(), std::move(piece)));
+    if (piece.factor.size() == 1 && piece.factor[0] == 1.0f)
+      gathered_[node_->output] = input();
+    else
+      TACIT_CHECK(append(input(), std::move(piece)));
     add_bias(shift);
     return {};
   }
@@ -240,8 +252,10 @@ class Lowering {
     std::vector<double> sum = result.bias;
     sum.resize(result.shape.elements(), 0);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(bias(i));
-    if (std::any_of(sum.begin(), sum.end(), [](double x) { return x != 0; })) result.bias = std::move(sum);
-    else result.bias.clear();
+    if (std::any_of(sum.begin(), sum.end(), [](double x) { return x != 0; }))
+      result.bias = std::move(sum);
+    else
+      result.bias.clear();
   }
 
   Status element_wise(LayerOperation operation) {
@@ -282,9 +296,9 @@ class Lowering {
     layer.map.bias = std::move(gathered.bias);
     if (layer.map.pieces.empty()) layer.map.pieces.push_back(plan::Scaling{{1.0f}});
     if (Status valid = layer.map.validate(); !valid.ok())
-      return Error{ErrorCode::kCompileTooWide,
-                   "node " + graph::in_quotes(node_name(value)) + " cannot be a layer of a plan: " + valid.error().message +
-                       "; use fewer channels or smaller images there"};
+      return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(value)) +
+                                                   " cannot be a layer of a plan: " + valid.error().message +
+                                                   "; use fewer channels or smaller images there"};
     const ValueIndex made = add_layer(std::move(layer), {gathered.base}, gathered.shape, value);
     gathered = {made, {}, {}, network_.values[made].shape};
     return made;

@@ -31,7 +31,8 @@ std::vector<int> count_uses(const Network& network) {
   return uses;
 }
 
-ValueIndex insert_identity(Network& network, ValueIndex value, LayerOperation operation, std::size_t only_reader) {
+ValueIndex insert_identity(Network& network, ValueIndex value, LayerOperation operation,
+                           std::size_t only_reader) {
   const std::size_t producer = producers(network)[value];
   const std::size_t position = producer == kNoLayer ? 0 : producer + 1;
   const ValueIndex made = network.values.size();
@@ -66,7 +67,8 @@ std::vector<double> multiply(const plan::LinearMap& map, const std::vector<doubl
 }
 
 std::string to_string(const plan::Shape& shape) {
-  return std::to_string(shape.channels) + "x" + std::to_string(shape.height) + "x" + std::to_string(shape.width);
+  return std::to_string(shape.channels) + "x" + std::to_string(shape.height) + "x" +
+         std::to_string(shape.width);
 }
 
 }  // namespace tacit::compiler

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiler's own form of a network: few layers, each of which becomes one operation of the plan. All numbers are in
-// the network's units; how they are kept on the slots is decided by the later passes.
+// The compiler's own form of a network: few layers, each of which becomes one operation of the plan. All
+// numbers are in the network's units; how they are kept on the slots is decided by the later passes.
 #pragma once
 
 #include <string>
@@ -53,7 +53,8 @@ struct NetworkValue {
   graph::ValueId source = 0;  // the graph's value with the same elements in the same row-major order
 };
 
-// values[input] is no layer's output, every other value that of exactly one layer; layers are in topological order.
+// values[input] is no layer's output, every other value that of exactly one layer; layers are in topological
+// order.
 struct Network {
   std::vector<NetworkValue> values;
   std::vector<Layer> layers;
@@ -71,9 +72,9 @@ std::vector<std::size_t> producers(const Network& network);
 // For each value how many layers read it; being the output counts as one.
 std::vector<int> count_uses(const Network& network);
 
-// Puts a layer on `value` (y = x: an identity LinearLayer or a RescalingLayer) right after the layer that makes it, and
-// has every later reader read its result instead: all of them, or only the layer at index `only_reader`. Returns the new
-// value. Indices of layers from the insertion on grow by one.
+// Puts a layer on `value` (y = x: an identity LinearLayer or a RescalingLayer) right after the layer that
+// makes it, and has every later reader read its result instead: all of them, or only the layer at index
+// `only_reader`. Returns the new value. Indices of layers from the insertion on grow by one.
 ValueIndex insert_identity(Network& network, ValueIndex value, LayerOperation operation,
                            std::size_t only_reader = kNoLayer);
 LinearLayer identity_layer(const plan::Shape& shape);

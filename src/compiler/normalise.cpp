@@ -47,7 +47,8 @@ class Offsets {
   bool is_free(ValueIndex value) const {
     if (producers_[value] == kNoLayer) return false;
     const LayerOperation& operation = network_.layers[producers_[value]].operation;
-    return std::holds_alternative<LinearLayer>(operation) || std::holds_alternative<PolynomialLayer>(operation);
+    return std::holds_alternative<LinearLayer>(operation) ||
+           std::holds_alternative<PolynomialLayer>(operation);
   }
 
   const Network& network_;
@@ -70,13 +71,15 @@ const SquareLayer& square_at(const Network& network, std::size_t layer) {
 std::size_t sum_reading(const Network& network, ValueIndex value) {
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     const Layer& layer = network.layers[i];
-    if (std::holds_alternative<AddLayer>(layer.operation) && (layer.inputs[0] == value || layer.inputs[1] == value))
+    if (std::holds_alternative<AddLayer>(layer.operation) &&
+        (layer.inputs[0] == value || layer.inputs[1] == value))
       return i;
   }
   return kNoLayer;
 }
 
-// Frees the square's result from the class of what it is added to; or from everything, where it is added to nothing.
+// Frees the square's result from the class of what it is added to; or from everything, where it is added to
+// nothing.
 void separate(Network& network, std::size_t square) {
   const ValueIndex value = network.layers[square].output;
   const std::size_t sum = sum_reading(network, value);
@@ -84,8 +87,9 @@ void separate(Network& network, std::size_t square) {
 }
 
 // What the calibration images demand of each class's range.
-std::vector<double> least_ranges(const Network& network, const Classes& classes, std::span<const double> offsets,
-                                 std::span<const Range> calibrated, double margin) {
+std::vector<double> least_ranges(const Network& network, const Classes& classes,
+                                 std::span<const double> offsets, std::span<const Range> calibrated,
+                                 double margin) {
   std::vector<double> least(classes.count(), 0);
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
     const Range& range = calibrated[network.values[v].source];
@@ -103,7 +107,8 @@ std::vector<double> least_ranges(const Network& network, const Classes& classes,
 }
 
 // The smallest |range| of each class that the squares between them allow.
-std::vector<double> class_ranges(const Network& network, const Classes& classes, std::span<const double> least) {
+std::vector<double> class_ranges(const Network& network, const Classes& classes,
+                                 std::span<const double> least) {
   std::vector<double> ranges(classes.count(), 0);
   for (const Classes::Tree& tree : classes.trees()) {
     // log |range| of class c is exponent(c) t + constant[c].
@@ -111,7 +116,8 @@ std::vector<double> class_ranges(const Network& network, const Classes& classes,
     double t = std::log(least[tree.root]);
     for (const Classes::Step& step : tree.steps) {
       const double factor = std::log(std::abs(square_at(network, step.layer).factor));
-      constant[step.to] = step.forwards ? 2 * constant[step.from] + factor : (constant[step.from] - factor) / 2;
+      constant[step.to] =
+          step.forwards ? 2 * constant[step.from] + factor : (constant[step.from] - factor) / 2;
       t = std::max(t, (std::log(least[step.to]) - constant[step.to]) / classes.exponent(step.to));
     }
     ranges[tree.root] = std::exp(t);
@@ -129,7 +135,8 @@ std::optional<std::size_t> slack_square(const Network& network, const Classes& c
                                         std::span<const double> least, std::span<const double> ranges) {
   for (const Classes::Tree& tree : classes.trees()) {
     bool slack = ranges[tree.root] > kMaxSlack * least[tree.root];
-    for (const Classes::Step& step : tree.steps) slack = slack || ranges[step.to] > kMaxSlack * least[step.to];
+    for (const Classes::Step& step : tree.steps)
+      slack = slack || ranges[step.to] > kMaxSlack * least[step.to];
     if (!slack) continue;
     for (const Classes::Step& step : tree.steps)
       if (sum_reading(network, network.layers[step.layer].output) != kNoLayer) return step.layer;
@@ -179,7 +186,8 @@ Classes::Classes(const Network& network) {
     class_.push_back(numbers.emplace(find(v), numbers.size()).first->second);
   count_ = numbers.size();
 
-  std::vector<std::vector<std::size_t>> squares(count_);  // by class, those that read or make one of its values
+  std::vector<std::vector<std::size_t>> squares(
+      count_);  // by class, those that read or make one of its values
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     if (!std::holds_alternative<SquareLayer>(network.layers[i].operation)) continue;
     squares[of(network.layers[i].inputs[0])].push_back(i);
@@ -257,8 +265,8 @@ Normalisation normalise(Network& network, std::span<const Range> calibrated, dou
   }
 }
 
-std::vector<double> assign_scales(const Network& network, std::span<const int> levels, std::span<const double> primes,
-                                  double scale) {
+std::vector<double> assign_scales(const Network& network, std::span<const int> levels,
+                                  std::span<const double> primes, double scale) {
   const Classes classes(network);
   std::vector<double> scales(classes.count(), 0);
   const auto prime_of = [&](const Classes::Step& step) {
@@ -273,7 +281,8 @@ std::vector<double> assign_scales(const Network& network, std::span<const int> l
       if (classes.exponent(step.to) > classes.exponent(last)) last = step.to;
     }
     // Exact for a tree of one class; the others are computed from the root as the plan's operations will.
-    scales[tree.root] = last == tree.root ? scale : std::exp((std::log(scale) - constant[last]) / classes.exponent(last));
+    scales[tree.root] =
+        last == tree.root ? scale : std::exp((std::log(scale) - constant[last]) / classes.exponent(last));
     for (const Classes::Step& step : tree.steps) {
       const double from = scales[step.from];
       scales[step.to] = step.forwards ? from * from / prime_of(step) : std::sqrt(from * prime_of(step));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// How numbers are kept: x = range * stored + offset, |stored| <= 1 / margin on the calibration images, and stored * scale
-// is what is encrypted.
+// How numbers are kept: x = range * stored + offset, |stored| <= 1 / margin on the calibration images, and
+// stored * scale is what is encrypted.
 //
-// Linear layers and polynomials leave range, offset and scale of their results free. The others bind them: a square of
-// stored numbers has range_out = factor range_in^2 and scale_out = scale_in^2 / q_level, and the two operands of a sum
-// agree with their sum in range and scale. Values joined by sums form classes; squares join the classes to trees in
-// which log range (and log scale) of one class gives all others.
+// Linear layers and polynomials leave range, offset and scale of their results free. The others bind them: a
+// square of stored numbers has range_out = factor range_in^2 and scale_out = scale_in^2 / q_level, and the
+// two operands of a sum agree with their sum in range and scale. Values joined by sums form classes; squares
+// join the classes to trees in which log range (and log scale) of one class gives all others.
 #pragma once
 
 #include <span>
@@ -17,9 +17,9 @@
 
 namespace tacit::compiler {
 
-// Decides the offsets and inserts identity layers where something demands an offset that nothing can provide: a square
-// wants its input without `shift`, a polynomial and the output want none. Also makes sure that the network has a layer.
-// By value.
+// Decides the offsets and inserts identity layers where something demands an offset that nothing can provide:
+// a square wants its input without `shift`, a polynomial and the output want none. Also makes sure that the
+// network has a layer. By value.
 std::vector<double> assign_offsets(Network& network);
 
 // The classes, and how squares join them.
@@ -54,8 +54,8 @@ class Classes {
   std::vector<std::size_t> cycles_;
 };
 
-// Inserts RescalingLayers until no square closes a cycle and no class has both signs, or a negative one together with
-// the network's input or output.
+// Inserts RescalingLayers until no square closes a cycle and no class has both signs, or a negative one
+// together with the network's input or output.
 void break_cycles(Network& network);
 
 // By value: see above. Ranges are negative where a square's factor is.
@@ -63,15 +63,17 @@ struct Normalisation {
   std::vector<double> offsets, ranges;
 };
 
-// The smallest ranges with |range| >= margin |x - offset| on the calibration images (`calibrated`, by graph value) and
-// at least those that polynomials were fitted on. Inserts the layers that assign_offsets and break_cycles do, and
-// RescalingLayers before sums where squares in a row would otherwise make a range kMaxSlack times what it need be.
+// The smallest ranges with |range| >= margin |x - offset| on the calibration images (`calibrated`, by graph
+// value) and at least those that polynomials were fitted on. Inserts the layers that assign_offsets and
+// break_cycles do, and RescalingLayers before sums where squares in a row would otherwise make a range
+// kMaxSlack times what it need be.
 Normalisation normalise(Network& network, std::span<const Range> calibrated, double margin);
 
 inline constexpr double kMaxSlack = 64;
 
-// Scales by value, for a network without cycles, for the primes q_0 .. as doubles: `scale` for the last class of each tree. The others follow.
-std::vector<double> assign_scales(const Network& network, std::span<const int> levels, std::span<const double> primes,
-                                  double scale);
+// Scales by value, for a network without cycles, for the primes q_0 .. as doubles: `scale` for the last class
+// of each tree. The others follow.
+std::vector<double> assign_scales(const Network& network, std::span<const int> levels,
+                                  std::span<const double> primes, double scale);
 
 }  // namespace tacit::compiler

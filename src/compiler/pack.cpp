@@ -61,8 +61,10 @@ class Packer {
       if (linear == nullptr || placements_[find(layer.output)]) continue;
       const Placement in = *placements_[find(layer.inputs[0])];
       const std::optional<int> factor = gap_factor(linear->map);
-      if (factor && in.gap * *factor <= kMaxGap) place(layer.output, {in.gap * *factor, in.grid});
-      else place(layer.output, {1, new_grid()});
+      if (factor && in.gap * *factor <= kMaxGap)
+        place(layer.output, {in.gap * *factor, in.grid});
+      else
+        place(layer.output, {1, new_grid()});
     }
     std::vector<plan::Layout> layouts;
     for (ValueIndex v = 0; v < network_.values.size(); ++v) {
@@ -106,8 +108,9 @@ Result<std::vector<Packing>> pack(const Network& network) {
     const std::size_t period = std::bit_ceil(layout.extent());
     if (period > plan::kMaxSlots)
       return Error{ErrorCode::kCompileTooWide,
-                   (v == network.input ? "the network's input " : "node ") + graph::in_quotes(network.values[v].name) +
-                       ": a value of shape " + to_string(layout.shape) + " takes " + std::to_string(period) +
+                   (v == network.input ? "the network's input " : "node ") +
+                       graph::in_quotes(network.values[v].name) + ": a value of shape " +
+                       to_string(layout.shape) + " takes " + std::to_string(period) +
                        " slots on its grid of " + std::to_string(layout.grid_height) + "x" +
                        std::to_string(layout.grid_width) + ", a ciphertext has at most " +
                        std::to_string(plan::kMaxSlots) +

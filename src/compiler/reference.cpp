@@ -24,8 +24,8 @@ struct NodeEvaluation {
   Elements zeros() const { return Elements(static_cast<std::size_t>(out.size()), 0); }
 
   // Outputs y0 <= y < y1 for which y * stride + offset lies in [0, size).
-  static std::pair<std::int64_t, std::int64_t> covered(std::int64_t stride, std::int64_t offset, std::int64_t size,
-                                                       std::int64_t outputs) {
+  static std::pair<std::int64_t, std::int64_t> covered(std::int64_t stride, std::int64_t offset,
+                                                       std::int64_t size, std::int64_t outputs) {
     const std::int64_t first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
     const std::int64_t last = size - 1 - offset < 0 ? 0 : (size - 1 - offset) / stride + 1;
     return {std::min(first, outputs), std::max(std::min(last, outputs), std::min(first, outputs))};
@@ -33,7 +33,8 @@ struct NodeEvaluation {
 
   Elements operator()(const graph::Conv& conv) const {
     Elements y = zeros();
-    const std::int64_t in_per_group = conv.in_channels / conv.groups, out_per_group = conv.out_channels / conv.groups;
+    const std::int64_t in_per_group = conv.in_channels / conv.groups,
+                       out_per_group = conv.out_channels / conv.groups;
     std::size_t w = 0;
     for (std::int64_t o = 0; o < conv.out_channels; ++o) {
       std::fill_n(y.begin() + static_cast<std::ptrdiff_t>(at(out, o, 0, 0)), out.pixels(),
@@ -71,7 +72,8 @@ struct NodeEvaluation {
               sum += x()[at(in, c, iy, ix)];
               ++inside;
             }
-          const std::int64_t divisor = pool.count_include_pad ? pool.kernel.height * pool.kernel.width : inside;
+          const std::int64_t divisor =
+              pool.count_include_pad ? pool.kernel.height * pool.kernel.width : inside;
           y[at(out, c, py, px)] = divisor == 0 ? 0 : sum / static_cast<double>(divisor);
         }
     return y;
@@ -90,7 +92,8 @@ struct NodeEvaluation {
   Elements operator()(const graph::ChannelAffine& affine) const {
     Elements y = x();
     const auto pixels = static_cast<std::size_t>(in.pixels());
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = affine.scale[i / pixels] * y[i] + affine.shift[i / pixels];
+    for (std::size_t i = 0; i < y.size(); ++i)
+      y[i] = affine.scale[i / pixels] * y[i] + affine.shift[i / pixels];
     return y;
   }
 
@@ -142,7 +145,8 @@ Elements evaluate_node(const graph::Graph& graph, std::size_t node, std::span<co
                        const std::optional<ChebyshevSeries>& approximation) {
   const graph::Node& n = graph.nodes[node];
   return std::visit(
-      NodeEvaluation{graph.shape_of(n.inputs[0]), graph.shape_of(n.output), inputs, approximation}, n.operation);
+      NodeEvaluation{graph.shape_of(n.inputs[0]), graph.shape_of(n.output), inputs, approximation},
+      n.operation);
 }
 
 std::vector<std::size_t> last_uses(const graph::Graph& graph) {
@@ -153,7 +157,8 @@ std::vector<std::size_t> last_uses(const graph::Graph& graph) {
   return result;
 }
 
-Elements evaluate_graph(const graph::Graph& graph, const Approximations& approximations, const Elements& input) {
+Elements evaluate_graph(const graph::Graph& graph, const Approximations& approximations,
+                        const Elements& input) {
   const std::vector<std::size_t> last = last_uses(graph);
   std::vector<Elements> values(graph.values.size());
   values[graph::Graph::kInput] = input;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network as it will be computed: the graph, node by node in double precision, with polynomials in place of its
-// activations. Calibration measures it and the finished plan is checked against it; it shares no code with the plan.
+// The network as it will be computed: the graph, node by node in double precision, with polynomials in place
+// of its activations. Calibration measures it and the finished plan is checked against it; it shares no code
+// with the plan.
 #pragma once
 
 #include <optional>
@@ -12,7 +13,8 @@
 
 namespace tacit::compiler {
 
-// For each node of a graph the polynomial that stands for it; nothing for nodes that are computed as they are.
+// For each node of a graph the polynomial that stands for it; nothing for nodes that are computed as they
+// are.
 using Approximations = std::vector<std::optional<ChebyshevSeries>>;
 
 // One value's elements, row-major.
@@ -23,7 +25,8 @@ Elements evaluate_node(const graph::Graph& graph, std::size_t node, std::span<co
                        const std::optional<ChebyshevSeries>& approximation);
 
 // The graph's output on one image of the input's shape.
-Elements evaluate_graph(const graph::Graph& graph, const Approximations& approximations, const Elements& input);
+Elements evaluate_graph(const graph::Graph& graph, const Approximations& approximations,
+                        const Elements& input);
 
 // The last node that reads each value; nodes.size() for the output.
 std::vector<std::size_t> last_uses(const graph::Graph& graph);

@@ -2,12 +2,11 @@
 #include "compiler/splits.h"
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <map>
 
 #include "ckks/wire.h"
 #include "plan/key_plan.h"
-#include "runtime/cost.h"
 #include "runtime/noise.h"
 
 namespace tacit::compiler {
@@ -22,17 +21,6 @@ constexpr double kNoiseShare = 0.5;
 
 // Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine.
 constexpr double kNttPerLog = 0.10, kProduct = 0.45, kConversion = 0.55, kPointwise = 0.35;
-
-runtime::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters) {
-  const auto n = static_cast<double>(parameters.degree());
-  runtime::UnitCosts unit;
-  unit.degree = parameters.degree();
-  unit.ntt = kNttPerLog * parameters.log_degree() * n;
-  unit.product = kProduct * n;
-  unit.conversion = kConversion * n;
-  unit.pointwise = kPointwise * n;
-  return unit;
-}
 
 // What is known of the key for one rotation.
 struct Need {
@@ -67,8 +55,10 @@ class Search {
         Choice choice{{width}, 0, {}};
         const ckks::KeyShape shape = key_shape(parameters, layer.level, false);
         choice.milliseconds = runtime::estimate_ms(
-            runtime::linear_cost(layer.diagonals, choice.split, layer.level, shape, parameters.degree()), unit);
-        for (const plan::RotationUse& use : plan::required_rotations(layer.diagonals, choice.split, layer.level))
+            runtime::linear_cost(layer.diagonals, choice.split, layer.level, shape, parameters.degree()),
+            unit);
+        for (const plan::RotationUse& use :
+             plan::required_rotations(layer.diagonals, choice.split, layer.level))
           choice.needs[use.step].merge({use.level, use.role == plan::RotationRole::kGiant});
         choices.push_back(std::move(choice));
       }
@@ -151,24 +141,34 @@ class Search {
 
 }  // namespace
 
+runtime::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters) {
+  const auto n = static_cast<double>(parameters.degree());
+  runtime::UnitCosts unit;
+  unit.degree = parameters.degree();
+  unit.ntt = kNttPerLog * parameters.log_degree() * n;
+  unit.product = kProduct * n;
+  unit.conversion = kConversion * n;
+  unit.pointwise = kPointwise * n;
+  return unit;
+}
+
 ckks::KeyShape key_shape(const ckks::Parameters& parameters, int level, bool rescaled) {
   ckks::KeyShape shape{level, 1, parameters.special_count()};
-  if (!rescaled || level == 0) return shape;
+  // At level 0 there is nothing left to divide by.
+  const double prime = rescaled && level > 0 ? static_cast<double>(parameters.prime(level).value()) : 1;
+  const double switches = rescaled ? kSwitchesPerDivision : 1;
   const runtime::NoiseModel model(parameters);
   for (int digit_size = 2; digit_size <= level + 1; ++digit_size) {
     const ckks::KeyShape larger{level, digit_size, parameters.special_count()};
-    // Divided by the prime of the lowest level that the key may be used at; all are of about one size but q_0, which
-    // divides nothing.
-    const double prime = static_cast<double>(parameters.prime(level).value());
-    const double noise = std::sqrt(kSwitchesPerDivision) * model.key_switch(larger, level) / prime;
+    const double noise = std::sqrt(switches) * model.key_switch(larger, level) / prime;
     if (noise > kNoiseShare * model.division()) break;
     shape = larger;
   }
   return shape;
 }
 
-Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers, int relinearisation_level,
-                     std::uint64_t key_budget) {
+Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
+                     int relinearisation_level, std::uint64_t key_budget) {
   const Search search(parameters, layers, relinearisation_level);
   double price = kBytePrice;
   std::vector<std::size_t> chosen = search.descend(search.start(), price);

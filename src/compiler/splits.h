@@ -8,6 +8,7 @@
 
 #include "ckks/parameters.h"
 #include "plan/bsgs.h"
+#include "runtime/cost.h"
 
 namespace tacit::compiler {
 
@@ -23,18 +24,22 @@ struct Splits {
   std::uint64_t key_bytes = 0;          // as they travel (ckks::key_bytes)
 };
 
-// Minimises time plus a price for the bytes of keys, one layer after the other until nothing changes; rotations that
-// several layers use have one key, at the highest of their levels. The price begins at kBytePrice and doubles until the
-// keys fit `key_budget` or nothing gets smaller. Deterministic: time counts kernels with fixed weights.
-// `relinearisation_level` as in plan/key_plan.h.
-Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers, int relinearisation_level,
-                     std::uint64_t key_budget);
+// Minimises time plus a price for the bytes of keys, one layer after the other until nothing changes;
+// rotations that several layers use have one key, at the highest of their levels. The price begins at
+// kBytePrice and doubles until the keys fit `key_budget` or nothing gets smaller. Deterministic: time counts
+// kernels with fixed weights. `relinearisation_level` as in plan/key_plan.h.
+Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
+                     int relinearisation_level, std::uint64_t key_budget);
 
 // Milliseconds that a megabyte of keys is worth: it is made, sent and stored once, but read for every image.
 inline constexpr double kBytePrice = 0.02;
 
-// The shape of a key of this level. Where all its uses are followed by a division by a prime (giants, relinearisation),
-// noise is divided as well, and the digits may be as large as noise allows, which makes keys smaller and faster.
+// Kernels' times in fixed proportions, for choices that must not depend on the machine.
+runtime::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters);
+
+// The shape of a key of this level: the largest digits for which key switching adds less noise than the
+// rounding that comes with it. Where all its uses are followed by a division by a prime (giants,
+// relinearisation), noise is divided as well, and digits may be larger, which makes keys smaller and faster.
 ckks::KeyShape key_shape(const ckks::Parameters& parameters, int level, bool rescaled);
 
 }  // namespace tacit::compiler

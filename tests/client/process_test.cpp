@@ -4,20 +4,22 @@
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace tacit::client {
 namespace {
 
+// 0 where a process that was dumpable no longer is.
+int dumps_left() {
+  if (::prctl(PR_GET_DUMPABLE) != 1 || !forbid_dumps().ok()) return 1;
+  rlimit core{1, 1};
+  if (::getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0) return 2;
+  return ::prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
+}
+
 // In a process of its own: a test runner that leaves no core dumps would be no help.
 TEST(ForbidDumps, LeavesNoCoreAndNoWayToReadTheMemory) {
-  EXPECT_EXIT(
-      {
-        if (::prctl(PR_GET_DUMPABLE) != 1 || !forbid_dumps().ok()) ::_exit(1);
-        rlimit core{1, 1};
-        if (::getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0) ::_exit(2);
-        ::_exit(::prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3);
-      },
-      testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(::_exit(dumps_left()), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

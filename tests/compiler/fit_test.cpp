@@ -71,7 +71,8 @@ TEST(Fit, IsOptimalForItsWeights) {
 }
 
 TEST(Fit, StaysNearTheFunctionWhereNothingWasSeen) {
-  // All values within a hundredth of the interval: without the floor, degree 7 would be of any size at its ends.
+  // All values within a hundredth of the interval: without the floor, degree 7 would be of any size at its
+  // ends.
   const Histogram histogram = normal_histogram(10, 0.03);
   const ChebyshevSeries series = fit_chebyshev(relu, histogram, 7);
   EXPECT_LT(fit_error(series, relu, histogram).largest, 2);
@@ -86,7 +87,8 @@ TEST(Fit, ValuesOutsideCountAtTheEnds) {
 }
 
 TEST(Fit, OtherRangesGiveTheSamePolynomial) {
-  const ChebyshevSeries series = fit_chebyshev([](double x) { return std::tanh(x); }, normal_histogram(3, 1), 9);
+  const ChebyshevSeries series =
+      fit_chebyshev([](double x) { return std::tanh(x); }, normal_histogram(3, 1), 9);
   for (double range : {3.0, 4.5, -3.5}) {
     const ChebyshevSeries other = with_range(series, range);
     EXPECT_EQ(other.range, range);

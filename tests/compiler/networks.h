@@ -31,7 +31,8 @@ class Builder {
   const graph::Shape& shape() const { return graph_.output_shape(); }
   std::mt19937& generator() { return generator_; }
 
-  graph::ValueId add(graph::Operation operation, const std::string& name, std::vector<graph::ValueId> inputs) {
+  graph::ValueId add(graph::Operation operation, const std::string& name,
+                     std::vector<graph::ValueId> inputs) {
     auto value = graph::append(graph_, std::move(operation), name, std::move(inputs));
     EXPECT_TRUE(value.ok()) << (value.ok() ? "" : value.error().to_line());
     return value.ok() ? *value : 0;
@@ -41,8 +42,8 @@ class Builder {
   }
 
   // Random weights with a variance that keeps the values' size.
-  graph::Conv conv_of(const graph::Shape& in, std::int64_t channels, std::int64_t kernel, std::int64_t stride = 1,
-                      std::int64_t pad = 0, std::int64_t groups = 1) {
+  graph::Conv conv_of(const graph::Shape& in, std::int64_t channels, std::int64_t kernel,
+                      std::int64_t stride = 1, std::int64_t pad = 0, std::int64_t groups = 1) {
     graph::Conv conv;
     conv.in_channels = in.channels;
     conv.out_channels = channels;
@@ -51,12 +52,13 @@ class Builder {
     conv.stride = {stride, stride};
     conv.pads = {pad, pad, pad, pad};
     const std::int64_t fan_in = in.channels / groups * kernel * kernel;
-    conv.weights = normal(static_cast<std::size_t>(channels * fan_in), 1 / std::sqrt(static_cast<double>(fan_in)));
+    conv.weights =
+        normal(static_cast<std::size_t>(channels * fan_in), 1 / std::sqrt(static_cast<double>(fan_in)));
     conv.bias = normal(static_cast<std::size_t>(channels), 0.1);
     return conv;
   }
-  graph::ValueId conv(const std::string& name, std::int64_t channels, std::int64_t kernel, std::int64_t stride = 1,
-                      std::int64_t pad = 0, std::int64_t groups = 1) {
+  graph::ValueId conv(const std::string& name, std::int64_t channels, std::int64_t kernel,
+                      std::int64_t stride = 1, std::int64_t pad = 0, std::int64_t groups = 1) {
     return then(conv_of(shape(), channels, kernel, stride, pad, groups), name);
   }
   graph::ValueId pool(const std::string& name, std::int64_t kernel, std::int64_t stride, std::int64_t pad = 0,
@@ -75,7 +77,8 @@ class Builder {
     graph::Dense dense;
     dense.in = shape().size();
     dense.out = outputs;
-    dense.weights = normal(static_cast<std::size_t>(dense.in * outputs), 1 / std::sqrt(static_cast<double>(dense.in)));
+    dense.weights =
+        normal(static_cast<std::size_t>(dense.in * outputs), 1 / std::sqrt(static_cast<double>(dense.in)));
     dense.bias = normal(static_cast<std::size_t>(outputs), 0.1);
     return then(std::move(dense), name);
   }

@@ -170,8 +170,8 @@ TEST(Normalise, ASumOfAValueAndItsSquareIsRescaled) {
 }
 
 TEST(Normalise, SquaresInARowDoNotInflateRanges) {
-  // Each block's input is the square of the last sum and is added again: without a rescaling each range would be bound
-  // to the square of the one before, through all blocks.
+  // Each block's input is the square of the last sum and is added again: without a rescaling each range would
+  // be bound to the square of the one before, through all blocks.
   Builder builder({2, 6, 6});
   builder.conv("stem", 4, 3, 1, 1);
   builder.square("square0");
@@ -209,7 +209,8 @@ TEST(Normalise, ScalesFollowTheOperations) {
   const auto levels = assign_levels(n.network);
   ASSERT_TRUE(levels.ok());
   std::vector<double> primes;
-  for (int i = 0; i <= (*levels)[n.network.input]; ++i) primes.push_back(std::ldexp(1.0, 30) * (1 + 0.001 * i));
+  for (int i = 0; i <= (*levels)[n.network.input]; ++i)
+    primes.push_back(std::ldexp(1.0, 30) * (1 + 0.001 * i));
   const std::vector<double> scales = assign_scales(n.network, *levels, primes, std::ldexp(1.0, 30));
   for (const Layer& layer : n.network.layers) {
     const double in = scales[layer.inputs[0]], out = scales[layer.output];

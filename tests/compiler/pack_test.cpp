@@ -68,7 +68,8 @@ TEST(Pack, SummandsShareTheirLayout) {
   ASSERT_TRUE(packing.ok());
   for (const Layer& layer : network.layers) {
     if (!std::holds_alternative<AddLayer>(layer.operation)) continue;
-    for (ValueIndex input : layer.inputs) EXPECT_EQ((*packing)[input].layout, (*packing)[layer.output].layout);
+    for (ValueIndex input : layer.inputs)
+      EXPECT_EQ((*packing)[input].layout, (*packing)[layer.output].layout);
   }
   EXPECT_EQ((*packing)[network.output].layout.gap, 2);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random small networks either compile to a plan that computes the same, or are refused by the compiler's own codes.
+// Random small networks either compile to a plan that computes the same, or are refused by the compiler's own
+// codes.
 #include <rapidcheck.h>
 
 #include "networks.h"

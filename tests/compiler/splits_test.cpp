@@ -66,7 +66,8 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     EXPECT_TRUE(std::has_single_bit(splits.splits[i].width));
-    for (const plan::RotationUse& use : plan::required_rotations(layers[i].diagonals, splits.splits[i], layers[i].level)) {
+    for (const plan::RotationUse& use :
+         plan::required_rotations(layers[i].diagonals, splits.splits[i], layers[i].level)) {
       int& level = needed[ckks::rotation_element(*parameters, use.step)];
       level = std::max(level, use.level);
     }
@@ -96,7 +97,8 @@ TEST(Splits, TakesFewerRotationsThanDiagonals) {
 TEST(Splits, ASmallerBudgetMakesFewerBytes) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const std::vector<LinearUse> layers = {layer(16, 20, 5, 4096), layer(12, 12, 3, 4096), layer(3, 30, 2, 4096)};
+  const std::vector<LinearUse> layers = {layer(16, 20, 5, 4096), layer(12, 12, 3, 4096),
+                                         layer(3, 30, 2, 4096)};
   const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, UINT64_MAX).key_bytes;
   const std::uint64_t bounded = choose_splits(*parameters, layers, 4, unbounded / 2).key_bytes;
   EXPECT_LE(bounded, unbounded);
@@ -120,6 +122,21 @@ TEST(Splits, DigitsAreAsLargeAsNoiseAllows) {
                 model.division());
       EXPECT_LT(ckks::key_bytes(*parameters, giant), ckks::key_bytes(*parameters, baby));
     }
+  }
+}
+
+TEST(Splits, MoreSpecialPrimesMakeLargerDigits) {
+  for (int count = 1; count <= 4; ++count) {
+    auto literal = make_chain(15, 28, 12, count);
+    ASSERT_TRUE(literal.ok());
+    const auto parameters = ckks::Parameters::create(*literal);
+    ASSERT_TRUE(parameters.ok()) << parameters.error().to_line();
+    const runtime::NoiseModel model(*parameters);
+    const ckks::KeyShape baby = key_shape(*parameters, 12, false), giant = key_shape(*parameters, 12, true);
+    EXPECT_EQ(baby.special_count, count);
+    EXPECT_EQ(baby.digit_size, count);
+    EXPECT_EQ(giant.digit_size, count + 1);
+    EXPECT_LT(model.key_switch(baby, 12), model.division());
   }
 }
 

@@ -52,7 +52,7 @@ class HostileClient(TacitTest):
         cls.ciphertext = infer.body[json_bytes + 4:]
 
     def tearDown(self):
-        self.assertTrue(self.service.answers("/v2/health/live"), self.service.last_words())
+        self.assert_alive(self.service)
 
     @classmethod
     def tearDownClass(cls):

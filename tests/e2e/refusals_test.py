@@ -18,7 +18,7 @@ class Refusals(TacitTest):
         self.image = self.written[0][0]
 
     def tearDown(self):
-        self.assertTrue(self.service.answers("/v2/health/live"))
+        self.assert_alive(self.service)
 
     def refused_prediction(self, code, *paths, server=None, model="tiny", **options):
         options.setdefault("home", self.home)

@@ -158,6 +158,10 @@ class TacitTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout), done.stderr
 
+    def assert_alive(self, service):
+        self.assertTrue(service.answers("/v2/health/live"),
+                        f"the server ended with {service.process.poll()}: {service.last_words()}")
+
     def assert_right(self, result, written):
         """The predictions are those of the clear network."""
         self.assertEqual([entry["image"] for entry in result["predictions"]], [str(path) for path, _ in written])

@@ -58,12 +58,13 @@ struct Parameters {
 
 void compress(std::array<std::uint64_t, 8>& h, const std::uint8_t* block, std::uint64_t count, bool last) {
   std::uint64_t m[16], v[16];
-  for (int i = 0; i < 16; ++i) m[i] = load64(block + 8 * i);
+  for (std::size_t i = 0; i < 16; ++i) m[i] = load64(block + 8 * i);
   std::copy(h.begin(), h.end(), v);
   std::copy(kInitial.begin(), kInitial.end(), v + 8);
   v[12] ^= count;
   if (last) v[14] = ~v[14];
-  auto mix = [&](int a, int b, int c, int d, std::uint64_t x, std::uint64_t y) {
+  auto mix = [&](std::size_t a, std::size_t b, std::size_t c, std::size_t d, std::uint64_t x,
+                 std::uint64_t y) {
     v[a] += v[b] + x;
     v[d] = std::rotr(v[d] ^ v[a], 32);
     v[c] += v[d];
@@ -75,8 +76,8 @@ void compress(std::array<std::uint64_t, 8>& h, const std::uint8_t* block, std::u
   };
   for (int round = 0; round < 12; ++round) {
     const std::uint8_t* s = kSchedule[round % 10];
-    for (int i = 0; i < 4; ++i) mix(i, 4 + i, 8 + i, 12 + i, m[s[2 * i]], m[s[2 * i + 1]]);
-    for (int i = 0; i < 4; ++i) {
+    for (std::size_t i = 0; i < 4; ++i) mix(i, 4 + i, 8 + i, 12 + i, m[s[2 * i]], m[s[2 * i + 1]]);
+    for (std::size_t i = 0; i < 4; ++i) {
       mix(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4, m[s[8 + 2 * i]], m[s[9 + 2 * i]]);
     }
   }

@@ -342,7 +342,7 @@ Program boundary_program(const Parameters& parameters, double scale, int inputs)
     Value pair = product;
     pair.size = 2;
     add(Operation::kRelinearise, {product.name}, pair);
-    for (Value source : {a, product}) {
+    for (const Value& source : {a, product}) {
       Value rescaled = source;
       --rescaled.level;
       rescaled.scale /= static_cast<double>(parameters.prime(level).value());

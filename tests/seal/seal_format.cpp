@@ -93,6 +93,7 @@ Result<ckks::Plaintext> read_plaintext(const Parameters& parameters, ByteView by
 
 Bytes write_ciphertext(const Parameters& parameters, const ckks::Ciphertext& ciphertext) {
   std::vector<const Poly*> parts;
+  parts.reserve(ciphertext.size());
   for (const Poly& part : ciphertext.parts) parts.push_back(&part);
   ByteWriter out;
   put_ciphertext(out, data_parms_id(parameters, ciphertext.level()), ciphertext.scale, parts);

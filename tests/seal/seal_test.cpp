@@ -4,6 +4,7 @@
 // TACIT_SEAL_SEED repeats a run's programs (SEAL's keys and errors are new in each run).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
@@ -54,6 +55,14 @@ std::string describe(const Program& program, const Case& test) {
                      " (seed " + std::to_string(test.seed) + "): " + to_string(test.operation);
   for (const std::string& operand : test.operands) text += " " + operand;
   return text + ", step " + std::to_string(test.step) + ", level " + std::to_string(test.value.level);
+}
+
+std::vector<const Ciphertext*> operands_of(const Case& test,
+                                           const std::map<std::string, Ciphertext>& ciphertexts) {
+  std::vector<const Ciphertext*> operands(test.operands.size());
+  std::ranges::transform(test.operands, operands.begin(),
+                         [&](const std::string& name) { return &ciphertexts.at(name); });
+  return operands;
 }
 
 // What a run found, printed in one line.
@@ -207,8 +216,7 @@ TEST_P(SealTest, OurResultsOnItsObjectsAreItsOwn) {
   }
   for (const Case& test : program.cases) {
     SCOPED_TRACE(describe(program, test));
-    std::vector<const Ciphertext*> operands;
-    for (const std::string& name : test.operands) operands.push_back(&seals.at(name));
+    const std::vector<const Ciphertext*> operands = operands_of(test, seals);
     std::optional<Plaintext> plain;
     if (!test.plain.empty()) {
       plain = compare_encoding(encoder, folder, test.value.name + ".plain.seal", test.plain, test.plain_scale,
@@ -252,6 +260,7 @@ ckks::EvaluationKeys export_keys(const ExchangeFolder& folder, const Parameters&
   folder.write("relin_keys.seal", write_relin_keys(parameters, relinearisation));
   keys.insert(std::move(relinearisation));
   std::vector<ckks::SwitchingKey> galois;
+  galois.reserve(program.rotation_steps.size() + 1);
   for (std::int64_t step : program.rotation_steps) {
     galois.push_back(unwrap(holder.make_key({ckks::rotation_element(parameters, step), shape})));
   }
@@ -269,8 +278,7 @@ void run_and_export(const ExchangeFolder& folder, const ckks::Encoder& encoder, 
   const Parameters& parameters = encoder.parameters();
   for (const Case& test : program.cases) {
     SCOPED_TRACE(describe(program, test));
-    std::vector<const Ciphertext*> operands;
-    for (const std::string& name : test.operands) operands.push_back(&ours.at(name));
+    const std::vector<const Ciphertext*> operands = operands_of(test, ours);
     std::optional<Plaintext> plain;
     if (!test.plain.empty()) {
       plain = unwrap(encoder.encode(test.plain, test.plain_scale, test.value.level));
