@@ -218,7 +218,9 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request) {
   // Without "Expect: 100-continue" the body goes out at once.
   std::unique_ptr<curl_slist, FreeList> headers(curl_slist_append(nullptr, "Expect:"));
   for (const auto& [name, value] : request.headers) {
-    curl_slist* longer = curl_slist_append(headers.get(), (name + ": " + value).c_str());
+    std::string line = name;
+    line.append(": ").append(value);
+    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
     if (longer == nullptr) return Error{ErrorCode::kOutOfMemory, "there is no memory for a request"};
     static_cast<void>(headers.release());
     headers.reset(longer);

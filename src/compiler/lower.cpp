@@ -265,12 +265,12 @@ class Lowering {
   }
 
   // The node's result is a layer of its own.
-  void emit(LayerOperation operation, std::vector<ValueIndex> inputs, const plan::Shape& shape) {
+  void emit(LayerOperation operation, std::vector<ValueIndex> inputs, plan::Shape shape) {
     const ValueIndex made = add_layer(std::move(operation), std::move(inputs), shape, node_->output);
     gathered_[node_->output] = {made, {}, {}, shape};
   }
 
-  ValueIndex add_layer(LayerOperation operation, std::vector<ValueIndex> inputs, const plan::Shape& shape,
+  ValueIndex add_layer(LayerOperation operation, std::vector<ValueIndex> inputs, plan::Shape shape,
                        graph::ValueId source) {
     const std::string name = node_name(source);
     const ValueIndex made = network_.values.size();
@@ -294,7 +294,7 @@ class Lowering {
     layer.map.out = gathered.shape;
     layer.map.pieces = std::move(gathered.pieces);
     layer.map.bias = std::move(gathered.bias);
-    if (layer.map.pieces.empty()) layer.map.pieces.push_back(plan::Scaling{{1.0f}});
+    if (layer.map.pieces.empty()) layer.map.pieces.emplace_back(plan::Scaling{{1.0f}});
     if (Status valid = layer.map.validate(); !valid.ok())
       return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(value)) +
                                                    " cannot be a layer of a plan: " + valid.error().message +

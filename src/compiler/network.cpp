@@ -51,7 +51,7 @@ ValueIndex insert_identity(Network& network, ValueIndex value, LayerOperation op
 LinearLayer identity_layer(const plan::Shape& shape) {
   LinearLayer layer;
   layer.map.in = layer.map.out = shape;
-  layer.map.pieces.push_back(plan::Scaling{{1.0f}});
+  layer.map.pieces.emplace_back(plan::Scaling{{1.0f}});
   return layer;
 }
 

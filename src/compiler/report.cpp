@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ckks/wire.h"
+#include "compiler/splits.h"
 #include "runtime/cost.h"
 
 namespace tacit::compiler {
@@ -18,7 +19,7 @@ std::string kind_of_operation(const plan::Operation& operation) {
 
 // The fastest of a few measurements, so that what else the machine does meanwhile counts little.
 runtime::UnitCosts measured_unit_costs(const ckks::Parameters& parameters) {
-  constexpr int kRounds = 5;
+  constexpr int kRounds = 3;
   runtime::UnitCosts best = runtime::measure_unit_costs(parameters);
   for (int i = 1; i < kRounds; ++i) {
     const runtime::UnitCosts unit = runtime::measure_unit_costs(parameters);
@@ -51,7 +52,7 @@ Result<Report> describe(const plan::Package& package) {
   const plan::ClientHalf& client = package.client;
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(plan.parameters));
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
-  const runtime::UnitCosts unit = measured_unit_costs(parameters);
+  const runtime::UnitCosts unit = fixed_unit_costs(parameters);
   const double total_ms = runtime::estimate_ms(cost.total, unit);
 
   Report report;

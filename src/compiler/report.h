@@ -33,8 +33,7 @@ struct Report {
   double estimated_ms = 0;  // server time with all cores
 };
 
-// Times are those of the machine that compiled: the estimate in the client half, shared out by this one's
-// speeds.
+// Times are those of the machine that compiled: the estimate in the client half, shared out to the layers.
 Result<Report> describe(const plan::Package& package);
 
 // Fills in what ClientHalf says about costs; measures this machine for the estimate.

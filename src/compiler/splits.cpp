@@ -20,7 +20,7 @@ constexpr double kSwitchesPerDivision = 64;
 constexpr double kNoiseShare = 0.5;
 
 // Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine.
-constexpr double kNttPerLog = 0.10, kProduct = 0.45, kConversion = 0.55, kPointwise = 0.35;
+constexpr double kNttPerLog = 0.10, kProduct = 0.45, kConversion = 0.67, kPointwise = 0.20;
 
 // What is known of the key for one rotation.
 struct Need {

@@ -39,7 +39,7 @@ void report(std::exception_ptr thrown) {
 
 struct HttpServer::State {
   State(Service& service, const HttpOptions& o)
-      : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(io) {}
+      : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(asio::make_strand(io)) {}
 
   asio::awaitable<void> accept();
   void start_connection(tcp::socket socket);
@@ -49,13 +49,13 @@ struct HttpServer::State {
   const HttpOptions options;
   ConnectionHub hub;  // before the context, whose destruction ends connections
   asio::io_context io;
-  tcp::acceptor acceptor;
+  tcp::acceptor acceptor;  // on a strand, as it is accepted from and closed by different threads
   tcp::endpoint endpoint;
   std::vector<std::thread> threads;
 };
 
 asio::awaitable<void> HttpServer::State::accept() {
-  asio::steady_timer pause(io);
+  asio::steady_timer pause(acceptor.get_executor());
   while (acceptor.is_open()) {
     error_code failure;
     tcp::socket socket = co_await acceptor.async_accept(asio::make_strand(io),
@@ -140,7 +140,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const Ht
   if (!failure) s.endpoint = s.acceptor.local_endpoint(failure);
   if (failure) return refuse(failure);
 
-  asio::co_spawn(s.io, s.accept(), report);
+  asio::co_spawn(s.acceptor.get_executor(), s.accept(), report);
   for (std::size_t i = 0; i < std::max<std::size_t>(options.threads, 1); ++i) {
     s.threads.emplace_back([&s] {
       const auto guard = asio::make_work_guard(s.io);
@@ -172,7 +172,7 @@ std::size_t HttpServer::connections() const {
 bool HttpServer::stop() {
   State& s = *state_;
   if (!s.hub.stopping.exchange(true)) {
-    asio::post(s.io, [&s] {
+    asio::post(s.acceptor.get_executor(), [&s] {
       error_code ignored;
       s.acceptor.close(ignored);
     });

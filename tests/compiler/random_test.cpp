@@ -69,8 +69,9 @@ graph::Graph random_network() {
 }
 
 TEST(RandomNetworks, ComputeTheSameOrAreRefused) {
-  int compiled = 0;
-  const bool passed = rc::check("compiled plans agree with the graph", [&compiled] {
+  int compiled = 0, total = 0;
+  const bool passed = rc::check("compiled plans agree with the graph", [&] {
+    ++total;
     const graph::Graph graph = random_network();
     const auto images = test::random_images(graph.input_shape(), 6);
     const auto result = compile(graph, images, {});
@@ -89,7 +90,7 @@ TEST(RandomNetworks, ComputeTheSameOrAreRefused) {
     RC_ASSERT(noise < 16 * kNoiseLimit);
   });
   EXPECT_TRUE(passed);
-  EXPECT_GE(compiled, 50) << "too many networks were refused for the test to mean anything";
+  EXPECT_GE(2 * compiled, total) << "too many networks were refused for the test to mean anything";
 }
 
 }  // namespace

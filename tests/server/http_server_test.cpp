@@ -153,24 +153,24 @@ TEST_F(HttpServerTest, HeadHasNoBodyAndOldClientsGetOneAnswer) {
 }
 
 TEST_F(HttpServerTest, WhatIsNotHttpIsRefused) {
+  using namespace std::string_view_literals;  // which count NUL bytes in
   start();
-  for (std::string_view bytes : {
-           std::string_view("\r\n\r\n\r\n"),
-           std::string_view("GET\r\n\r\n"),
-           std::string_view("GET /\r\n\r\n"),
-           std::string_view("GET / HTTP/9.9x\r\n\r\n"),
-           std::string_view("GET / HTTP/1.1\r\nHost\r\n\r\n"),
-           std::string_view("GET / HTTP/1.1\r\n: x\r\n\r\n"),
-           std::string_view("GET / HTTP/1.1\r\nHost : x\r\n\r\n"),
-           std::string_view("G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n"),
-           std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03\r\n\r\n", 15),
-           std::string_view("GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", 36),
-           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
-           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
-           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x10\r\n\r\n"),
-           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551616\r\n\r\n"),
-           std::string_view(
-               "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"),
+  for (const std::string_view bytes : {
+           "\r\n\r\n\r\n"sv,
+           "GET\r\n\r\n"sv,
+           "GET /\r\n\r\n"sv,
+           "GET / HTTP/9.9x\r\n\r\n"sv,
+           "GET / HTTP/1.1\r\nHost\r\n\r\n"sv,
+           "GET / HTTP/1.1\r\n: x\r\n\r\n"sv,
+           "GET / HTTP/1.1\r\nHost : x\r\n\r\n"sv,
+           "G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n"sv,
+           "\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03\r\n\r\n"sv,
+           "GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"sv,
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"sv,
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"sv,
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x10\r\n\r\n"sv,
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551616\r\n\r\n"sv,
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"sv,
        }) {
     EXPECT_EQ(status_of_bytes(bytes), 400) << bytes;
   }

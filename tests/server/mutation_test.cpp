@@ -26,7 +26,7 @@ class MutationTest : public testing::Test {
     options.state = folder_.path();
     application_ = unwrap(Application::create(ModelRegistry(models), options));
     HttpOptions http;
-    http.timeouts.header = http.timeouts.body_grace = http.timeouts.idle = milliseconds(100);
+    http.timeouts.header = http.timeouts.body_grace = http.timeouts.idle = milliseconds(2000);
     http.timeouts.linger = milliseconds(10);
     server_ = unwrap(HttpServer::start(*application_, http));
   }
