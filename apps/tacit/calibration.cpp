@@ -173,6 +173,8 @@ Result<ImageDescription> load_description(const fs::path& path) {
   const int channels = description.shape.channels;
   TACIT_CHECK(read_numbers(path, page, "mean", channels, description.preprocessing.mean));
   TACIT_CHECK(read_numbers(path, page, "std", channels, description.preprocessing.deviation));
+  if (!std::ranges::all_of(description.preprocessing.deviation, [](double x) { return x > 0; }))
+    return bad_field(path, "std", "must have positive numbers only");
   if (const auto name = page.find("name"); name != page.end()) {
     if (!name->is_string()) return bad_field(path, "name", "must be a string");
     description.name = name->get<std::string>();
