@@ -27,8 +27,12 @@ struct Setting {
 constexpr Setting kSettings[] = {{13, 38, 26, 5, 40}, {14, 50, 40, 7, 49}, {15, 49, 40, 17, 50}};
 
 struct Bench {
-  explicit Bench(const Setting& s) : parameters(make(s)), key(unwrap(secret::SecretKey::generate(s.log_degree))),
-        holder(unwrap(secret::KeyHolder::create(parameters, key))), encoder(parameters), evaluator(parameters) {
+  explicit Bench(const Setting& s)
+      : parameters(make(s)),
+        key(unwrap(secret::SecretKey::generate(s.log_degree))),
+        holder(unwrap(secret::KeyHolder::create(parameters, key))),
+        encoder(parameters),
+        evaluator(parameters) {
     const KeyShape shape{parameters.max_level(), 1, 1};
     keys.insert(unwrap(holder.make_key({kRelinearisation, shape})));
     for (int step : {1, 2}) keys.insert(unwrap(holder.make_key({rotation_element(parameters, step), shape})));
@@ -43,9 +47,11 @@ struct Bench {
     ParametersLiteral literal;
     literal.log_degree = s.log_degree;
     literal.primes = ring::ntt_primes(s.log_degree, s.base_bits, 1);
-    for (u64 p : ring::ntt_primes(s.log_degree, s.scale_bits, static_cast<std::size_t>(s.levels))) literal.primes.push_back(p);
+    for (u64 p : ring::ntt_primes(s.log_degree, s.scale_bits, static_cast<std::size_t>(s.levels)))
+      literal.primes.push_back(p);
     literal.special_primes = ring::ntt_primes(s.log_degree, s.special_bits, 1, true);
-    if (literal.special_primes[0] == literal.primes[0]) literal.special_primes = {ring::ntt_primes(s.log_degree, s.special_bits, 2, true)[1]};
+    if (literal.special_primes[0] == literal.primes[0])
+      literal.special_primes = {ring::ntt_primes(s.log_degree, s.special_bits, 2, true)[1]};
     return unwrap(Parameters::create(literal));
   }
 
@@ -87,7 +93,8 @@ const bool registered = [] {
       for (auto _ : state) benchmark::DoNotOptimize(b.evaluator.rescale(b.ciphertext));
     });
     add("encode", [](benchmark::State& state, const Bench& b) {
-      for (auto _ : state) benchmark::DoNotOptimize(b.encoder.encode(b.values, 0x1p30, b.parameters.max_level()));
+      for (auto _ : state)
+        benchmark::DoNotOptimize(b.encoder.encode(b.values, 0x1p30, b.parameters.max_level()));
     });
     add("encrypt", [](benchmark::State& state, const Bench& b) {
       for (auto _ : state) benchmark::DoNotOptimize(b.holder.encrypt(b.plaintext));

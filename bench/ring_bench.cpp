@@ -18,7 +18,8 @@ AlignedVector<u64> random_limb(std::size_t n, u64 q) {
 
 // Time for each butterfly, beside the time for the whole transform.
 void count_butterflies(benchmark::State& state, int log_degree) {
-  const double butterflies = static_cast<double>(log_degree) * static_cast<double>(std::size_t{1} << (log_degree - 1));
+  const double butterflies =
+      static_cast<double>(log_degree) * static_cast<double>(std::size_t{1} << (log_degree - 1));
   state.counters["ns_per_butterfly"] = benchmark::Counter(
       butterflies * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
@@ -73,7 +74,8 @@ void inner_product(benchmark::State& state, const Kernels& kernels, int log_degr
   const Automorphism automorphism(log_degree, 3);
   AlignedVector<u64> out0(n), out1(n);
   for (auto _ : state) {
-    kernels.inner_product(q, {x.data(), y0.data(), y1.data(), kTerms, &automorphism, out0.data(), out1.data(), false}, n);
+    kernels.inner_product(
+        q, {x.data(), y0.data(), y1.data(), kTerms, &automorphism, out0.data(), out1.data(), false}, n);
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * 3 * kTerms * n * sizeof(u64)));
@@ -85,7 +87,8 @@ const bool registered = [] {
     for (int log_degree = 12; log_degree <= 16; ++log_degree) {
       auto add = [&](const char* name, auto function) {
         const std::string full = std::string(name) + "/" + kernels->name + "/" + std::to_string(log_degree);
-        benchmark::RegisterBenchmark(full.c_str(), function, *kernels, log_degree)->Unit(benchmark::kMicrosecond);
+        benchmark::RegisterBenchmark(full.c_str(), function, *kernels, log_degree)
+            ->Unit(benchmark::kMicrosecond);
       };
       add("forward_ntt", forward_ntt);
       add("inverse_ntt", inverse_ntt);

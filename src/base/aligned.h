@@ -20,9 +20,7 @@ struct AlignedAllocator {
   AlignedAllocator() = default;
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
-  T* allocate(std::size_t n) {
-    return static_cast<T*>(allocate_block(n * sizeof(T)));
-  }
+  T* allocate(std::size_t n) { return static_cast<T*>(allocate_block(n * sizeof(T))); }
   void deallocate(T* p, std::size_t n) { free_block(p, n * sizeof(T)); }
   // A vector of words is overwritten before it is read, so growing one must not clear it first.
   template <class U>

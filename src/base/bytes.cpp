@@ -24,7 +24,8 @@ std::span<std::uint8_t> ByteWriter::extend(std::size_t count) {
 Result<ByteView> ByteReader::raw(std::uint64_t count) {
   if (count > bytes_.size()) {
     return Error{ErrorCode::kDataTruncated, what_ + " ends early: " + std::to_string(count) +
-                                                " bytes expected, " + std::to_string(bytes_.size()) + " left"};
+                                                " bytes expected, " + std::to_string(bytes_.size()) +
+                                                " left"};
   }
   ByteView head = bytes_.first(count);
   bytes_ = bytes_.subspan(count);
@@ -64,7 +65,8 @@ Result<ByteView> ByteReader::blob(std::uint64_t limit) {
   TACIT_TRY(std::uint32_t length, u32());
   if (length > limit) {
     return Error{ErrorCode::kDataTooLarge, what_ + " has a field of " + std::to_string(length) +
-                                               " bytes where at most " + std::to_string(limit) + " are allowed"};
+                                               " bytes where at most " + std::to_string(limit) +
+                                               " are allowed"};
   }
   return raw(length);
 }
@@ -76,8 +78,8 @@ Result<std::string> ByteReader::string(std::uint64_t limit) {
 
 Status ByteReader::finish() const {
   if (bytes_.empty()) return {};
-  return Error{ErrorCode::kDataTrailing,
-               what_ + " is followed by " + std::to_string(bytes_.size()) + " bytes that do not belong to it"};
+  return Error{ErrorCode::kDataTrailing, what_ + " is followed by " + std::to_string(bytes_.size()) +
+                                             " bytes that do not belong to it"};
 }
 
 std::string to_hex(ByteView bytes) {
@@ -103,7 +105,8 @@ Result<Bytes> from_hex(std::string_view text) {
   bytes.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
     int high = digit(text[i]), low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return Error{ErrorCode::kDataMalformed, "a hexadecimal string has other characters"};
+    if (high < 0 || low < 0)
+      return Error{ErrorCode::kDataMalformed, "a hexadecimal string has other characters"};
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
   return bytes;

@@ -17,8 +17,8 @@ Result<Digest> digest_from_hex(std::string_view text) {
   TACIT_TRY(Bytes bytes, from_hex(text));
   Digest digest;
   if (bytes.size() != digest.size()) {
-    return Error{ErrorCode::kDataMalformed, "a digest must have 64 hexadecimal digits, this one has " +
-                                                std::to_string(text.size())};
+    return Error{ErrorCode::kDataMalformed,
+                 "a digest must have 64 hexadecimal digits, this one has " + std::to_string(text.size())};
   }
   std::copy(bytes.begin(), bytes.end(), digest.begin());
   return digest;

@@ -30,10 +30,11 @@ Error unwritable(const std::filesystem::path& path) {
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) {
-    ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
+    ErrorCode code =
+        errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
     return Error{code, "cannot open " + path.string() + ": " + reason()};
   }
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     return Error{ErrorCode::kFileUnreadable, path.string() + " is not a file that can be read"};
   }

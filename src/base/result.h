@@ -96,10 +96,9 @@ using Status = Result<void>;
   declaration = std::move(temporary).value()
 
 // TACIT_CHECK(f()): returns f()'s error from the enclosing function, if it has one.
-#define TACIT_CHECK(expression)                                                     \
-  do {                                                                              \
-    if (auto tacit_status = (expression); !tacit_status.ok())                       \
-      return std::move(tacit_status).error();                                       \
+#define TACIT_CHECK(expression)                                                                       \
+  do {                                                                                                \
+    if (auto tacit_status = (expression); !tacit_status.ok()) return std::move(tacit_status).error(); \
   } while (false)
 
 }  // namespace tacit

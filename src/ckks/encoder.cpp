@@ -85,11 +85,12 @@ Encoder::Encoder(const Parameters& parameters) : parameters_(parameters) {
   tables_ = std::move(tables);
 }
 
-Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Complex> values, double scale) const {
+Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Complex> values,
+                                                           double scale) const {
   const std::size_t n = parameters_.slots();
   if (values.size() > n) {
-    return Error{ErrorCode::kValueOutOfRange, std::to_string(values.size()) + " values do not fit the " +
-                                                  std::to_string(n) + " slots"};
+    return Error{ErrorCode::kValueOutOfRange,
+                 std::to_string(values.size()) + " values do not fit the " + std::to_string(n) + " slots"};
   }
   if (!std::isnormal(scale) || scale < 0) {
     return Error{ErrorCode::kValueOutOfRange, "a scale must be a positive finite number"};
@@ -121,18 +122,21 @@ Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Compl
 
 Result<Plaintext> Encoder::encode(std::span<const Complex> values, double scale, int level) const {
   if (level < 0 || level > parameters_.max_level()) {
-    return Error{ErrorCode::kLevelMismatch, "level " + std::to_string(level) + " does not exist; the highest is " +
+    return Error{ErrorCode::kLevelMismatch, "level " + std::to_string(level) +
+                                                " does not exist; the highest is " +
                                                 std::to_string(parameters_.max_level())};
   }
   TACIT_TRY(const std::vector<std::int64_t> coefficients, to_coefficients(values, scale));
   double log_modulus = 0;
-  for (int i = 0; i <= level; ++i) log_modulus += std::log2(static_cast<double>(parameters_.prime(i).value()));
+  for (int i = 0; i <= level; ++i)
+    log_modulus += std::log2(static_cast<double>(parameters_.prime(i).value()));
   if (log_modulus < 63) {
     const double half = std::exp2(log_modulus - 1);
     for (std::int64_t c : coefficients) {
       if (std::abs(static_cast<double>(c)) >= half) {
-        return Error{ErrorCode::kValueOutOfRange, "a value times its scale exceeds half the modulus at level " +
-                                                      std::to_string(level) + "; lower the scale or raise the level"};
+        return Error{ErrorCode::kValueOutOfRange,
+                     "a value times its scale exceeds half the modulus at level " + std::to_string(level) +
+                         "; lower the scale or raise the level"};
       }
     }
   }
@@ -147,10 +151,12 @@ Result<Plaintext> Encoder::encode(std::span<const Complex> values, double scale,
   return plaintext;
 }
 
-Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, int level, bool repeat) const {
+Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, int level,
+                                  bool repeat) const {
   const std::size_t n = parameters_.slots();
   if (repeat && (values.empty() || n % values.size() != 0)) {
-    return Error{ErrorCode::kValueOutOfRange, "only a vector whose length divides the number of slots can be repeated"};
+    return Error{ErrorCode::kValueOutOfRange,
+                 "only a vector whose length divides the number of slots can be repeated"};
   }
   std::vector<Complex> slots(repeat ? n : values.size());
   for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = values[repeat ? i % values.size() : i];

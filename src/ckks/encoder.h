@@ -20,10 +20,12 @@ class Encoder {
   // Up to N/2 values; the rest are zero. A shorter vector whose length is a power of two may instead be repeated over
   // all slots (`repeat`). Coefficients are rounded half away from zero. kValueOutOfRange where a value is not finite or
   // a coefficient would exceed half the modulus (or 2^62), kLevelMismatch for a level that does not exist.
-  Result<Plaintext> encode(std::span<const double> values, double scale, int level, bool repeat = false) const;
+  Result<Plaintext> encode(std::span<const double> values, double scale, int level,
+                           bool repeat = false) const;
   Result<Plaintext> encode(std::span<const std::complex<double>> values, double scale, int level) const;
   // The integer coefficients of the message, before reduction modulo the primes.
-  Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> values, double scale) const;
+  Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> values,
+                                                    double scale) const;
 
   // All N/2 slots.
   std::vector<std::complex<double>> decode(const Plaintext& plaintext) const;

@@ -15,18 +15,21 @@ namespace {
 
 Error level_error(const char* operation, int a, int b) {
   return {ErrorCode::kLevelMismatch, std::string(operation) + " needs operands of one level, these have " +
-                                         std::to_string(a) + " and " + std::to_string(b) + "; drop the higher one"};
+                                         std::to_string(a) + " and " + std::to_string(b) +
+                                         "; drop the higher one"};
 }
 
 Status require_size(const char* operation, const Ciphertext& a, std::size_t size) {
   if (a.size() == size) return {};
-  return Error{ErrorCode::kDataMalformed, std::string(operation) + " needs a ciphertext of " + std::to_string(size) +
-                                              " parts, this one has " + std::to_string(a.size())};
+  return Error{ErrorCode::kDataMalformed, std::string(operation) + " needs a ciphertext of " +
+                                              std::to_string(size) + " parts, this one has " +
+                                              std::to_string(a.size())};
 }
 
 Status require_level_above_zero(const char* operation, const Ciphertext& a) {
   if (a.level() > 0) return {};
-  return Error{ErrorCode::kLevelMismatch, std::string(operation) + " takes a level, and this ciphertext has none left"};
+  return Error{ErrorCode::kLevelMismatch,
+               std::string(operation) + " takes a level, and this ciphertext has none left"};
 }
 
 Result<std::int64_t> integer(double value) {
@@ -114,7 +117,8 @@ Result<Ciphertext> Evaluator::add_plain(const Ciphertext& a, const Plaintext& b)
   if (a.level() != b.level()) return level_error("addition of a plaintext", a.level(), b.level());
   if (!same_scale(a.scale, b.scale)) {
     return Error{ErrorCode::kScaleMismatch, "a plaintext of scale " + std::to_string(b.scale) +
-                                                " cannot be added to a ciphertext of scale " + std::to_string(a.scale)};
+                                                " cannot be added to a ciphertext of scale " +
+                                                std::to_string(a.scale)};
   }
   Ciphertext out = a;
   out.parts[0] = combine(parameters_, kernels().add, a.parts[0], b.poly);
@@ -125,7 +129,8 @@ Result<Ciphertext> Evaluator::multiply_plain(const Ciphertext& a, const Plaintex
   if (a.level() != b.level()) return level_error("multiplication by a plaintext", a.level(), b.level());
   Ciphertext out;
   out.scale = a.scale * b.scale;
-  for (const Poly& part : a.parts) out.parts.push_back(combine(parameters_, kernels().multiply, part, b.poly));
+  for (const Poly& part : a.parts)
+    out.parts.push_back(combine(parameters_, kernels().multiply, part, b.poly));
   return out;
 }
 
@@ -241,7 +246,8 @@ Result<Ciphertext> Evaluator::apply_automorphism(const Ciphertext& a, std::uint3
   return make_pair(combine(parameters_, kernels().add, permuted(a.parts[0]), d0), std::move(d1), a.scale);
 }
 
-Result<Ciphertext> Evaluator::rotate(const Ciphertext& a, std::int64_t step, const EvaluationKeys& keys) const {
+Result<Ciphertext> Evaluator::rotate(const Ciphertext& a, std::int64_t step,
+                                     const EvaluationKeys& keys) const {
   return apply_automorphism(a, rotation_element(parameters_, step), keys);
 }
 

@@ -48,11 +48,13 @@ class Evaluator {
   // Slot i of the result is slot i + step of `a` (step modulo the slot count).
   Result<Ciphertext> rotate(const Ciphertext& a, std::int64_t step, const EvaluationKeys& keys) const;
   Result<Ciphertext> conjugate(const Ciphertext& a, const EvaluationKeys& keys) const;
-  Result<Ciphertext> apply_automorphism(const Ciphertext& a, std::uint32_t element, const EvaluationKeys& keys) const;
+  Result<Ciphertext> apply_automorphism(const Ciphertext& a, std::uint32_t element,
+                                        const EvaluationKeys& keys) const;
 
   // Several rotations of one ciphertext by keys of one digit size and special count.
   Result<HoistedCiphertext> hoist(const Ciphertext& a, const KeyShape& shape) const;
-  Result<Ciphertext> rotate_hoisted(const HoistedCiphertext& a, std::int64_t step, const EvaluationKeys& keys) const;
+  Result<Ciphertext> rotate_hoisted(const HoistedCiphertext& a, std::int64_t step,
+                                    const EvaluationKeys& keys) const;
 
   const Parameters& parameters() const { return parameters_; }
   const KeySwitcher& switcher() const { return switcher_; }

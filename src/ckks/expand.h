@@ -11,7 +11,8 @@ namespace tacit::ckks {
 // c_1 of a fresh ciphertext: limb i from the stream "ciphertext" with index q_i. NTT form.
 ring::Poly expand_ciphertext_half(const Parameters& parameters, const ring::Seed& seed, int level);
 // a_j of a switching key: each limb from the stream "switching-key" with the digit and the prime. NTT, Montgomery form.
-ring::Poly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape, std::size_t digit);
+ring::Poly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape,
+                           std::size_t digit);
 // a of a public key: each limb from the stream "public-key" with index q_i. NTT form.
 ring::Poly expand_public_key_half(const Parameters& parameters, const ring::Seed& seed);
 

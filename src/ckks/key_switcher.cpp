@@ -50,7 +50,8 @@ const ring::BaseConverter& KeySwitcher::converter(const ConverterKey& key) const
     if (rescale) sources.push_back(static_cast<std::size_t>(level));
     for (int i = 0; i < level + (rescale ? 0 : 1); ++i) targets.push_back(static_cast<std::size_t>(i));
   }
-  entry = std::make_unique<const ring::BaseConverter>(parameters_.ring(), std::move(sources), std::move(targets));
+  entry =
+      std::make_unique<const ring::BaseConverter>(parameters_.ring(), std::move(sources), std::move(targets));
   return *entry;
 }
 
@@ -67,10 +68,12 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
   Poly prepared(n, poly.limbs());
   parallel_for(poly.limbs(), [&](std::size_t i) {
     const auto j = static_cast<int>(i) / shape.digit_size;
-    const ring::BaseConverter& convert = converter({Purpose::kDigit, level, shape.digit_size, shape.special_count, j});
+    const ring::BaseConverter& convert =
+        converter({Purpose::kDigit, level, shape.digit_size, shape.special_count, j});
     std::ranges::copy(poly.limb(i), prepared.data(i));
     kernels().inverse_ntt(parameters_.ring().ntt(i), prepared.data(i));
-    convert.prepare(i - static_cast<std::size_t>(j * shape.digit_size), prepared.data(i), prepared.data(i), n);
+    convert.prepare(i - static_cast<std::size_t>(j * shape.digit_size), prepared.data(i), prepared.data(i),
+                    n);
   });
   // Prime by prime, so that one NTT's table serves all digits.
   parallel_for(limbs, [&](std::size_t i) {
@@ -96,19 +99,22 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
 
 ExtendedPair KeySwitcher::zero_pair(int level, int special_count) const {
   const std::size_t limbs = extended_limbs(level, special_count);
-  ExtendedPair pair{level, special_count, Poly(parameters_.degree(), limbs), Poly(parameters_.degree(), limbs)};
+  ExtendedPair pair{level, special_count, Poly(parameters_.degree(), limbs),
+                    Poly(parameters_.degree(), limbs)};
   pair.c0.clear();
   pair.c1.clear();
   return pair;
 }
 
-void KeySwitcher::multiply(const Digits& digits, const SwitchingKey& key, const ring::Automorphism* permutation,
-                           ExtendedPair& sum, bool accumulate) const {
+void KeySwitcher::multiply(const Digits& digits, const SwitchingKey& key,
+                           const ring::Automorphism* permutation, ExtendedPair& sum, bool accumulate) const {
   const KeyShape& shape = key.request.shape;
   assert(shape.digit_size == digits.digit_size && shape.special_count == digits.special_count);
-  assert(shape.level >= digits.level && sum.level == digits.level && sum.special_count == digits.special_count);
+  assert(shape.level >= digits.level && sum.level == digits.level &&
+         sum.special_count == digits.special_count);
   const std::size_t limbs = extended_limbs(digits.level, digits.special_count);
-  const std::size_t skipped = static_cast<std::size_t>(shape.level - digits.level);  // limbs the key has in between
+  const std::size_t skipped =
+      static_cast<std::size_t>(shape.level - digits.level);  // limbs the key has in between
   parallel_for(limbs, [&](std::size_t i) {
     const std::size_t key_limb = i <= static_cast<std::size_t>(digits.level) ? i : i + skipped;
     std::vector<const u64*> x, b, a;
@@ -117,20 +123,22 @@ void KeySwitcher::multiply(const Digits& digits, const SwitchingKey& key, const 
       b.push_back(key.b[j].data(key_limb));
       a.push_back(key.a[j].data(key_limb));
     }
-    kernels().inner_product(parameters_.ring().modulus(position(digits.level, i)),
-                            {x.data(), b.data(), a.data(), x.size(), permutation, sum.c0.data(i), sum.c1.data(i),
-                             accumulate},
-                            parameters_.degree());
+    kernels().inner_product(
+        parameters_.ring().modulus(position(digits.level, i)),
+        {x.data(), b.data(), a.data(), x.size(), permutation, sum.c0.data(i), sum.c1.data(i), accumulate},
+        parameters_.degree());
   });
 }
 
-Poly KeySwitcher::mod_down_one(const Poly& poly, const ring::BaseConverter& convert, int level, bool rescale) const {
+Poly KeySwitcher::mod_down_one(const Poly& poly, const ring::BaseConverter& convert, int level,
+                               bool rescale) const {
   const std::size_t n = parameters_.degree();
   const std::size_t special = poly.limbs() - static_cast<std::size_t>(level) - 1;
   Poly prepared(n, convert.source_count());
   parallel_for(convert.source_count(), [&](std::size_t s) {
     // Sources are the special limbs, then the last of the others where that goes too.
-    const std::size_t limb = s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
+    const std::size_t limb =
+        s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
     std::ranges::copy(poly.limb(limb), prepared.data(s));
     kernels().inverse_ntt(parameters_.ring().ntt(convert.source(s)), prepared.data(s));
     convert.prepare(s, prepared.data(s), prepared.data(s), n);
@@ -141,8 +149,8 @@ Poly KeySwitcher::mod_down_one(const Poly& poly, const ring::BaseConverter& conv
   parallel_for(out.limbs(), [&](std::size_t i) {
     convert.convert_rounded(i, out.data(i), y.data(), n);
     kernels().forward_ntt(parameters_.ring().ntt(i), out.data(i));
-    kernels().subtract_multiply(parameters_.ring().modulus(i), convert.inverse_product(i), out.data(i), poly.data(i),
-                                out.data(i), n);
+    kernels().subtract_multiply(parameters_.ring().modulus(i), convert.inverse_product(i), out.data(i),
+                                poly.data(i), out.data(i), n);
   });
   return out;
 }
@@ -150,7 +158,8 @@ Poly KeySwitcher::mod_down_one(const Poly& poly, const ring::BaseConverter& conv
 std::pair<Poly, Poly> KeySwitcher::mod_down(const ExtendedPair& pair, bool rescale) const {
   const ring::BaseConverter& convert =
       converter({Purpose::kModDown, pair.level, 0, pair.special_count, rescale ? 1 : 0});
-  return {mod_down_one(pair.c0, convert, pair.level, rescale), mod_down_one(pair.c1, convert, pair.level, rescale)};
+  return {mod_down_one(pair.c0, convert, pair.level, rescale),
+          mod_down_one(pair.c1, convert, pair.level, rescale)};
 }
 
 Poly KeySwitcher::rescale(const Poly& poly) const {

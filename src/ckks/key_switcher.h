@@ -39,8 +39,8 @@ class KeySwitcher {
   Digits decompose(const ring::Poly& poly, const KeyShape& shape) const;
   // sum = sum_j permuted(digits_j) (b_j, a_j) modulo QP; added to what is there where `accumulate`. The key's shape must
   // have the digits' digit size and special count and at least their level. `permutation` may be null.
-  void multiply(const Digits& digits, const SwitchingKey& key, const ring::Automorphism* permutation, ExtendedPair& sum,
-                bool accumulate) const;
+  void multiply(const Digits& digits, const SwitchingKey& key, const ring::Automorphism* permutation,
+                ExtendedPair& sum, bool accumulate) const;
   // round(pair / P), or round(pair / (P q_level)) one level lower where `rescale`: ModDown, merged with the rescale
   // of the product that follows or precedes it.
   std::pair<ring::Poly, ring::Poly> mod_down(const ExtendedPair& pair, bool rescale) const;
@@ -63,7 +63,8 @@ class KeySwitcher {
   const ring::BaseConverter& converter(const ConverterKey& key) const;
   // Context position of limb `i` of an extended polynomial.
   std::size_t position(int level, std::size_t i) const;
-  ring::Poly mod_down_one(const ring::Poly& poly, const ring::BaseConverter& converter, int level, bool rescale) const;
+  ring::Poly mod_down_one(const ring::Poly& poly, const ring::BaseConverter& converter, int level,
+                          bool rescale) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;

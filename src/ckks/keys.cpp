@@ -26,10 +26,12 @@ void EvaluationKeys::insert(SwitchingKey key) {
 Result<const SwitchingKey*> EvaluationKeys::find(std::uint32_t element, int level) const {
   const auto found = keys_.find(element);
   if (found != keys_.end() && found->second.request.shape.level >= level) return &found->second;
-  const std::string what = element == kRelinearisation ? "the relinearisation key"
-                                                       : "the Galois key for element " + std::to_string(element);
-  return Error{ErrorCode::kKeyMissing, what + " at level " + std::to_string(level) +
-                                           " is not among the evaluation keys; make and upload keys for this model"};
+  const std::string what = element == kRelinearisation
+                               ? "the relinearisation key"
+                               : "the Galois key for element " + std::to_string(element);
+  return Error{ErrorCode::kKeyMissing,
+               what + " at level " + std::to_string(level) +
+                   " is not among the evaluation keys; make and upload keys for this model"};
 }
 
 std::size_t EvaluationKeys::memory_bytes() const {

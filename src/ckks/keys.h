@@ -30,8 +30,8 @@ struct KeyRequest {
 struct SwitchingKey {
   KeyRequest request;
   KeyTag tag{};
-  ring::Seed seed{};              // a_j is expanded from it
-  std::vector<ring::Poly> b, a;   // one for each digit
+  ring::Seed seed{};             // a_j is expanded from it
+  std::vector<ring::Poly> b, a;  // one for each digit
 };
 
 // At most one key for each automorphism.

@@ -12,14 +12,16 @@ namespace tacit::ckks {
 using ring::kernels;
 using ring::Poly;
 
-Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const std::vector<Group>& groups, int level,
-                                                double scale) {
+Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const std::vector<Group>& groups,
+                                                int level, double scale) {
   const Parameters& parameters = encoder.parameters();
   if (level < 1) {
-    return Error{ErrorCode::kLevelMismatch, "a linear transform takes a level, so its input needs at least level 1"};
+    return Error{ErrorCode::kLevelMismatch,
+                 "a linear transform takes a level, so its input needs at least level 1"};
   }
   if (groups.empty() || std::ranges::any_of(groups, [](const Group& group) { return group.terms.empty(); })) {
-    return Error{ErrorCode::kInvalidArgument, "a linear transform needs at least one diagonal that is not zero"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "a linear transform needs at least one diagonal that is not zero"};
   }
   LinearTransform transform;
   transform.level_ = level;
@@ -54,7 +56,8 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
     Poly& values = encoded->poly;
     for (std::size_t limb = 0; limb < values.limbs(); ++limb) {
       const ring::Modulus& q = parameters.ring().modulus(limb);
-      kernels().multiply_constant(q, q.shoup(q.radix()), values.data(limb), values.data(limb), values.degree());
+      kernels().multiply_constant(q, q.shoup(q.radix()), values.data(limb), values.data(limb),
+                                  values.degree());
     }
     jobs[i].encoded->values = std::move(values);
     const auto position = std::ranges::lower_bound(transform.babies_, jobs[i].term->baby);
@@ -67,12 +70,14 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
 std::size_t LinearTransform::memory_bytes() const {
   std::size_t bytes = 0;
   for (const EncodedGroup& group : groups_) {
-    for (const EncodedTerm& term : group.terms) bytes += term.values.degree() * term.values.limbs() * sizeof(u64);
+    for (const EncodedTerm& term : group.terms)
+      bytes += term.values.degree() * term.values.limbs() * sizeof(u64);
   }
   return bytes;
 }
 
-Result<std::vector<Ciphertext>> LinearTransform::rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
+Result<std::vector<Ciphertext>> LinearTransform::rotate_babies(const Evaluator& evaluator,
+                                                               const Ciphertext& input,
                                                                const EvaluationKeys& keys) const {
   // Digits are shared by the keys of one shape; rotate_hoisted falls back to a rotation of its own for any other.
   std::optional<HoistedCiphertext> hoisted;
@@ -114,8 +119,8 @@ Ciphertext LinearTransform::sum_products(const Parameters& parameters, const Enc
       c1.push_back(babies[term.baby].parts[1].data(i));
     }
     kernels().inner_product(parameters.ring().modulus(i),
-                            {values.data(), c0.data(), c1.data(), values.size(), nullptr, sum.parts[0].data(i),
-                             sum.parts[1].data(i), false},
+                            {values.data(), c0.data(), c1.data(), values.size(), nullptr,
+                             sum.parts[0].data(i), sum.parts[1].data(i), false},
                             n);
   });
   return sum;
@@ -149,8 +154,9 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   const Parameters& parameters = evaluator.parameters();
   if (input.level() != level_ || input.size() != 2) {
     return Error{ErrorCode::kLevelMismatch, "a linear transform for level " + std::to_string(level_) +
-                                                " was given a ciphertext of level " + std::to_string(input.level()) +
-                                                " and " + std::to_string(input.size()) + " parts"};
+                                                " was given a ciphertext of level " +
+                                                std::to_string(input.level()) + " and " +
+                                                std::to_string(input.size()) + " parts"};
   }
   // All giants are summed before the division by P, so their keys must share it.
   std::optional<int> shared_count;
@@ -159,7 +165,8 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
     if (element == 1) continue;
     TACIT_TRY(const SwitchingKey* key, keys.find(element, level_));
     if (shared_count.value_or(key->request.shape.special_count) != key->request.shape.special_count) {
-      return Error{ErrorCode::kKeyMissing, "the giant-step keys of one linear transform must share their special primes"};
+      return Error{ErrorCode::kKeyMissing,
+                   "the giant-step keys of one linear transform must share their special primes"};
     }
     shared_count = key->request.shape.special_count;
   }
@@ -169,7 +176,8 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   // Giants in as many chains as there may be threads, each with a sum of its own.
   const std::size_t chains = std::min<std::size_t>(groups_.size(), 2);
   std::vector<ExtendedPair> sums;
-  for (std::size_t c = 0; c < chains; ++c) sums.push_back(evaluator.switcher().zero_pair(level_, special_count));
+  for (std::size_t c = 0; c < chains; ++c)
+    sums.push_back(evaluator.switcher().zero_pair(level_, special_count));
   std::vector<Status> statuses(chains);
   parallel_for(chains, [&](std::size_t c) {
     for (std::size_t g = c; g < groups_.size() && statuses[c].ok(); g += chains) {

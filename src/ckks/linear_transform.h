@@ -27,7 +27,8 @@ class LinearTransform {
                                         double scale);
 
   // The product, one level below its input; its scale is input scale * scale / q_level. kKeyMissing, kLevelMismatch.
-  Result<Ciphertext> apply(const Evaluator& evaluator, const Ciphertext& input, const EvaluationKeys& keys) const;
+  Result<Ciphertext> apply(const Evaluator& evaluator, const Ciphertext& input,
+                           const EvaluationKeys& keys) const;
 
   std::size_t memory_bytes() const;
 
@@ -47,8 +48,9 @@ class LinearTransform {
   Ciphertext sum_products(const Parameters& parameters, const EncodedGroup& group,
                           const std::vector<Ciphertext>& babies) const;
   // The group's sum, rotated by its giant step, added to `sum`.
-  Status add_group(const Evaluator& evaluator, const EncodedGroup& group, const std::vector<Ciphertext>& babies,
-                   const EvaluationKeys& keys, ExtendedPair& sum) const;
+  Status add_group(const Evaluator& evaluator, const EncodedGroup& group,
+                   const std::vector<Ciphertext>& babies, const EvaluationKeys& keys,
+                   ExtendedPair& sum) const;
 
   int level_ = 0;
   double scale_ = 1;

@@ -7,7 +7,8 @@
 namespace tacit::ckks {
 
 struct Parameters::State {
-  explicit State(ParametersLiteral l) : literal(std::move(l)), ring(literal.log_degree, all_primes(literal)) {}
+  explicit State(ParametersLiteral l)
+      : literal(std::move(l)), ring(literal.log_degree, all_primes(literal)) {}
 
   static std::vector<u64> all_primes(const ParametersLiteral& literal) {
     std::vector<u64> primes = literal.primes;
@@ -21,15 +22,24 @@ struct Parameters::State {
 
 int max_log_modulus(int log_degree) {
   switch (log_degree) {
-    case 10: return 26;
-    case 11: return 53;
-    case 12: return 106;
-    case 13: return 214;
-    case 14: return 430;
-    case 15: return 868;
-    case 16: return 1747;
-    case 17: return 3523;
-    default: return 0;
+    case 10:
+      return 26;
+    case 11:
+      return 53;
+    case 12:
+      return 106;
+    case 13:
+      return 214;
+    case 14:
+      return 430;
+    case 15:
+      return 868;
+    case 16:
+      return 1747;
+    case 17:
+      return 3523;
+    default:
+      return 0;
   }
 }
 
@@ -48,8 +58,10 @@ Result<Parameters> Parameters::create(ParametersLiteral literal) {
   std::vector<u64> all = State::all_primes(literal);
   double log_modulus = 0;
   for (u64 prime : all) {
-    if (prime >= u64{1} << ring::kMaxPrimeBits || prime % (u64{2} << literal.log_degree) != 1 || !ring::is_prime(prime)) {
-      return invalid(std::to_string(prime) + " is not a prime below 2^50 that is 1 modulo twice the ring degree");
+    if (prime >= u64{1} << ring::kMaxPrimeBits || prime % (u64{2} << literal.log_degree) != 1 ||
+        !ring::is_prime(prime)) {
+      return invalid(std::to_string(prime) +
+                     " is not a prime below 2^50 that is 1 modulo twice the ring degree");
     }
     log_modulus += std::log2(static_cast<double>(prime));
   }
@@ -58,9 +70,9 @@ Result<Parameters> Parameters::create(ParametersLiteral literal) {
   const int limit = max_log_modulus(literal.log_degree);
   if (log_modulus > limit) {
     return Error{ErrorCode::kParametersInsecure,
-                 "a modulus of " + std::to_string(static_cast<int>(std::ceil(log_modulus))) + " bits exceeds the " +
-                     std::to_string(limit) + " that keep 128-bit security at ring degree 2^" +
-                     std::to_string(literal.log_degree)};
+                 "a modulus of " + std::to_string(static_cast<int>(std::ceil(log_modulus))) +
+                     " bits exceeds the " + std::to_string(limit) +
+                     " that keep 128-bit security at ring degree 2^" + std::to_string(literal.log_degree)};
   }
   Parameters parameters;
   parameters.state_ = std::make_shared<const State>(std::move(literal));
@@ -87,7 +99,8 @@ Digest Parameters::basis_digest(int level, int special_count) const {
 
 bool Parameters::admits(const KeyShape& shape) const {
   return shape.level >= 0 && shape.level <= max_level() && shape.digit_size >= 1 &&
-         shape.digit_size <= shape.level + 1 && shape.special_count >= 1 && shape.special_count <= special_count();
+         shape.digit_size <= shape.level + 1 && shape.special_count >= 1 &&
+         shape.special_count <= special_count();
 }
 
 }  // namespace tacit::ckks

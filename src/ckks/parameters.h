@@ -20,9 +20,9 @@ inline constexpr std::size_t kMaxPrimes = 64;
 
 // What a parameter set is made of, unchecked.
 struct ParametersLiteral {
-  int log_degree = 0;                // log2 N, 12 to 16
-  std::vector<u64> primes;           // q_0 ... q_L: distinct, = 1 mod 2N, below 2^50
-  std::vector<u64> special_primes;   // p_0 ...: likewise; at least one
+  int log_degree = 0;               // log2 N, 12 to 16
+  std::vector<u64> primes;          // q_0 ... q_L: distinct, = 1 mod 2N, below 2^50
+  std::vector<u64> special_primes;  // p_0 ...: likewise; at least one
 
   friend bool operator==(const ParametersLiteral&, const ParametersLiteral&) = default;
 };

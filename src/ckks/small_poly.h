@@ -10,7 +10,8 @@ namespace tacit::ckks {
 
 // out = NTT of the small coefficients modulo the table's prime, canonical. out has as many words as there are
 // coefficients.
-inline void small_to_ntt(const ring::NttTable& table, std::span<const std::int8_t> coefficients, ring::u64* out) {
+inline void small_to_ntt(const ring::NttTable& table, std::span<const std::int8_t> coefficients,
+                         ring::u64* out) {
   const ring::u64 q = table.modulus.value();
   for (std::size_t i = 0; i < coefficients.size(); ++i) {
     const auto x = static_cast<std::int64_t>(coefficients[i]);

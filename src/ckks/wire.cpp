@@ -50,7 +50,8 @@ Result<Header> read_header(ByteReader& in) {
   auto malformed = [&](const char* why) { return Error{ErrorCode::kDataMalformed, in.what() + " " + why}; };
   Header header;
   TACIT_TRY(const ByteView magic, in.raw(kMagic.size()));
-  if (as_text(magic) != kMagic) return malformed("does not begin with \"TACT\"; it is not one of Tacit's objects");
+  if (as_text(magic) != kMagic)
+    return malformed("does not begin with \"TACT\"; it is not one of Tacit's objects");
   TACIT_TRY(const std::uint8_t kind, in.u8());
   if (kind < 1 || kind > 3) return malformed("is of an unknown kind");
   header.kind = static_cast<Kind>(kind);
@@ -81,28 +82,28 @@ Result<Header> read_checked_header(const Parameters& parameters, ByteReader& in,
     return Error{ErrorCode::kDataMalformed, in.what() + " is another kind of object"};
   }
   const bool known_shape = key ? parameters.admits(header.shape)
-                               : header.shape.level <= parameters.max_level() && header.shape.digit_size == 0 &&
-                                     header.shape.special_count == 0;
+                               : header.shape.level <= parameters.max_level() &&
+                                     header.shape.digit_size == 0 && header.shape.special_count == 0;
   if (header.log_degree != parameters.log_degree() || !known_shape ||
       header.basis != parameters.basis_digest(header.shape.level, header.shape.special_count)) {
     return Error{ErrorCode::kParametersMismatch,
                  in.what() + " was made for other parameters; make it again for this model"};
   }
-  const bool element_fits = key ? header.element % 2 == 1 && header.element < 2 * parameters.degree()
-                                : header.element == 0;
+  const bool element_fits =
+      key ? header.element % 2 == 1 && header.element < 2 * parameters.degree() : header.element == 0;
   const bool scale_fits = key ? header.scale == 0 : std::isnormal(header.scale) && header.scale > 0;
   if (!element_fits || !scale_fits) {
     return Error{ErrorCode::kDataMalformed, in.what() + " has a field out of its range"};
   }
   const std::size_t expected =
-      (key ? key_bytes(parameters, header.shape)
-           : header.kind == Kind::kSeededCiphertext ? seeded_ciphertext_bytes(parameters, header.shape.level)
-                                                    : ciphertext_bytes(parameters, header.shape.level)) -
+      (key                                      ? key_bytes(parameters, header.shape)
+       : header.kind == Kind::kSeededCiphertext ? seeded_ciphertext_bytes(parameters, header.shape.level)
+                                                : ciphertext_bytes(parameters, header.shape.level)) -
       kHeaderBytes;
   if (in.remaining() != expected) {
     return Error{in.remaining() < expected ? ErrorCode::kDataTruncated : ErrorCode::kDataTrailing,
-                 in.what() + " has " + std::to_string(in.remaining()) + " bytes after its header where there must be " +
-                     std::to_string(expected)};
+                 in.what() + " has " + std::to_string(in.remaining()) +
+                     " bytes after its header where there must be " + std::to_string(expected)};
   }
   return header;
 }
@@ -118,7 +119,8 @@ void pack(ByteWriter& out, const Parameters& parameters, const Modulus& q, const
   int filled = 0;
   for (std::size_t i = 0; i < parameters.degree(); ++i) {
     window |= ring::u128{limb[i]} << filled;
-    for (filled += q.bits(); filled >= 8; filled -= 8, window >>= 8) *bytes++ = static_cast<std::uint8_t>(window);
+    for (filled += q.bits(); filled >= 8; filled -= 8, window >>= 8)
+      *bytes++ = static_cast<std::uint8_t>(window);
   }
 }
 
@@ -143,7 +145,8 @@ Status unpack(ByteReader& in, const Parameters& parameters, const Modulus& q, u6
 
 const Modulus& modulus_of(const Parameters& parameters, const KeyShape& shape, std::size_t limb) {
   const auto limbs = static_cast<std::size_t>(shape.level) + 1;
-  return parameters.ring().modulus(limb < limbs ? limb : parameters.special_index(static_cast<int>(limb - limbs)));
+  return parameters.ring().modulus(limb < limbs ? limb
+                                                : parameters.special_index(static_cast<int>(limb - limbs)));
 }
 
 std::size_t limbs_of(const KeyShape& shape) {
@@ -152,11 +155,13 @@ std::size_t limbs_of(const KeyShape& shape) {
 
 std::size_t packed_poly_bytes(const Parameters& parameters, const KeyShape& shape) {
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < limbs_of(shape); ++i) bytes += packed_bytes(parameters, modulus_of(parameters, shape, i));
+  for (std::size_t i = 0; i < limbs_of(shape); ++i)
+    bytes += packed_bytes(parameters, modulus_of(parameters, shape, i));
   return bytes;
 }
 
-Header ciphertext_header(const Parameters& parameters, Kind kind, int level, double scale, const KeyTag& tag) {
+Header ciphertext_header(const Parameters& parameters, Kind kind, int level, double scale,
+                         const KeyTag& tag) {
   Header header;
   header.kind = kind;
   header.tag = tag;
@@ -168,7 +173,8 @@ Header ciphertext_header(const Parameters& parameters, Kind kind, int level, dou
 }
 
 void pack_poly(ByteWriter& out, const Parameters& parameters, const KeyShape& shape, const Poly& poly) {
-  for (std::size_t i = 0; i < poly.limbs(); ++i) pack(out, parameters, modulus_of(parameters, shape, i), poly.data(i));
+  for (std::size_t i = 0; i < poly.limbs(); ++i)
+    pack(out, parameters, modulus_of(parameters, shape, i), poly.data(i));
 }
 
 Result<Poly> unpack_poly(ByteReader& in, const Parameters& parameters, const KeyShape& shape) {

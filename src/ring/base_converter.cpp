@@ -36,7 +36,8 @@ void BaseConverter::prepare(std::size_t j, u64* y, const u64* x, std::size_t n) 
   kernels().multiply_constant(context_->modulus(sources_[j]), preparations_[j], y, x, n);
 }
 
-void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const double* inverses, std::size_t n) const {
+void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const double* inverses,
+                        std::size_t n) const {
   const Modulus& q = context_->modulus(targets_[t]);
   BaseConversion arguments;
   arguments.y = y;

@@ -35,9 +35,9 @@ class BaseConverter {
 
   const Context* context_;
   std::vector<std::size_t> sources_, targets_;
-  std::vector<ShoupConstant> preparations_;            // (M / m_j)^-1 modulo m_j
-  std::vector<double> inverses_;                       // 1 / m_j
-  std::vector<std::vector<u64>> factors_;              // M / m_j modulo each target, Montgomery form
+  std::vector<ShoupConstant> preparations_;  // (M / m_j)^-1 modulo m_j
+  std::vector<double> inverses_;             // 1 / m_j
+  std::vector<std::vector<u64>> factors_;    // M / m_j modulo each target, Montgomery form
   std::vector<ShoupConstant> products_, inverse_products_;
 };
 

@@ -52,7 +52,8 @@ class Modulus {
   }
   // The residue's representative in (-q/2, q/2).
   std::int64_t centred(u64 x) const {
-    return x > q_ / 2 ? static_cast<std::int64_t>(x) - static_cast<std::int64_t>(q_) : static_cast<std::int64_t>(x);
+    return x > q_ / 2 ? static_cast<std::int64_t>(x) - static_cast<std::int64_t>(q_)
+                      : static_cast<std::int64_t>(x);
   }
   u64 add(u64 a, u64 b) const { return a + b >= q_ ? a + b - q_ : a + b; }
   u64 subtract(u64 a, u64 b) const { return a >= b ? a - b : a + q_ - b; }

@@ -31,7 +31,8 @@ constexpr int weight(std::uint32_t x) {
 
 Result<Seed> fresh_seed() {
   if (sodium_init() < 0) {
-    return Error{ErrorCode::kEntropy, "the operating system's random generator cannot be used (sodium_init failed)"};
+    return Error{ErrorCode::kEntropy,
+                 "the operating system's random generator cannot be used (sodium_init failed)"};
   }
   Seed seed;
   randombytes_buf(seed.data(), seed.size());

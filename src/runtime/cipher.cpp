@@ -11,7 +11,8 @@ using ckks::Ciphertext;
 
 namespace {
 
-Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encoder, const plan::Linear& operation) {
+Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encoder,
+                             const plan::Linear& operation) {
   const plan::Value& in = plan.values[operation.input];
   const plan::Value& out = plan.values[operation.output];
   PreparedLinear prepared = prepare_linear(plan, operation);
@@ -56,7 +57,8 @@ Result<EncodedPlan> EncodedPlan::create(const plan::Plan& plan, const ckks::Para
 std::size_t EncodedPlan::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& layer : layers_) {
-    if (layer) bytes += layer->transform.memory_bytes() + layer->bias.poly.degree() * layer->bias.poly.limbs() * 8;
+    if (layer)
+      bytes += layer->transform.memory_bytes() + layer->bias.poly.degree() * layer->bias.poly.limbs() * 8;
   }
   return bytes;
 }
@@ -89,7 +91,9 @@ Result<Ciphertext> CipherArithmetic::add(const Vector& a, const Vector& b) {
   return evaluator().add(low_a, low_b);
 }
 
-Result<Ciphertext> CipherArithmetic::add_scalar(const Vector& a, double c) { return evaluator().add_scalar(a, c); }
+Result<Ciphertext> CipherArithmetic::add_scalar(const Vector& a, double c) {
+  return evaluator().add_scalar(a, c);
+}
 
 Result<Ciphertext> CipherArithmetic::double_value(const Vector& a) { return evaluator().add(a, a); }
 
@@ -102,8 +106,8 @@ Result<Ciphertext> CipherArithmetic::weighted_sum(std::span<const Vector* const>
   Ciphertext sum;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     TACIT_TRY(const Ciphertext low, evaluator().drop(*vectors[i], target_level + 1));
-    TACIT_TRY(Ciphertext term, evaluator().multiply_scalar(low, coefficients[i],
-                                                           target_scale * prime(target_level + 1) / low.scale));
+    TACIT_TRY(Ciphertext term, evaluator().multiply_scalar(
+                                   low, coefficients[i], target_scale * prime(target_level + 1) / low.scale));
     if (i == 0) {
       sum = std::move(term);
     } else {

@@ -43,7 +43,8 @@ class CipherArithmetic {
   using Vector = ckks::Ciphertext;
 
   // Both must outlive this; the keys must be all that the plan needs.
-  CipherArithmetic(const EncodedPlan& encoded, const ckks::EvaluationKeys& keys) : encoded_(&encoded), keys_(&keys) {}
+  CipherArithmetic(const EncodedPlan& encoded, const ckks::EvaluationKeys& keys)
+      : encoded_(&encoded), keys_(&keys) {}
 
   int level(const Vector& v) const { return v.level(); }
   double scale(const Vector& v) const { return v.scale; }

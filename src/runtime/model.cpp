@@ -48,8 +48,9 @@ Status Model::check_keys(const ckks::EvaluationKeys& keys) const {
     TACIT_TRY(const ckks::SwitchingKey* key, keys.find(request.element, request.shape.level));
     const ckks::KeyShape& shape = key->request.shape;
     if (shape.digit_size != request.shape.digit_size || shape.special_count != request.shape.special_count) {
-      return Error{ErrorCode::kKeyMissing, "the evaluation key for element " + std::to_string(request.element) +
-                                               " has another shape than the model asks for; make keys for this model"};
+      return Error{ErrorCode::kKeyMissing,
+                   "the evaluation key for element " + std::to_string(request.element) +
+                       " has another shape than the model asks for; make keys for this model"};
     }
   }
   return {};
@@ -69,9 +70,10 @@ Result<Bytes> Model::run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& t
                          const Progress& progress) const {
   TACIT_TRY(const ckks::TaggedCiphertext tagged, ckks::read_ciphertext(parameters(), input));
   if (tagged.tag != tag) {
-    return Error{ErrorCode::kParametersMismatch,
-                 "the ciphertext and the evaluation keys belong to different secret keys; encrypt with the key "
-                 "that the evaluation keys were made from"};
+    return Error{
+        ErrorCode::kParametersMismatch,
+        "the ciphertext and the evaluation keys belong to different secret keys; encrypt with the key "
+        "that the evaluation keys were made from"};
   }
   TACIT_TRY(const ckks::Ciphertext output, run(keys, tagged.ciphertext, progress));
   return ckks::write_ciphertext(parameters(), output, tag);

@@ -41,8 +41,9 @@ Status sample_fresh_error(std::span<std::int8_t> out) {
 Result<KeyHolder> KeyHolder::create(const ckks::Parameters& parameters, const SecretKey& key) {
   if (key.log_degree() != parameters.log_degree()) {
     return Error{ErrorCode::kParametersMismatch,
-                 "the secret key is for ring degree 2^" + std::to_string(key.log_degree()) + ", the model needs 2^" +
-                     std::to_string(parameters.log_degree()) + "; make a key of that size"};
+                 "the secret key is for ring degree 2^" + std::to_string(key.log_degree()) +
+                     ", the model needs 2^" + std::to_string(parameters.log_degree()) +
+                     "; make a key of that size"};
   }
   const std::size_t n = parameters.degree(), primes = parameters.ring().count();
   KeyHolder holder(parameters);
@@ -58,9 +59,7 @@ Result<KeyHolder> KeyHolder::create(const ckks::Parameters& parameters, const Se
   return holder;
 }
 
-u64* KeyHolder::limb(std::size_t i) {
-  return const_cast<u64*>(std::as_const(*this).limb(i));
-}
+u64* KeyHolder::limb(std::size_t i) { return const_cast<u64*>(std::as_const(*this).limb(i)); }
 
 const u64* KeyHolder::limb(std::size_t i) const {
   const auto address = reinterpret_cast<std::uintptr_t>(secret_.data());
@@ -71,7 +70,8 @@ const u64* KeyHolder::limb(std::size_t i) const {
 Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) const {
   const ckks::KeyShape& shape = request.shape;
   if (!parameters_.admits(shape) || request.element % 2 == 0 || request.element >= 2 * parameters_.degree()) {
-    return Error{ErrorCode::kParametersMismatch, "the model asks for an evaluation key that its parameters do not allow"};
+    return Error{ErrorCode::kParametersMismatch,
+                 "the model asks for an evaluation key that its parameters do not allow"};
   }
   const std::size_t n = parameters_.degree();
   const std::size_t limbs = static_cast<std::size_t>(shape.level) + 1;
@@ -104,7 +104,8 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
       }
       u64 factor = q.radix();
       for (int s = 0; s < shape.special_count; ++s) {
-        factor = q.multiply(factor, q.reduce(parameters_.ring().modulus(parameters_.special_index(s)).value()));
+        factor =
+            q.multiply(factor, q.reduce(parameters_.ring().modulus(parameters_.special_index(s)).value()));
       }
       kernels().multiply_constant(q, q.shoup(factor), product.values.data(), product.values.data(), n);
       kernels().add(q, out, out, product.values.data(), n);
@@ -157,7 +158,8 @@ Result<ckks::SeededCiphertext> KeyHolder::encrypt(const ckks::Plaintext& plainte
 
 Result<ckks::Plaintext> KeyHolder::decrypt(const ckks::Ciphertext& ciphertext) const {
   if (ciphertext.size() < 2 || ciphertext.size() > 3 || ciphertext.level() > parameters_.max_level()) {
-    return Error{ErrorCode::kDataMalformed, "a ciphertext to decrypt must have two or three parts and a known level"};
+    return Error{ErrorCode::kDataMalformed,
+                 "a ciphertext to decrypt must have two or three parts and a known level"};
   }
   const std::size_t n = parameters_.degree();
   ckks::Plaintext out{Poly(n, ciphertext.parts[0].limbs()), ciphertext.scale};

@@ -8,14 +8,12 @@
 namespace tacit::secret {
 namespace {
 
-Error no_memory() {
-  return {ErrorCode::kOutOfMemory, "no locked memory could be had for the secret key"};
-}
+Error no_memory() { return {ErrorCode::kOutOfMemory, "no locked memory could be had for the secret key"}; }
 
 Status check_degree(int log_degree) {
   if (log_degree >= ckks::kMinLogDegree && log_degree <= ckks::kMaxLogDegree) return {};
-  return Error{ErrorCode::kParametersInvalid, "a secret key's ring degree must be 2^12 to 2^16, not 2^" +
-                                                  std::to_string(log_degree)};
+  return Error{ErrorCode::kParametersInvalid,
+               "a secret key's ring degree must be 2^12 to 2^16, not 2^" + std::to_string(log_degree)};
 }
 
 ckks::KeyTag make_tag(ByteView secret) {
@@ -59,7 +57,8 @@ Result<SecretKey> SecretKey::from_coefficients(std::span<const std::int8_t> coef
     return Error{ErrorCode::kParametersInvalid, "a secret key must have a power of two of coefficients"};
   }
   for (std::int8_t c : coefficients) {
-    if (c < -1 || c > 1) return Error{ErrorCode::kDataMalformed, "a secret key's coefficients must be -1, 0 or 1"};
+    if (c < -1 || c > 1)
+      return Error{ErrorCode::kDataMalformed, "a secret key's coefficients must be -1, 0 or 1"};
   }
   SecretKey key;
   key.log_degree_ = log_degree;

@@ -50,7 +50,8 @@ TEST(Hex, RoundTripsAndRefuses) {
 
 TEST(Digest, IsBlake2b) {
   // RFC 7693's algorithm at 32 bytes, from Python's hashlib.blake2b(b"abc", digest_size=32).
-  EXPECT_EQ(to_hex(blake2b(as_bytes("abc"))), "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+  EXPECT_EQ(to_hex(blake2b(as_bytes("abc"))),
+            "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
   EXPECT_EQ(digest_from_hex(to_hex(blake2b({}))).value(), blake2b({}));
   EXPECT_FALSE(digest_from_hex("abcd").ok());
 }
@@ -71,7 +72,8 @@ TEST(File, WritesAtomicallyAndReadsBack) {
   ASSERT_TRUE(write_file_atomic(path, second, true).ok());
   EXPECT_EQ(read_file(path, 10).value(), second);
   EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "a temporary was left behind";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1)
+      << "a temporary was left behind";
   EXPECT_EQ(read_file(path, 0).error().code, ErrorCode::kDataTooLarge);
   EXPECT_EQ(read_file(folder / "none", 10).error().code, ErrorCode::kFileNotFound);
   EXPECT_EQ(read_file(folder, 10).error().code, ErrorCode::kFileUnreadable);

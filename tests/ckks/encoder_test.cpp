@@ -31,7 +31,8 @@ TEST(Encoder, SlotIIsTheValueAtThePowerOfThree) {
   for (std::size_t i = 0; i < 64; ++i, exponent = exponent * 3 % order) {
     Complex value = 0;
     for (std::size_t k = 0; k < m.size(); ++k) {
-      const double angle = 2 * std::numbers::pi * static_cast<double>(k * exponent % order) / static_cast<double>(order);
+      const double angle =
+          2 * std::numbers::pi * static_cast<double>(k * exponent % order) / static_cast<double>(order);
       value += static_cast<double>(m[k]) * std::polar(1.0, angle);
     }
     EXPECT_LT(std::abs(value / scale - z[i]), 1e-9) << "slot " << i;

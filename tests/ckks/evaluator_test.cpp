@@ -36,7 +36,8 @@ class EvaluatorTest : public testing::Test {
   std::vector<double> rotated(std::int64_t step) const {
     std::vector<double> out(x_.size());
     const auto n = static_cast<std::int64_t>(x_.size());
-    for (std::int64_t i = 0; i < n; ++i) out[static_cast<std::size_t>(i)] = x_[static_cast<std::size_t>(((i + step) % n + n) % n)];
+    for (std::int64_t i = 0; i < n; ++i)
+      out[static_cast<std::size_t>(i)] = x_[static_cast<std::size_t>(((i + step) % n + n) % n)];
     return out;
   }
   void expect_close(const Ciphertext& actual, const std::vector<double>& expected, const std::string& what) {
@@ -48,7 +49,8 @@ class EvaluatorTest : public testing::Test {
 };
 
 TEST_F(EvaluatorTest, EncryptsAtEveryLevel) {
-  for (int level = 0; level <= top(); ++level) expect_close(fresh(x_, level), x_, "level " + std::to_string(level));
+  for (int level = 0; level <= top(); ++level)
+    expect_close(fresh(x_, level), x_, "level " + std::to_string(level));
 }
 
 TEST_F(EvaluatorTest, EncryptsUnderThePublicKey) {
@@ -67,7 +69,8 @@ TEST_F(EvaluatorTest, AddsSubtractsNegates) {
   expect_close(e.negate(a), map([](double x, double) { return -x; }), "negate");
   expect_close(unwrap(e.add_plain(a, unwrap(scheme_.encoder.encode(y_, kScale, top())))),
                map([](double x, double y) { return x + y; }), "add_plain");
-  expect_close(unwrap(e.add_scalar(a, -0.375)), map([](double x, double) { return x - 0.375; }), "add_scalar");
+  expect_close(unwrap(e.add_scalar(a, -0.375)), map([](double x, double) { return x - 0.375; }),
+               "add_scalar");
 }
 
 TEST_F(EvaluatorTest, MultipliesByPlaintextsAndScalars) {
@@ -75,7 +78,8 @@ TEST_F(EvaluatorTest, MultipliesByPlaintextsAndScalars) {
   const Plaintext y = unwrap(scheme_.encoder.encode(y_, kScale, top()));
   const Ciphertext product = unwrap(e.rescale(unwrap(e.multiply_plain(fresh(x_), y))));
   EXPECT_EQ(product.level(), top() - 1);
-  EXPECT_DOUBLE_EQ(product.scale, kScale * kScale / static_cast<double>(scheme_.parameters.prime(top()).value()));
+  EXPECT_DOUBLE_EQ(product.scale,
+                   kScale * kScale / static_cast<double>(scheme_.parameters.prime(top()).value()));
   expect_close(product, map([](double x, double y2) { return x * y2; }), "multiply_plain");
   expect_close(unwrap(e.rescale(unwrap(e.multiply_scalar(fresh(x_), -1.5, 0x1p30)))),
                map([](double x, double) { return -1.5 * x; }), "multiply_scalar");
@@ -86,7 +90,8 @@ TEST_F(EvaluatorTest, MultipliesRelinearisesRescales) {
   const std::vector<double> expected = map([](double x, double y) { return x * y; });
   for (const KeyShape& shape : kShapes) {
     scheme_.add_key(kRelinearisation, shape);
-    const std::string name = "digits of " + std::to_string(shape.digit_size) + ", special primes " + std::to_string(shape.special_count);
+    const std::string name = "digits of " + std::to_string(shape.digit_size) + ", special primes " +
+                             std::to_string(shape.special_count);
     for (int level : {6, 4, 1}) {
       const Ciphertext product = unwrap(e.multiply(fresh(x_, level), fresh(y_, level)));
       EXPECT_EQ(product.size(), 3u);
@@ -118,8 +123,10 @@ TEST_F(EvaluatorTest, RotatesAndConjugates) {
       const Ciphertext c = fresh(x_, level);
       const HoistedCiphertext hoisted = unwrap(e.hoist(c, shape));
       for (std::int64_t step : {1, 7, -3, 4096, 8192, 0}) {
-        expect_close(unwrap(e.rotate(c, step, scheme_.keys)), rotated(step), "rotate " + std::to_string(step));
-        expect_close(unwrap(e.rotate_hoisted(hoisted, step, scheme_.keys)), rotated(step), "hoisted " + std::to_string(step));
+        expect_close(unwrap(e.rotate(c, step, scheme_.keys)), rotated(step),
+                     "rotate " + std::to_string(step));
+        expect_close(unwrap(e.rotate_hoisted(hoisted, step, scheme_.keys)), rotated(step),
+                     "hoisted " + std::to_string(step));
       }
       expect_close(unwrap(e.conjugate(c, scheme_.keys)), x_, "conjugate");
     }
@@ -130,10 +137,14 @@ TEST_F(EvaluatorTest, ConjugatesImaginaryParts) {
   scheme_.add_key(conjugation_element(scheme_.parameters), {6, 1, 1});
   std::vector<std::complex<double>> z(scheme_.parameters.slots());
   for (std::size_t i = 0; i < z.size(); ++i) z[i] = {x_[i], y_[i]};
-  const SeededCiphertext seeded = unwrap(scheme_.holder.encrypt(unwrap(scheme_.encoder.encode(z, kScale, 6))));
-  const Ciphertext c = unwrap(read_ciphertext(scheme_.parameters, write_ciphertext(scheme_.parameters, seeded, {}))).ciphertext;
+  const SeededCiphertext seeded =
+      unwrap(scheme_.holder.encrypt(unwrap(scheme_.encoder.encode(z, kScale, 6))));
+  const Ciphertext c =
+      unwrap(read_ciphertext(scheme_.parameters, write_ciphertext(scheme_.parameters, seeded, {})))
+          .ciphertext;
   const auto actual = scheme_.decrypt(unwrap(scheme_.evaluator.conjugate(c, scheme_.keys)));
-  for (std::size_t i = 0; i < z.size(); ++i) ASSERT_LT(std::abs(actual[i] - std::conj(z[i])), kTolerance) << i;
+  for (std::size_t i = 0; i < z.size(); ++i)
+    ASSERT_LT(std::abs(actual[i] - std::conj(z[i])), kTolerance) << i;
 }
 
 TEST_F(EvaluatorTest, LinearTransformIsTheSumOfItsDiagonals) {
@@ -150,7 +161,8 @@ TEST_F(EvaluatorTest, LinearTransformIsTheSumOfItsDiagonals) {
         for (std::int64_t t = 0; t < n; ++t) {
           const auto inner = ((t + giant) % n + n) % n;
           const auto source = ((inner + baby) % n + n) % n;
-          expected[static_cast<std::size_t>(t)] += term.values[static_cast<std::size_t>(inner % 1024)] * x_[static_cast<std::size_t>(source)];
+          expected[static_cast<std::size_t>(t)] +=
+              term.values[static_cast<std::size_t>(inner % 1024)] * x_[static_cast<std::size_t>(source)];
         }
         group.terms.push_back(std::move(term));
       }
@@ -159,7 +171,8 @@ TEST_F(EvaluatorTest, LinearTransformIsTheSumOfItsDiagonals) {
     }
     for (std::int64_t baby : {-1, 5}) scheme_.add_rotation(baby, shape);
     for (int level : {6, 2, 1}) {
-      const LinearTransform transform = unwrap(LinearTransform::create(scheme_.encoder, groups, level, kScale));
+      const LinearTransform transform =
+          unwrap(LinearTransform::create(scheme_.encoder, groups, level, kScale));
       const Ciphertext product = unwrap(transform.apply(scheme_.evaluator, fresh(x_, level), scheme_.keys));
       EXPECT_EQ(product.level(), level - 1);
       EXPECT_LT(distance(scheme_.decrypt(product), expected), 0x1p-13) << "level " << level;

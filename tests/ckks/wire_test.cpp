@@ -21,7 +21,10 @@ class WireTest : public testing::Test {
         other_(test::make_parameters(12, 30, 26, 1, 45, 1)),
         plaintext_(unwrap(scheme_.encoder.encode(scheme_.random_vector(), 0x1p25, 1))) {}
 
-  Bytes seeded() { return write_ciphertext(scheme_.parameters, unwrap(scheme_.holder.encrypt(plaintext_)), scheme_.holder.tag()); }
+  Bytes seeded() {
+    return write_ciphertext(scheme_.parameters, unwrap(scheme_.holder.encrypt(plaintext_)),
+                            scheme_.holder.tag());
+  }
   Bytes full() {
     const Ciphertext c = unwrap(read_ciphertext(scheme_.parameters, seeded())).ciphertext;
     return write_ciphertext(scheme_.parameters, c, scheme_.holder.tag());
@@ -108,7 +111,8 @@ TEST_F(WireTest, ResiduesNotBelowTheirPrimeAreRefused) {
 TEST_F(WireTest, OneKindIsNotTakenForAnother) {
   EXPECT_EQ(code(read_key(scheme_.parameters, seeded())), ErrorCode::kDataMalformed);
   EXPECT_EQ(code(read_key_header(full())), ErrorCode::kDataMalformed);
-  EXPECT_EQ(code(read_ciphertext(scheme_.parameters, write_key(scheme_.parameters, key()))), ErrorCode::kDataMalformed);
+  EXPECT_EQ(code(read_ciphertext(scheme_.parameters, write_key(scheme_.parameters, key()))),
+            ErrorCode::kDataMalformed);
 }
 
 TEST_F(WireTest, EveryHeaderByteIsChecked) {
@@ -139,10 +143,9 @@ TEST_F(WireTest, RandomMutationsNeverCrash) {
       if (round % 7 == 0) bytes.resize(random() % bytes.size());
       const auto ciphertext = read_ciphertext(scheme_.parameters, bytes);
       const auto read = read_key(scheme_.parameters, bytes);
-      EXPECT_EQ(read.ok(), check_key(scheme_.parameters, bytes).ok()) << "seed " << kSeed << " round " << round;
-      if (ciphertext.ok()) {
-        EXPECT_GT(ciphertext->ciphertext.scale, 0);
-      }
+      EXPECT_EQ(read.ok(), check_key(scheme_.parameters, bytes).ok())
+          << "seed " << kSeed << " round " << round;
+      if (ciphertext.ok()) { EXPECT_GT(ciphertext->ciphertext.scale, 0); }
     }
   }
 }

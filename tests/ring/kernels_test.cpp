@@ -23,10 +23,18 @@ Words make_words(Pattern pattern, std::size_t n, u64 limit, std::mt19937_64& ran
   Words words(n);
   for (std::size_t i = 0; i < n; ++i) {
     switch (pattern) {
-      case Pattern::kRandom: words[i] = random() % limit; break;
-      case Pattern::kZero: words[i] = 0; break;
-      case Pattern::kLargest: words[i] = limit - 1; break;
-      case Pattern::kAlternating: words[i] = i % 2 ? limit - 1 : 0; break;
+      case Pattern::kRandom:
+        words[i] = random() % limit;
+        break;
+      case Pattern::kZero:
+        words[i] = 0;
+        break;
+      case Pattern::kLargest:
+        words[i] = limit - 1;
+        break;
+      case Pattern::kAlternating:
+        words[i] = i % 2 ? limit - 1 : 0;
+        break;
     }
   }
   return words;
@@ -116,7 +124,8 @@ TEST_P(EveryKernel, ElementwiseOperationsMatchPortable) {
         compare("multiply", [&](const Kernels& k, u64* out) { k.multiply(q, out, a.data(), b.data(), n); });
         compare("multiply_montgomery",
                 [&](const Kernels& k, u64* out) { k.multiply_montgomery(q, out, a.data(), b.data(), n); });
-        compare("multiply_constant", [&](const Kernels& k, u64* out) { k.multiply_constant(q, w, out, wide.data(), n); });
+        compare("multiply_constant",
+                [&](const Kernels& k, u64* out) { k.multiply_constant(q, w, out, wide.data(), n); });
         compare("subtract_multiply",
                 [&](const Kernels& k, u64* out) { k.subtract_multiply(q, w, out, a.data(), b.data(), n); });
       }
@@ -128,7 +137,8 @@ TEST_P(EveryKernel, ProductsAreThoseOfIntegers) {
   std::mt19937_64 random(kSeed);
   const std::size_t n = 64;
   const Modulus q(ntt_primes(10, 50, 1).at(0));
-  const Words a = make_words(Pattern::kRandom, n, q.value(), random), b = make_words(Pattern::kRandom, n, q.value(), random);
+  const Words a = make_words(Pattern::kRandom, n, q.value(), random),
+              b = make_words(Pattern::kRandom, n, q.value(), random);
   Words out(n);
   tested().multiply(q, out.data(), a.data(), b.data(), n);
   for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], static_cast<u64>(u128{a[i]} * b[i] % q.value()));
@@ -149,7 +159,8 @@ TEST_P(EveryKernel, InnerProductMatchesPortable) {
       for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest}) {
         std::vector<Words> words;
         std::vector<const u64*> x, y0, y1;
-        for (std::size_t j = 0; j < 3 * terms; ++j) words.push_back(make_words(pattern, n, q.value(), random));
+        for (std::size_t j = 0; j < 3 * terms; ++j)
+          words.push_back(make_words(pattern, n, q.value(), random));
         for (std::size_t j = 0; j < terms; ++j) {
           x.push_back(words[3 * j].data());
           y0.push_back(words[3 * j + 1].data());
@@ -157,11 +168,14 @@ TEST_P(EveryKernel, InnerProductMatchesPortable) {
         }
         const Words start = make_words(Pattern::kRandom, n, q.value(), random);
         for (bool accumulate : {false, true}) {
-          for (const Automorphism* permutation : std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
+          for (const Automorphism* permutation :
+               std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
             Words expected[2] = {start, start}, actual[2] = {start, start};
             auto run = [&](const Kernels& k, Words* out) {
-              k.inner_product(q, {x.data(), y0.data(), y1.data(), terms, permutation, out[0].data(), out[1].data(),
-                                  accumulate}, n);
+              k.inner_product(q,
+                              {x.data(), y0.data(), y1.data(), terms, permutation, out[0].data(),
+                               out[1].data(), accumulate},
+                              n);
             };
             run(kPortableKernels, expected);
             run(tested(), actual);
@@ -212,7 +226,8 @@ TEST_P(EveryKernel, PermutationsAreTheAutomorphism) {
     const Modulus q(ntt_primes(log_degree, 30, 1).at(0));
     const NttTable table(log_degree, q);
     const std::size_t n = table.degree();
-    for (std::uint32_t g : {3u, 9u, 5u, static_cast<std::uint32_t>(2 * n - 1), static_cast<std::uint32_t>(n + 1)}) {
+    for (std::uint32_t g :
+         {3u, 9u, 5u, static_cast<std::uint32_t>(2 * n - 1), static_cast<std::uint32_t>(n + 1)}) {
       Words a = make_words(Pattern::kRandom, n, q.value(), random), image(n), permuted(n);
       for (std::size_t i = 0; i < n; ++i) {  // X^i -> X^(g i), and X^N = -1
         const std::size_t exponent = i * g % (2 * n);
@@ -247,7 +262,9 @@ TEST_P(EveryKernel, UniformSamplingMatchesPortable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryKernel, testing::Range(std::size_t{0}, all_kernels().size()),
-                         [](const auto& instance) { return std::string(all_kernels()[instance.param]->name); });
+                         [](const auto& instance) {
+                           return std::string(all_kernels()[instance.param]->name);
+                         });
 
 }  // namespace
 }  // namespace tacit::ring

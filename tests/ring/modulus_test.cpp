@@ -20,7 +20,8 @@ TEST(IsPrime, AgreesWithTrialDivisionBelowTwentyThousand) {
 
 TEST(IsPrime, RefusesStrongPseudoprimes) {
   // Composites that pass Miller-Rabin for the first 4, 5, 6 and 8 prime bases (OEIS A014233).
-  for (u64 n : {3215031751ull, 2152302898747ull, 3474749660383ull, 341550071728321ull}) EXPECT_FALSE(is_prime(n)) << n;
+  for (u64 n : {3215031751ull, 2152302898747ull, 3474749660383ull, 341550071728321ull})
+    EXPECT_FALSE(is_prime(n)) << n;
   EXPECT_TRUE(is_prime((u64{1} << 61) - 1));
 }
 
@@ -59,9 +60,7 @@ TEST(Modulus, ArithmeticMatchesWideIntegers) {
       ASSERT_EQ(q.subtract(a, b), (a + p - b) % p);
       ASSERT_EQ(q.multiply_shoup(q.shoup(a), wide), static_cast<u64>(u128{a} * wide % p)) << "seed " << seed;
       ASSERT_EQ(q.multiply(q.reduce_montgomery(u128{a} * b), q.radix()), static_cast<u64>(u128{a} * b % p));
-      if (a != 0) {
-        ASSERT_EQ(q.multiply(a, q.inverse(a)), 1u);
-      }
+      if (a != 0) { ASSERT_EQ(q.multiply(a, q.inverse(a)), 1u); }
       ASSERT_EQ(q.reduce_signed(q.centred(a)), a);
     }
   }

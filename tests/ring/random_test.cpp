@@ -103,7 +103,8 @@ TEST(SampleError, IsCentredBinomialOfTwentyOne) {
   int freedom = -1;
   for (int k = -21; k <= 21; ++k) {
     // C(42, 21 + k) / 2^42
-    const double probability = std::exp(std::lgamma(43) - std::lgamma(22 + k) - std::lgamma(22 - k) - 42 * std::log(2));
+    const double probability =
+        std::exp(std::lgamma(43) - std::lgamma(22 + k) - std::lgamma(22 - k) - 42 * std::log(2));
     const double expected = probability * static_cast<double>(values.size());
     if (expected < 10) continue;
     statistic += (counts[k] - expected) * (counts[k] - expected) / expected;

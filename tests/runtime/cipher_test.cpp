@@ -32,7 +32,8 @@ plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random
     return static_cast<plan::ValueId>(plan.values.size() - 1);
   };
   const double delta = 0x1p33;
-  const plan::Layout image{{1, 8, 8}, 1, 8, 8}, maps{{4, 4, 4}, 2, 8, 8}, hidden{{12, 1, 1}, 1, 1, 1}, last{{5, 1, 1}, 1, 1, 1};
+  const plan::Layout image{{1, 8, 8}, 1, 8, 8}, maps{{4, 4, 4}, 2, 8, 8}, hidden{{12, 1, 1}, 1, 1, 1},
+      last{{5, 1, 1}, 1, 1, 1};
   const auto input = value("input", image, 64, 7, delta);
   const auto conv = value("conv", maps, 64, 6, delta * 1.1);
   const double square_scale = delta * 1.1 * delta * 1.1 / prime(6);
@@ -53,11 +54,17 @@ plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random
   convolution.pad_top = convolution.pad_left = 1;
   convolution.weights = weights(36);
   plan.maps.push_back({image.shape, maps.shape, {convolution}, 1, std::vector<double>(64, 0.1)});
-  plan.maps.push_back({maps.shape, hidden.shape, {plan::Matrix{12, 64, weights(12 * 64)}}, 0.5, std::vector<double>(12, -0.05)});
+  plan.maps.push_back({maps.shape,
+                       hidden.shape,
+                       {plan::Matrix{12, 64, weights(12 * 64)}},
+                       0.5,
+                       std::vector<double>(12, -0.05)});
   plan.maps.push_back({hidden.shape, last.shape, {plan::Matrix{5, 12, weights(60)}}, 1, {}});
-  plan.operations = {plan::Linear{input, conv, 0, {4}}, plan::Square{conv, square}, plan::Linear{square, dense, 1, {8}},
-                     plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}}, plan::Rescaling{dense, rescaled, 0.7},
-                     plan::Add{activation, rescaled, sum}, plan::Linear{sum, logits, 2, {1}}};
+  plan.operations = {
+      plan::Linear{input, conv, 0, {4}},     plan::Square{conv, square},
+      plan::Linear{square, dense, 1, {8}},   plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}},
+      plan::Rescaling{dense, rescaled, 0.7}, plan::Add{activation, rescaled, sum},
+      plan::Linear{sum, logits, 2, {1}}};
   return plan;
 }
 
@@ -71,7 +78,8 @@ TEST_P(CipherTest, AgreesWithTheClearInterpreter) {
   plan.keys = plan::key_requests(parameters, plan, GetParam());
   const Status valid = plan.validate();
   ASSERT_TRUE(valid.ok()) << valid.error().to_line();
-  for (const ckks::KeyRequest& request : plan.keys) scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+  for (const ckks::KeyRequest& request : plan.keys)
+    scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
 
   std::vector<float> image(64);
   std::uniform_real_distribution<float> uniform(-1, 1);
@@ -81,7 +89,8 @@ TEST_P(CipherTest, AgreesWithTheClearInterpreter) {
 
   std::vector<ClearVector> expected(plan.values.size());
   ClearArithmetic clear(plan);
-  unwrap(execute(plan, clear, clear.input(slots), {}, [&](plan::ValueId id, const ClearVector& v) { expected[id] = v; }));
+  unwrap(execute(plan, clear, clear.input(slots), {},
+                 [&](plan::ValueId id, const ClearVector& v) { expected[id] = v; }));
 
   const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
   CipherArithmetic cipher(encoded, scheme.keys);
@@ -101,20 +110,24 @@ TEST_P(CipherTest, StopsWhenToldTo) {
   Scheme scheme(parameters, kSeed);
   plan::Plan plan = make_plan(parameters, random);
   plan.keys = plan::key_requests(parameters, plan, GetParam());
-  for (const ckks::KeyRequest& request : plan.keys) scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+  for (const ckks::KeyRequest& request : plan.keys)
+    scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
   const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
   CipherArithmetic cipher(encoded, scheme.keys);
   const plan::Value& in = plan.values[plan.input];
   std::size_t last = 0;
-  const auto result = execute(plan, cipher, scheme.encrypt(std::vector<double>(plan.slots), in.scale, in.level),
-                              [&](std::size_t done, std::size_t) { return (last = done) < 2; });
+  const auto result =
+      execute(plan, cipher, scheme.encrypt(std::vector<double>(plan.slots), in.scale, in.level),
+              [&](std::size_t done, std::size_t) { return (last = done) < 2; });
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(last, 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(KeyShapes, CipherTest, testing::Values(plan::KeyPolicy{1, 1}, plan::KeyPolicy{2, 2}),
-                         [](const auto& instance) { return "Digits" + std::to_string(instance.param.digit_size); });
+                         [](const auto& instance) {
+                           return "Digits" + std::to_string(instance.param.digit_size);
+                         });
 
 }  // namespace
 }  // namespace tacit::runtime

@@ -56,9 +56,9 @@ TEST(KeyHolder, RefusesAKeyOfAnotherRing) {
 
 TEST(KeyHolder, RefusesKeysThatCannotExist) {
   test::Scheme scheme(test::make_parameters(12, 30, 27, 1, 45, 1));
-  for (const ckks::KeyRequest& request : {ckks::KeyRequest{3, {2, 1, 1}}, ckks::KeyRequest{3, {1, 1, 2}},
-                                          ckks::KeyRequest{3, {1, 0, 1}}, ckks::KeyRequest{2, {1, 1, 1}},
-                                          ckks::KeyRequest{8193, {1, 1, 1}}, ckks::KeyRequest{3, {-1, 1, 1}}}) {
+  for (const ckks::KeyRequest& request :
+       {ckks::KeyRequest{3, {2, 1, 1}}, ckks::KeyRequest{3, {1, 1, 2}}, ckks::KeyRequest{3, {1, 0, 1}},
+        ckks::KeyRequest{2, {1, 1, 1}}, ckks::KeyRequest{8193, {1, 1, 1}}, ckks::KeyRequest{3, {-1, 1, 1}}}) {
     EXPECT_FALSE(scheme.holder.make_key(request).ok());
   }
 }
@@ -68,7 +68,8 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
   test::Scheme scheme(test::make_parameters(13, 30, 27, 4, 35, 2));
   const ckks::Parameters& parameters = scheme.parameters;
   const std::size_t n = parameters.degree();
-  for (const ckks::KeyShape& shape : {ckks::KeyShape{4, 1, 1}, ckks::KeyShape{4, 2, 2}, ckks::KeyShape{2, 3, 2}}) {
+  for (const ckks::KeyShape& shape :
+       {ckks::KeyShape{4, 1, 1}, ckks::KeyShape{4, 2, 2}, ckks::KeyShape{2, 3, 2}}) {
     const ckks::SwitchingKey key = unwrap(scheme.holder.make_key({ckks::kRelinearisation, shape}));
     for (std::size_t digit = 0; digit < shape.digits(); ++digit) {
       for (std::size_t i = 0; i < key.a[digit].limbs(); ++i) {
@@ -80,7 +81,8 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
         ckks::small_to_ntt(table, scheme.key.coefficients(), s.data());
         ring::u64 factor = 1;
         for (int k = 0; k < shape.special_count; ++k) {
-          factor = q.multiply(factor, q.reduce(parameters.literal().special_primes[static_cast<std::size_t>(k)]));
+          factor =
+              q.multiply(factor, q.reduce(parameters.literal().special_primes[static_cast<std::size_t>(k)]));
         }
         const bool own = i < limbs && i / static_cast<std::size_t>(shape.digit_size) == digit;
         const ring::u64 radix_inverse = q.inverse(q.radix());
@@ -99,7 +101,8 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
 TEST(KeyHolder, TwoEncryptionsOfOneMessageDiffer) {
   test::Scheme scheme(test::make_parameters(12, 30, 27, 1, 45, 1));
   const ckks::Plaintext plaintext = unwrap(scheme.encoder.encode(scheme.random_vector(), 0x1p25, 1));
-  const ckks::SeededCiphertext a = unwrap(scheme.holder.encrypt(plaintext)), b = unwrap(scheme.holder.encrypt(plaintext));
+  const ckks::SeededCiphertext a = unwrap(scheme.holder.encrypt(plaintext)),
+                               b = unwrap(scheme.holder.encrypt(plaintext));
   EXPECT_NE(a.seed, b.seed);
   EXPECT_NE(a.c0, b.c0);
 }

@@ -128,7 +128,8 @@ Pair ones_from_twos(Pair p) { return {_mm512_unpacklo_epi64(p.x, p.y), _mm512_un
 Pair twos_from_ones(Pair p) { return ones_from_twos(p); }  // an involution
 
 // Stages of half h and h/2 together on every block: four rows of h/2 elements each.
-void forward_two_stages(const NttTable& table, const Lanes& lanes, u64* a, std::size_t blocks, std::size_t half) {
+void forward_two_stages(const NttTable& table, const Lanes& lanes, u64* a, std::size_t blocks,
+                        std::size_t half) {
   const std::size_t row = half / 2;
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t first = blocks + block, second = 2 * first;
@@ -186,14 +187,17 @@ void forward_ntt(const NttTable& table, u64* a) {
 }
 
 // Stages of half h/2 and h together on every block of the latter.
-void inverse_two_stages(const NttTable& table, const Lanes& lanes, u64* a, std::size_t blocks, std::size_t half) {
+void inverse_two_stages(const NttTable& table, const Lanes& lanes, u64* a, std::size_t blocks,
+                        std::size_t half) {
   const std::size_t row = half / 2;
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t second = blocks + block, first = 2 * second;
-    const Vector v0 = broadcast(table.inverse_roots[first]), v0q = broadcast(table.inverse_root_quotients[first]);
+    const Vector v0 = broadcast(table.inverse_roots[first]),
+                 v0q = broadcast(table.inverse_root_quotients[first]);
     const Vector v1 = broadcast(table.inverse_roots[first + 1]),
                  v1q = broadcast(table.inverse_root_quotients[first + 1]);
-    const Vector w = broadcast(table.inverse_roots[second]), wq = broadcast(table.inverse_root_quotients[second]);
+    const Vector w = broadcast(table.inverse_roots[second]),
+                 wq = broadcast(table.inverse_root_quotients[second]);
     u64* p = a + 2 * block * half;
     for (std::size_t i = 0; i < row; i += 8) {
       Vector x0 = load(p + i), x1 = load(p + i + row), x2 = load(p + i + 2 * row), x3 = load(p + i + 3 * row);
@@ -300,7 +304,8 @@ void multiply_montgomery(const Modulus& modulus, u64* out, const u64* a, const u
   }
 }
 
-void multiply_constant(const Modulus& modulus, ShoupConstant constant, u64* out, const u64* a, std::size_t n) {
+void multiply_constant(const Modulus& modulus, ShoupConstant constant, u64* out, const u64* a,
+                       std::size_t n) {
   const Lanes lanes(modulus);
   const Vector w = broadcast(constant.value), wq = broadcast(constant.quotient);
   for (std::size_t i = 0; i < n; i += 8) {
@@ -353,8 +358,10 @@ void inner_product(const Modulus& modulus, const InnerProduct& p, std::size_t n)
         low1 = lo52(low1, x, y1);
         high1 = hi52(high1, x, y1);
       }
-      result0 = subtract_if_at_least(_mm512_add_epi64(result0, lanes.reduce_montgomery(high0, low0)), lanes.q);
-      result1 = subtract_if_at_least(_mm512_add_epi64(result1, lanes.reduce_montgomery(high1, low1)), lanes.q);
+      result0 =
+          subtract_if_at_least(_mm512_add_epi64(result0, lanes.reduce_montgomery(high0, low0)), lanes.q);
+      result1 =
+          subtract_if_at_least(_mm512_add_epi64(result1, lanes.reduce_montgomery(high1, low1)), lanes.q);
     }
     store(p.out0 + i, result0);
     store(p.out1 + i, result1);
@@ -392,8 +399,8 @@ void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n
   }
 }
 
-std::size_t sample_uniform(const Modulus& modulus, u64 threshold, u64* out, std::size_t capacity, const u64* words,
-                           std::size_t n) {
+std::size_t sample_uniform(const Modulus& modulus, u64 threshold, u64* out, std::size_t capacity,
+                           const u64* words, std::size_t n) {
   const Vector q = broadcast(modulus.value()), limit = broadcast(threshold);
   std::size_t count = 0, i = 0;
   for (; i < n && count + 8 <= capacity; i += 8) {
@@ -402,15 +409,16 @@ std::size_t sample_uniform(const Modulus& modulus, u64 threshold, u64* out, std:
     _mm512_mask_compressstoreu_epi64(out + count, accepted, hi52(zero(), word, q));
     count += static_cast<std::size_t>(__builtin_popcount(accepted));
   }
-  return count + kPortableKernels.sample_uniform(modulus, threshold, out + count, capacity - count, words + i, n - i);
+  return count +
+         kPortableKernels.sample_uniform(modulus, threshold, out + count, capacity - count, words + i, n - i);
 }
 
 }  // namespace
 
 const Kernels kAvx512Kernels = {
-    "avx512", available,           forward_ntt,       inverse_ntt,       add,     subtract,      negate,
-    multiply, multiply_montgomery, multiply_constant, subtract_multiply, permute, inner_product, convert_base,
-    sample_uniform,
+    "avx512",          available, forward_ntt,   inverse_ntt,         add,
+    subtract,          negate,    multiply,      multiply_montgomery, multiply_constant,
+    subtract_multiply, permute,   inner_product, convert_base,        sample_uniform,
 };
 
 }  // namespace tacit::ring

@@ -44,8 +44,10 @@ Status check_kernel_choice() {
   for (const Kernels* kernels : kAll) {
     if (kernels->available()) choices += (choices.empty() ? "" : ", ") + std::string(kernels->name);
   }
-  return Error{ErrorCode::kInvalidArgument, "TACIT_KERNEL=" + std::string(name) + " cannot be used on this machine; "
-                                            "unset it or choose one of: " + choices};
+  return Error{ErrorCode::kInvalidArgument, "TACIT_KERNEL=" + std::string(name) +
+                                                " cannot be used on this machine; "
+                                                "unset it or choose one of: " +
+                                                choices};
 }
 
 std::span<const Kernels* const> all_kernels() { return kAll; }

@@ -56,15 +56,16 @@ struct Kernels {
   // out = a w for any a below 2^52; w = 1 reduces.
   void (*multiply_constant)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, std::size_t n);
   // out = (a - b) w.
-  void (*subtract_multiply)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b, std::size_t n);
+  void (*subtract_multiply)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b,
+                            std::size_t n);
   // out[i] = in[p(i)]; not in place.
   void (*permute)(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n);
   void (*inner_product)(const Modulus& q, const InnerProduct& arguments, std::size_t n);
   void (*convert_base)(const Modulus& q, const BaseConversion& arguments, std::size_t n);
   // out[i] = floor(r q / 2^52) for the low 52 bits r of each of the n words, skipping words where r q mod 2^52 <
   // `threshold`; writes at most `capacity` values and returns how many. Words and out may not overlap.
-  std::size_t (*sample_uniform)(const Modulus& q, u64 threshold, u64* out, std::size_t capacity, const u64* words,
-                                std::size_t n);
+  std::size_t (*sample_uniform)(const Modulus& q, u64 threshold, u64* out, std::size_t capacity,
+                                const u64* words, std::size_t n);
 };
 
 // The kernels in use: the fastest available, or the one that the environment variable TACIT_KERNEL names

@@ -40,7 +40,8 @@ void inverse_ntt(const NttTable& table, u64* a) {
   const std::size_t n = table.degree();
   for (std::size_t blocks = n / 2, half = 1; blocks > 1; blocks /= 2, half *= 2) {
     for (std::size_t block = 0; block < blocks; ++block) {
-      const ShoupConstant w{table.inverse_roots[blocks + block], table.inverse_root_quotients[blocks + block]};
+      const ShoupConstant w{table.inverse_roots[blocks + block],
+                            table.inverse_root_quotients[blocks + block]};
       u64* x = a + 2 * block * half;
       u64* y = x + half;
       for (std::size_t i = 0; i < half; ++i) {
@@ -86,7 +87,8 @@ void multiply_constant(const Modulus& q, ShoupConstant w, u64* out, const u64* a
   for (std::size_t i = 0; i < n; ++i) out[i] = q.multiply_shoup(w, a[i]);
 }
 
-void subtract_multiply(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b, std::size_t n) {
+void subtract_multiply(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b,
+                       std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) out[i] = q.multiply_shoup(w, a[i] + q.value() - b[i]);
 }
 
@@ -103,7 +105,8 @@ void inner_product(const Modulus& q, const InnerProduct& p, std::size_t n) {
     const std::size_t source = p.permutation ? p.permutation->blocks[b] & ~7u : 8 * b;
     for (std::size_t t = 0; t < 8; ++t) {
       const std::size_t i = 8 * b + t;
-      const std::size_t from = p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
+      const std::size_t from =
+          p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
       // A product is below 2^100, so sixteen of them fit what reduce_montgomery takes.
       u64 result0 = p.accumulate ? p.out0[i] : 0, result1 = p.accumulate ? p.out1[i] : 0;
       for (std::size_t first = 0; first < p.terms; first += 16) {
@@ -146,7 +149,8 @@ std::size_t sample_uniform(const Modulus& q, u64 threshold, u64* out, std::size_
   std::size_t count = 0;
   for (std::size_t i = 0; i < n && count < capacity; ++i) {
     u128 product = u128{words[i] & kRadixMask} * q.value();
-    if ((static_cast<u64>(product) & kRadixMask) >= threshold) out[count++] = static_cast<u64>(product >> kRadixBits);
+    if ((static_cast<u64>(product) & kRadixMask) >= threshold)
+      out[count++] = static_cast<u64>(product >> kRadixBits);
   }
   return count;
 }
@@ -154,9 +158,9 @@ std::size_t sample_uniform(const Modulus& q, u64 threshold, u64* out, std::size_
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable", available,           forward_ntt,       inverse_ntt,       add,     subtract,      negate,
-    multiply,   multiply_montgomery, multiply_constant, subtract_multiply, permute, inner_product, convert_base,
-    sample_uniform,
+    "portable",        available, forward_ntt,   inverse_ntt,         add,
+    subtract,          negate,    multiply,      multiply_montgomery, multiply_constant,
+    subtract_multiply, permute,   inner_product, convert_base,        sample_uniform,
 };
 
 }  // namespace tacit::ring
