@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacitd: serves compiled models on ciphertexts. It holds no code that could make or use a secret key.
-#include <fcntl.h>
 #include <tbb/global_control.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 
 #include "server/application.h"
@@ -48,36 +44,19 @@ void declare(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
-// The write end of a pipe. The handler may do little more than write, and works in whichever thread it is called.
-int signal_pipe = -1;
-
-void note_signal(int) {
-  const int saved = errno;
-  [[maybe_unused]] const ssize_t written = ::write(signal_pipe, "", 1);
-  errno = saved;
-}
-
-// Has SIGTERM and SIGINT noted; a second one ends the process at once. The result is what wait_for_signal takes.
-Result<int> catch_signals() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return Error{ErrorCode::kInternal, "the system gives no pipe"};
-  signal_pipe = ends[1];
-  struct sigaction action {};
-  action.sa_handler = note_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
+// Blocks the signals that end the server in this thread and all that it will start, so that sigwait gets them.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  return ends[0];
-}
-
-void wait_for_signal(int noted) {
-  char byte;
-  while (::read(noted, &byte, 1) < 0 && errno == EINTR) {}
+  return signals;
 }
 
 Status serve(const Options& options) {
-  TACIT_TRY(const int noted, catch_signals());
+  const sigset_t signals = block_signals();
   server::HttpOptions http;
   TACIT_CHECK(server::parse_address(options.listen, http));
   TACIT_CHECK(server::start_log(options.log_level));
@@ -89,7 +68,9 @@ Status serve(const Options& options) {
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
 
-  wait_for_signal(noted);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   server::log_info("stopping: finishing what runs");
   application->announce_stop();
   if (!server->stop()) {
