@@ -63,6 +63,8 @@ class Modulus {
   // a^-1 mod q; a must not be 0 modulo q.
   u64 inverse(u64 a) const { return power(reduce(a), q_ - 2); }
 
+  // The constant 1: multiplying by it reduces.
+  ShoupConstant shoup_one() const { return {1, radix_quotient_}; }
   ShoupConstant shoup(u64 w) const { return {w, static_cast<u64>((u128{w} << kRadixBits) / q_)}; }
   // w y mod q in [0, 2q) for any y < 2^52.
   u64 multiply_shoup_lazy(ShoupConstant w, u64 y) const {

@@ -44,9 +44,12 @@ NttTable::NttTable(int log_degree_in, const Modulus& modulus_in)
     power = modulus.multiply(power, psi);
     inverse_power = modulus.multiply(inverse_power, inverse_psi);
   }
-  const u64 inverse_n = modulus.inverse(n);
-  inverse_degree = modulus.shoup(inverse_n);
-  inverse_degree_root = modulus.shoup(modulus.multiply(inverse_n, inverse_roots[1]));
+  inverse_degree = inverse_scale(1);
+}
+
+InverseScale NttTable::inverse_scale(u64 c) const {
+  const u64 sum = modulus.multiply(c, modulus.inverse(degree()));
+  return {modulus.shoup(sum), modulus.shoup(modulus.multiply(sum, inverse_roots[1]))};
 }
 
 }  // namespace tacit::ring

@@ -7,6 +7,16 @@
 
 namespace tacit::ring {
 
+// A forward transform takes coefficients below this, reduced or not: the digits of another prime, or a centred number
+// lifted by a multiple of q, need no reduction of their own.
+inline constexpr u64 kLazyLimit = u64{1} << 51;
+
+// What the last stage of an inverse transform multiplies by: c / N for the sums, and c / N times that stage's root for the
+// differences, for a transform times c.
+struct InverseScale {
+  ShoupConstant sum, difference;
+};
+
 // For Z_q[X]/(X^N + 1), q = 1 mod 2N. psi is the smallest primitive 2N-th root of unity modulo q, as in SEAL. The forward
 // transform takes coefficients a to a(psi^(2 brv(j) + 1)) at position j, brv reversing log2 N bits; the constants stand
 // in the order in which the Cooley-Tukey stages consume them: that of stage m, block i at m + i (Longa and Naehrig
@@ -15,6 +25,8 @@ struct NttTable {
   NttTable(int log_degree, const Modulus& modulus);
 
   std::size_t degree() const { return std::size_t{1} << log_degree; }
+  // For an inverse transform times c, c in [0, q).
+  InverseScale inverse_scale(u64 c) const;
 
   int log_degree;
   Modulus modulus;
@@ -23,8 +35,8 @@ struct NttTable {
   AlignedVector<u64> roots, root_quotients;
   // The inverses of the same.
   AlignedVector<u64> inverse_roots, inverse_root_quotients;
-  // N^-1, and N^-1 times the inverse root of the last inverse stage, into which the division by N is folded.
-  ShoupConstant inverse_degree, inverse_degree_root;
+  // inverse_scale(1).
+  InverseScale inverse_degree;
 };
 
 // The smallest primitive 2^(log_degree + 1)-th root of unity modulo q; 0 where q has none.

@@ -49,10 +49,14 @@ Stream::Stream(const Seed& seed, std::string_view label, std::initializer_list<u
 Stream::~Stream() { sodium_memzero(key_.data(), key_.size()); }
 
 void Stream::fill(std::span<std::uint8_t> bytes) {
-  static constexpr std::uint8_t kNonce[crypto_stream_chacha20_NONCEBYTES] = {};
-  std::memset(bytes.data(), 0, bytes.size());
-  crypto_stream_chacha20_xor_ic(bytes.data(), bytes.data(), bytes.size(), kNonce, block_, key_.data());
-  block_ += (bytes.size() + kBlockBytes - 1) / kBlockBytes;
+  const std::size_t whole = bytes.size() / kBlockBytes, rest = bytes.size() % kBlockBytes;
+  kernels().keystream(key_.data(), block_, bytes.data(), whole);
+  block_ += whole;
+  if (rest == 0) return;
+  std::uint8_t last[kBlockBytes];
+  kernels().keystream(key_.data(), block_++, last, 1);
+  std::memcpy(bytes.data() + whole * kBlockBytes, last, rest);
+  sodium_memzero(last, sizeof last);
 }
 
 void sample_uniform(Stream& stream, const Modulus& modulus, std::span<u64> out) {

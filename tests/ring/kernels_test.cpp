@@ -48,14 +48,14 @@ TEST(PortableNtt, EvaluatesAtOddPowersOfTheRoot) {
     const std::size_t n = table.degree();
     const Words a = make_words(Pattern::kRandom, n, q.value(), random);
     Words values = a;
-    kPortableKernels.forward_ntt(table, values.data());
+    kPortableKernels.forward_ntt(table, values.data(), values.data());
     for (std::size_t j = 0; j < n; ++j) {
       const u64 point = q.power(table.psi, 2 * reverse_bits(j, log_degree) + 1);
       u64 expected = 0;
       for (std::size_t i = n; i-- > 0;) expected = q.add(q.multiply(expected, point), a[i]);
       ASSERT_EQ(values[j], expected) << "log_degree " << log_degree << " position " << j << " seed " << kSeed;
     }
-    kPortableKernels.inverse_ntt(table, values.data());
+    kPortableKernels.inverse_ntt(table, table.inverse_degree, nullptr, values.data(), values.data());
     EXPECT_EQ(values, a);
   }
 }
@@ -79,26 +79,70 @@ class EveryKernel : public testing::TestWithParam<std::size_t> {
   const Kernels& tested() const { return *all_kernels()[GetParam()]; }
 };
 
-TEST_P(EveryKernel, NttMatchesPortableAtEverySize) {
+// Every size and both ranges of primes: those that need a reduction in each stage, and those that do not.
+TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
   std::mt19937_64 random(kSeed);
   for (int log_degree = 3; log_degree <= 16; ++log_degree) {
-    for (int bits : {22, 27, 40, 50}) {
+    for (int bits : {22, 27, 40, 45, 46, 47, 48, 50}) {
       if (bits <= log_degree + 2) continue;
-      const Modulus q(ntt_primes(log_degree, bits, 1).at(0));
+      const Modulus q(ntt_primes(log_degree, bits, 1, true).at(0));
       const NttTable table(log_degree, q);
-      for (Pattern pattern : kPatterns) {
-        const Words a = make_words(pattern, table.degree(), q.value(), random);
-        Words expected = a, actual = a;
-        kPortableKernels.forward_ntt(table, expected.data());
-        tested().forward_ntt(table, actual.data());
-        ASSERT_EQ(actual, expected) << "forward, log_degree " << log_degree << ", " << bits << " bits";
-        expected = a, actual = a;
-        kPortableKernels.inverse_ntt(table, expected.data());
-        tested().inverse_ntt(table, actual.data());
-        ASSERT_EQ(actual, expected) << "inverse, log_degree " << log_degree << ", " << bits << " bits";
+      for (u64 limit : {q.value(), kLazyLimit}) {
+        for (Pattern pattern : kPatterns) {
+          const Words a = make_words(pattern, table.degree(), limit, random);
+          Words expected(a.size()), actual(a.size()), in_place = a;
+          kPortableKernels.forward_ntt(table, expected.data(), a.data());
+          tested().forward_ntt(table, actual.data(), a.data());
+          ASSERT_EQ(actual, expected) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+          tested().forward_ntt(table, in_place.data(), in_place.data());
+          ASSERT_EQ(in_place, expected) << "in place, log_degree " << log_degree << ", " << bits << " bits";
+          for (u64 x : expected) ASSERT_LT(x, q.value());
+        }
       }
     }
   }
+}
+
+TEST_P(EveryKernel, InverseNttMatchesPortableAtEverySize) {
+  std::mt19937_64 random(kSeed);
+  for (int log_degree = 3; log_degree <= 16; ++log_degree) {
+    const Automorphism automorphism(log_degree, 5);
+    for (int bits : {22, 27, 40, 45, 46, 47, 48, 50}) {
+      if (bits <= log_degree + 2) continue;
+      const Modulus q(ntt_primes(log_degree, bits, 1, true).at(0));
+      const NttTable table(log_degree, q);
+      const InverseScale scale = table.inverse_scale(random() % q.value());
+      for (Pattern pattern : kPatterns) {
+        const Words a = make_words(pattern, table.degree(), q.value(), random);
+        for (const Automorphism* permutation :
+             std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
+          Words expected(a.size()), actual(a.size());
+          kPortableKernels.inverse_ntt(table, scale, permutation, expected.data(), a.data());
+          tested().inverse_ntt(table, scale, permutation, actual.data(), a.data());
+          ASSERT_EQ(actual, expected) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+        }
+        Words there_and_back = a;
+        tested().inverse_ntt(table, table.inverse_degree, nullptr, there_and_back.data(), there_and_back.data());
+        tested().forward_ntt(table, there_and_back.data(), there_and_back.data());
+        ASSERT_EQ(there_and_back, a) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+      }
+    }
+  }
+}
+
+TEST(PortableNtt, InverseTakesPermutationAndScale) {
+  std::mt19937_64 random(kSeed);
+  const int log_degree = 5;
+  const Modulus q(ntt_primes(log_degree, 30, 1).at(0));
+  const NttTable table(log_degree, q);
+  const Automorphism automorphism(log_degree, 9);
+  const Words a = make_words(Pattern::kRandom, table.degree(), q.value(), random);
+  Words permuted(a.size()), actual(a.size());
+  kPortableKernels.permute(automorphism, permuted.data(), a.data(), a.size());
+  kPortableKernels.inverse_ntt(table, table.inverse_degree, nullptr, permuted.data(), permuted.data());
+  for (u64& x : permuted) x = q.multiply(x, 7);
+  kPortableKernels.inverse_ntt(table, table.inverse_scale(7), &automorphism, actual.data(), a.data());
+  EXPECT_EQ(actual, permuted);
 }
 
 TEST_P(EveryKernel, ElementwiseOperationsMatchPortable) {
@@ -122,10 +166,12 @@ TEST_P(EveryKernel, ElementwiseOperationsMatchPortable) {
         compare("subtract", [&](const Kernels& k, u64* out) { k.subtract(q, out, a.data(), b.data(), n); });
         compare("negate", [&](const Kernels& k, u64* out) { k.negate(q, out, a.data(), n); });
         compare("multiply", [&](const Kernels& k, u64* out) { k.multiply(q, out, a.data(), b.data(), n); });
-        compare("multiply_montgomery",
-                [&](const Kernels& k, u64* out) { k.multiply_montgomery(q, out, a.data(), b.data(), n); });
         compare("multiply_constant",
                 [&](const Kernels& k, u64* out) { k.multiply_constant(q, w, out, wide.data(), n); });
+        compare("add_multiple", [&](const Kernels& k, u64* out) {
+          std::ranges::copy(b, out);
+          k.add_multiple(q, w, out, wide.data(), n);
+        });
         compare("subtract_multiply",
                 [&](const Kernels& k, u64* out) { k.subtract_multiply(q, w, out, a.data(), b.data(), n); });
       }
@@ -142,48 +188,182 @@ TEST_P(EveryKernel, ProductsAreThoseOfIntegers) {
   Words out(n);
   tested().multiply(q, out.data(), a.data(), b.data(), n);
   for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], static_cast<u64>(u128{a[i]} * b[i] % q.value()));
-  Words montgomery(n);
-  for (std::size_t i = 0; i < n; ++i) montgomery[i] = q.to_montgomery(b[i]);
-  tested().multiply_montgomery(q, montgomery.data(), a.data(), montgomery.data(), n);
-  EXPECT_EQ(montgomery, out);
 }
 
-TEST_P(EveryKernel, InnerProductMatchesPortable) {
+// `terms` limbs of constants modulo q.
+CompactPoly make_constants(Pattern pattern, std::size_t n, const Modulus& q, std::size_t terms,
+                           std::mt19937_64& random) {
+  CompactPoly constants(n, std::vector<Modulus>(terms, q));
+  for (std::size_t j = 0; j < terms; ++j)
+    constants.store(j, make_words(pattern, n, q.value(), random).data());
+  return constants;
+}
+
+std::vector<CompactLimb> limbs_of(const CompactPoly& poly) {
+  std::vector<CompactLimb> limbs;
+  for (std::size_t j = 0; j < poly.limbs(); ++j) limbs.push_back(poly.limb(j));
+  return limbs;
+}
+
+// Both sums of products on one set of terms; the 32-bit and the 64-bit form of constants; primes next to the border.
+struct SumCase {
+  SumCase(int bits, std::size_t term_count, Pattern pattern, std::mt19937_64& random)
+      : q(ntt_primes(kLogDegree, bits, 1, true).at(0)),
+        constants0(make_constants(pattern, kSize, q, term_count, random)),
+        constants1(make_constants(pattern, kSize, q, term_count, random)),
+        limbs0(limbs_of(constants0)),
+        limbs1(limbs_of(constants1)),
+        start(make_words(Pattern::kRandom, kSize, q.value(), random)) {
+    for (std::size_t j = 0; j < 2 * term_count; ++j) words.push_back(make_words(pattern, kSize, q.value(), random));
+    for (std::size_t j = 0; j < term_count; ++j) {
+      x0.push_back(words[2 * j].data());
+      x1.push_back(words[2 * j + 1].data());
+    }
+  }
+  static constexpr int kLogDegree = 7;
+  static constexpr std::size_t kSize = std::size_t{1} << kLogDegree;
+  std::size_t terms() const { return x0.size(); }
+
+  Modulus q;
+  CompactPoly constants0, constants1;
+  std::vector<CompactLimb> limbs0, limbs1;
+  Words start;
+  std::vector<Words> words;
+  std::vector<const u64*> x0, x1;
+};
+
+template <class Check>
+void for_each_sum_case(const Check& check) {
   std::mt19937_64 random(kSeed);
-  const int log_degree = 7;
-  const std::size_t n = std::size_t{1} << log_degree;
-  const Automorphism automorphism(log_degree, 27);
-  for (int bits : {27, 50}) {
-    const Modulus q(ntt_primes(log_degree, bits, 1).at(0));
+  for (int bits : {27, 32, 33, 50}) {
     for (std::size_t terms : {1, 2, 5, 15, 16, 17, 40}) {
-      for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest}) {
-        std::vector<Words> words;
-        std::vector<const u64*> x, y0, y1;
-        for (std::size_t j = 0; j < 3 * terms; ++j)
-          words.push_back(make_words(pattern, n, q.value(), random));
-        for (std::size_t j = 0; j < terms; ++j) {
-          x.push_back(words[3 * j].data());
-          y0.push_back(words[3 * j + 1].data());
-          y1.push_back(words[3 * j + 2].data());
-        }
-        const Words start = make_words(Pattern::kRandom, n, q.value(), random);
-        for (bool accumulate : {false, true}) {
-          for (const Automorphism* permutation :
-               std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
-            Words expected[2] = {start, start}, actual[2] = {start, start};
-            auto run = [&](const Kernels& k, Words* out) {
-              k.inner_product(q,
-                              {x.data(), y0.data(), y1.data(), terms, permutation, out[0].data(),
-                               out[1].data(), accumulate},
-                              n);
-            };
-            run(kPortableKernels, expected);
-            run(tested(), actual);
-            ASSERT_EQ(actual[0], expected[0]) << terms << " terms, " << bits << " bits";
-            ASSERT_EQ(actual[1], expected[1]) << terms << " terms, " << bits << " bits";
-          }
-        }
+      for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest}) check(SumCase(bits, terms, pattern, random));
+    }
+  }
+}
+
+TEST_P(EveryKernel, KeyProductMatchesPortable) {
+  const Automorphism automorphism(SumCase::kLogDegree, 27);
+  for_each_sum_case([&](const SumCase& c) {
+    for (bool accumulate : {false, true}) {
+      for (const Automorphism* permutation :
+           std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
+        Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
+        auto run = [&](const Kernels& k, Words* out) {
+          k.key_product(c.q,
+                        {c.x0.data(), c.limbs0.data(), c.limbs1.data(), c.terms(), permutation, out[0].data(),
+                         out[1].data(), accumulate},
+                        c.kSize);
+        };
+        run(kPortableKernels, expected);
+        run(tested(), actual);
+        ASSERT_EQ(actual[0], expected[0]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
+        ASSERT_EQ(actual[1], expected[1]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
       }
+    }
+  });
+}
+
+TEST_P(EveryKernel, PlainProductMatchesPortable) {
+  for_each_sum_case([&](const SumCase& c) {
+    for (bool accumulate : {false, true}) {
+      Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
+      auto run = [&](const Kernels& k, Words* out) {
+        k.plain_product(c.q,
+                        {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), out[0].data(), out[1].data(),
+                         accumulate},
+                        c.kSize);
+      };
+      run(kPortableKernels, expected);
+      run(tested(), actual);
+      ASSERT_EQ(actual[0], expected[0]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
+      ASSERT_EQ(actual[1], expected[1]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
+    }
+  });
+}
+
+// The sums against 128-bit arithmetic that shares nothing with the kernels.
+TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
+  for_each_sum_case([&](const SumCase& c) {
+    Words by_key[2] = {Words(c.kSize), Words(c.kSize)}, by_plain[2] = {Words(c.kSize), Words(c.kSize)};
+    tested().key_product(c.q,
+                         {c.x0.data(), c.limbs0.data(), c.limbs1.data(), c.terms(), nullptr, by_key[0].data(),
+                          by_key[1].data(), false},
+                         c.kSize);
+    tested().plain_product(c.q,
+                           {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(),
+                            by_plain[1].data(), false},
+                           c.kSize);
+    const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix());
+    Words constant0(c.kSize), constant1(c.kSize);
+    Words expected[3] = {Words(c.kSize), Words(c.kSize), Words(c.kSize)};
+    for (Words& words : expected) std::ranges::fill(words, 0);
+    for (std::size_t j = 0; j < c.terms(); ++j) {
+      c.constants0.load(j, constant0.data());
+      c.constants1.load(j, constant1.data());
+      auto product = [&](u64 a, u64 b) { return static_cast<u64>(u128{a} * b % q * inverse_radix % q); };
+      for (std::size_t i = 0; i < c.kSize; ++i) {
+        expected[0][i] = (expected[0][i] + product(c.x0[j][i], constant0[i])) % q;
+        expected[1][i] = (expected[1][i] + product(c.x0[j][i], constant1[i])) % q;
+        expected[2][i] = (expected[2][i] + product(c.x1[j][i], constant0[i])) % q;
+      }
+    }
+    ASSERT_EQ(by_key[0], expected[0]);
+    ASSERT_EQ(by_key[1], expected[1]);
+    ASSERT_EQ(by_plain[0], expected[0]);
+    ASSERT_EQ(by_plain[1], expected[2]);
+  });
+}
+
+TEST_P(EveryKernel, TensorProductIsThatOfIntegers) {
+  std::mt19937_64 random(kSeed);
+  const std::size_t n = 128;
+  for (int bits : {20, 27, 38, 49, 50}) {
+    const Modulus q(ntt_primes(10, bits, 1, true).at(0));
+    for (Pattern pattern : kPatterns) {
+      Words in[4], out[3] = {Words(n), Words(n), Words(n)};
+      for (Words& words : in) words = make_words(pattern, n, q.value(), random);
+      tested().tensor_product(q,
+                              {in[0].data(), in[1].data(), in[2].data(), in[3].data(), out[0].data(),
+                               out[1].data(), out[2].data()},
+                              n);
+      for (std::size_t i = 0; i < n; ++i) {
+        ASSERT_EQ(out[0][i], q.multiply(in[0][i], in[2][i]));
+        ASSERT_EQ(out[1][i], q.add(q.multiply(in[0][i], in[3][i]), q.multiply(in[1][i], in[2][i])));
+        ASSERT_EQ(out[2][i], q.multiply(in[1][i], in[3][i]));
+      }
+    }
+  }
+}
+
+TEST_P(EveryKernel, LiftedResiduesAreCentred) {
+  std::mt19937_64 random(kSeed);
+  const std::size_t n = 128;
+  for (int bits : {27, 50}) {
+    const u64 m = ntt_primes(10, bits, 1, true).at(0);
+    const u64 offset = 3 * m;
+    for (Pattern pattern : kPatterns) {
+      Words a = make_words(pattern, n, m, random), out(n);
+      a[0] = m / 2;
+      a[1] = m / 2 + 1;
+      tested().lift_centred(m, offset, out.data(), a.data(), n);
+      for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], a[i] <= (m - 1) / 2 ? a[i] + offset : a[i] + offset - m);
+    }
+  }
+}
+
+// The keystream of a key that counts 0, 1, 2, ... (RFC 8439, section 2.3.2, has it as the key of its block test, at
+// another nonce), and equality at every count around the width of a vector, over the carry into the counter's high word.
+TEST_P(EveryKernel, KeystreamMatchesPortable) {
+  std::uint8_t key[32];
+  for (std::size_t i = 0; i < sizeof key; ++i) key[i] = static_cast<std::uint8_t>(i);
+  for (u64 first : {u64{0}, u64{1}, u64{0xFFFFFFF5}, u64{1} << 40}) {
+    for (std::size_t count : {0, 1, 7, 8, 9, 15, 16, 17, 40}) {
+      AlignedVector<std::uint8_t> expected(64 * count + 1), actual(64 * count + 1);
+      expected.back() = actual.back() = 0xA5;  // must stay
+      kPortableKernels.keystream(key, first, expected.data(), count);
+      tested().keystream(key, first, actual.data(), count);
+      ASSERT_EQ(actual, expected) << count << " blocks from " << first;
     }
   }
 }
@@ -233,8 +413,8 @@ TEST_P(EveryKernel, PermutationsAreTheAutomorphism) {
         const std::size_t exponent = i * g % (2 * n);
         image[exponent % n] = exponent < n ? a[i] : q.negate(a[i]);
       }
-      tested().forward_ntt(table, a.data());
-      tested().forward_ntt(table, image.data());
+      tested().forward_ntt(table, a.data(), a.data());
+      tested().forward_ntt(table, image.data(), image.data());
       tested().permute(Automorphism(log_degree, g), permuted.data(), a.data(), n);
       ASSERT_EQ(permuted, image) << "log_degree " << log_degree << " element " << g;
     }

@@ -1,29 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops over one limb that everything else is made of. The portable implementation is the definition; every other
-// one gives the same canonical residues. Inputs and outputs are in [0, q) and in any domain unless said otherwise;
-// n is a multiple of 8, at least 8; pointers are aligned to a cache line; an output may be one of its inputs.
+// one gives the same words. Inputs and outputs are in [0, q) and in any domain unless said otherwise; n is a multiple
+// of 8, at least 8; pointers are aligned to a cache line; an output may be one of its inputs unless said otherwise.
 #pragma once
 
 #include <span>
 #include <string_view>
 
 #include "ring/automorphism.h"
+#include "ring/compact_limb.h"
 #include "ring/ntt.h"
 
 namespace tacit::ring {
 
-// out_c[i] = [accumulate] out_c[i] + sum_j x_j[p(i)] y_{c,j}[i] / 2^52 for c = 0, 1, with one reduction for a run of
-// terms. One factor of each product is in Montgomery form. p is the automorphism's permutation, or none. Two columns,
-// since both halves of a key meet the same digit, and both halves of a ciphertext the same plaintext.
-struct InnerProduct {
+// out_c[i] = [accumulate] out_c[i] + sum_j x_j[p(i)] key_{c,j}[i] for c = 0, 1, with one reduction for a run of terms.
+// p is the automorphism's permutation, or none. Two columns, since both halves of a key meet the same digit.
+struct KeyProduct {
   const u64* const* x = nullptr;
-  const u64* const* y0 = nullptr;
-  const u64* const* y1 = nullptr;
+  const CompactLimb* key0 = nullptr;  // Montgomery form
+  const CompactLimb* key1 = nullptr;
   std::size_t terms = 0;
   const Automorphism* permutation = nullptr;
   u64* out0 = nullptr;
   u64* out1 = nullptr;
   bool accumulate = false;
+};
+
+// out_c[i] = [accumulate] out_c[i] + sum_j plain_j[i] x_{c,j}[i] for c = 0, 1: both halves of a ciphertext meet the same
+// plaintext.
+struct PlainProduct {
+  const CompactLimb* plain = nullptr;  // Montgomery form
+  const u64* const* x0 = nullptr;
+  const u64* const* x1 = nullptr;
+  std::size_t terms = 0;
+  u64* out0 = nullptr;
+  u64* out1 = nullptr;
+  bool accumulate = false;
+};
+
+// (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, coefficients in no Montgomery form. The outputs are no inputs.
+struct TensorProduct {
+  const u64 *a0 = nullptr, *a1 = nullptr, *b0 = nullptr, *b1 = nullptr;
+  u64 *d0 = nullptr, *d1 = nullptr, *d2 = nullptr;
 };
 
 // out[i] = sum_j y_j[i] factor_j - v[i] excess modulo q, where v[i] = floor(sum_j y_j[i] / m_j + 1/2) if `inverses`
@@ -42,38 +60,49 @@ struct Kernels {
   // Whether this machine has the instructions.
   bool (*available)();
 
-  // In place: coefficients to values in the order of NttTable, and back.
-  void (*forward_ntt)(const NttTable& table, u64* a);
-  void (*inverse_ntt)(const NttTable& table, u64* a);
+  // Coefficients to values in the order of NttTable. `in` may hold any words below kLazyLimit.
+  void (*forward_ntt)(const NttTable& table, u64* out, const u64* in);
+  // Values to coefficients times the number that `scale` stands for. The values are first permuted by `permutation`,
+  // unless it is null; out may be in only where it is.
+  void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
+                      const u64* in);
 
   void (*add)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);
   void (*subtract)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);
   void (*negate)(const Modulus& q, u64* out, const u64* a, std::size_t n);
   // out = a b, neither in Montgomery form.
   void (*multiply)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);
-  // out = a b / 2^52: one factor in Montgomery form gives the product of the numbers.
-  void (*multiply_montgomery)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);
   // out = a w for any a below 2^52; w = 1 reduces.
   void (*multiply_constant)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, std::size_t n);
+  // out = out + a w for any a below 2^52.
+  void (*add_multiple)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, std::size_t n);
   // out = (a - b) w.
   void (*subtract_multiply)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b,
                             std::size_t n);
   // out[i] = in[p(i)]; not in place.
   void (*permute)(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n);
-  void (*inner_product)(const Modulus& q, const InnerProduct& arguments, std::size_t n);
+  void (*key_product)(const Modulus& q, const KeyProduct& arguments, std::size_t n);
+  void (*plain_product)(const Modulus& q, const PlainProduct& arguments, std::size_t n);
+  void (*tensor_product)(const Modulus& q, const TensorProduct& arguments, std::size_t n);
   void (*convert_base)(const Modulus& q, const BaseConversion& arguments, std::size_t n);
+  // The representative of a residue modulo m in (-m/2, m/2), plus `offset`: a number that is not negative and below
+  // kLazyLimit if offset is at least m/2 and m/2 + offset is. One of the same class modulo q if offset is a multiple of q.
+  void (*lift_centred)(u64 m, u64 offset, u64* out, const u64* a, std::size_t n);
   // out[i] = floor(r q / 2^52) for the low 52 bits r of each of the n words, skipping words where r q mod 2^52 <
   // `threshold`; writes at most `capacity` values and returns how many. Words and out may not overlap.
   std::size_t (*sample_uniform)(const Modulus& q, u64 threshold, u64* out, std::size_t capacity,
                                 const u64* words, std::size_t n);
+  // `count` blocks of 64 bytes of the ChaCha20 keystream (Bernstein 2008: 64-bit block counter and nonce, the nonce 0)
+  // from block `first` on.
+  void (*keystream)(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count);
 };
 
 // The kernels in use: the fastest available, or the one that the environment variable TACIT_KERNEL names
-// (portable, avx512). An unknown or unavailable name leaves the choice automatic.
+// (portable, avx2, avx512). An unknown or unavailable name leaves the choice automatic.
 const Kernels& kernels();
 // Checks TACIT_KERNEL, for programs to call at start: kInvalidArgument for a name that is unknown or not available here.
 Status check_kernel_choice();
-// Every implementation that was compiled in, the portable one first.
+// Every implementation that was compiled in, the portable one first, the fastest last.
 std::span<const Kernels* const> all_kernels();
 
 extern const Kernels kPortableKernels;

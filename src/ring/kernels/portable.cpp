@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The definition of every kernel, in plain C++.
+#include <sodium.h>
+
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "ring/kernels/kernels.h"
 
@@ -10,14 +14,15 @@ namespace {
 bool available() { return true; }
 
 // Cooley-Tukey butterflies with values in [0, 4q) (Harvey 2014, section 3), decimation in time, natural to bit-reversed.
-void forward_ntt(const NttTable& table, u64* a) {
+void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   const Modulus& modulus = table.modulus;
   const u64 q = modulus.value(), two_q = 2 * q;
   const std::size_t n = table.degree();
+  for (std::size_t i = 0; i < n; ++i) out[i] = modulus.multiply_shoup_lazy(modulus.shoup_one(), in[i]);
   for (std::size_t blocks = 1, half = n / 2; blocks < n; blocks *= 2, half /= 2) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const ShoupConstant w{table.roots[blocks + block], table.root_quotients[blocks + block]};
-      u64* x = a + 2 * block * half;
+      u64* x = out + 2 * block * half;
       u64* y = x + half;
       for (std::size_t i = 0; i < half; ++i) {
         u64 u = x[i] >= two_q ? x[i] - two_q : x[i];
@@ -28,21 +33,35 @@ void forward_ntt(const NttTable& table, u64* a) {
     }
   }
   for (std::size_t i = 0; i < n; ++i) {
-    u64 r = a[i] >= two_q ? a[i] - two_q : a[i];
-    a[i] = r >= q ? r - q : r;
+    u64 r = out[i] >= two_q ? out[i] - two_q : out[i];
+    out[i] = r >= q ? r - q : r;
   }
 }
 
-// Gentleman-Sande butterflies with values in [0, 2q); the last stage divides by N.
-void inverse_ntt(const NttTable& table, u64* a) {
+void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
+  for (std::size_t b = 0; b < n / 8; ++b) {
+    const u64* source = in + (automorphism.blocks[b] & ~7u);
+    const auto& order = automorphism.order[automorphism.blocks[b] & 7];
+    for (std::size_t t = 0; t < 8; ++t) out[8 * b + t] = source[order[t]];
+  }
+}
+
+// Gentleman-Sande butterflies with values in [0, 2q); the last stage multiplies by the scale.
+void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
+                 const u64* in) {
   const Modulus& modulus = table.modulus;
-  const u64 q = modulus.value(), two_q = 2 * q;
+  const u64 two_q = 2 * modulus.value();
   const std::size_t n = table.degree();
+  if (permutation != nullptr) {
+    permute(*permutation, out, in, n);
+  } else if (out != in) {
+    std::copy_n(in, n, out);
+  }
   for (std::size_t blocks = n / 2, half = 1; blocks > 1; blocks /= 2, half *= 2) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const ShoupConstant w{table.inverse_roots[blocks + block],
                             table.inverse_root_quotients[blocks + block]};
-      u64* x = a + 2 * block * half;
+      u64* x = out + 2 * block * half;
       u64* y = x + half;
       for (std::size_t i = 0; i < half; ++i) {
         u64 sum = x[i] + y[i];
@@ -53,10 +72,10 @@ void inverse_ntt(const NttTable& table, u64* a) {
     }
   }
   for (std::size_t i = 0; i < n / 2; ++i) {
-    u64 sum = a[i] + a[i + n / 2];
-    u64 difference = a[i] + two_q - a[i + n / 2];
-    a[i] = modulus.multiply_shoup(table.inverse_degree, sum);
-    a[i + n / 2] = modulus.multiply_shoup(table.inverse_degree_root, difference);
+    u64 sum = out[i] + out[i + n / 2];
+    u64 difference = out[i] + two_q - out[i + n / 2];
+    out[i] = modulus.multiply_shoup(scale.sum, sum);
+    out[i + n / 2] = modulus.multiply_shoup(scale.difference, difference);
   }
 }
 
@@ -79,12 +98,12 @@ void multiply(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_
   }
 }
 
-void multiply_montgomery(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = q.reduce_montgomery(u128{a[i]} * b[i]);
-}
-
 void multiply_constant(const Modulus& q, ShoupConstant w, u64* out, const u64* a, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) out[i] = q.multiply_shoup(w, a[i]);
+}
+
+void add_multiple(const Modulus& q, ShoupConstant w, u64* out, const u64* a, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = q.add(out[i], q.multiply_shoup(w, a[i]));
 }
 
 void subtract_multiply(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b,
@@ -92,48 +111,82 @@ void subtract_multiply(const Modulus& q, ShoupConstant w, u64* out, const u64* a
   for (std::size_t i = 0; i < n; ++i) out[i] = q.multiply_shoup(w, a[i] + q.value() - b[i]);
 }
 
-void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
-  for (std::size_t b = 0; b < n / 8; ++b) {
-    const u64* source = in + (automorphism.blocks[b] & ~7u);
-    const auto& order = automorphism.order[automorphism.blocks[b] & 7];
-    for (std::size_t t = 0; t < 8; ++t) out[8 * b + t] = source[order[t]];
+// Sums of products with one reduction for each kTermsPerReduction of them: a product is below 2^100, so that many fit
+// what reduce_montgomery takes.
+constexpr std::size_t kTermsPerReduction = 16;
+
+// accumulator + sum_j product(j) / 2^52 over the terms.
+template <class Product>
+u64 sum_products(const Modulus& q, u64 accumulator, std::size_t terms, const Product& product) {
+  for (std::size_t first = 0; first < terms; first += kTermsPerReduction) {
+    const std::size_t last = std::min(first + kTermsPerReduction, terms);
+    u128 sum = 0;
+    for (std::size_t j = first; j < last; ++j) sum += product(j);
+    accumulator = q.add(accumulator, q.reduce_montgomery(sum));
+  }
+  return accumulator;
+}
+
+template <bool kNarrow>
+u64 constant(const CompactLimb& limb, std::size_t i) {
+  if constexpr (kNarrow) {
+    return limb.narrow_words()[i];
+  } else {
+    return limb.wide_words()[i];
   }
 }
 
-void inner_product(const Modulus& q, const InnerProduct& p, std::size_t n) {
+template <bool kNarrow>
+void key_product_of_width(const Modulus& q, const KeyProduct& p, std::size_t n) {
   for (std::size_t b = 0; b < n / 8; ++b) {
     const std::size_t source = p.permutation ? p.permutation->blocks[b] & ~7u : 8 * b;
     for (std::size_t t = 0; t < 8; ++t) {
       const std::size_t i = 8 * b + t;
       const std::size_t from =
           p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
-      // A product is below 2^100, so sixteen of them fit what reduce_montgomery takes.
-      u64 result0 = p.accumulate ? p.out0[i] : 0, result1 = p.accumulate ? p.out1[i] : 0;
-      for (std::size_t first = 0; first < p.terms; first += 16) {
-        const std::size_t last = first + 16 < p.terms ? first + 16 : p.terms;
-        u128 sum0 = 0, sum1 = 0;
-        for (std::size_t j = first; j < last; ++j) {
-          sum0 += u128{p.x[j][from]} * p.y0[j][i];
-          sum1 += u128{p.x[j][from]} * p.y1[j][i];
-        }
-        result0 = q.add(result0, q.reduce_montgomery(sum0));
-        result1 = q.add(result1, q.reduce_montgomery(sum1));
-      }
-      p.out0[i] = result0;
-      p.out1[i] = result1;
+      p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
+        return u128{p.x[j][from]} * constant<kNarrow>(p.key0[j], i);
+      });
+      p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
+        return u128{p.x[j][from]} * constant<kNarrow>(p.key1[j], i);
+      });
     }
+  }
+}
+
+void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
+  CompactLimb::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
+}
+
+template <bool kNarrow>
+void plain_product_of_width(const Modulus& q, const PlainProduct& p, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
+      return u128{p.x0[j][i]} * constant<kNarrow>(p.plain[j], i);
+    });
+    p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
+      return u128{p.x1[j][i]} * constant<kNarrow>(p.plain[j], i);
+    });
+  }
+}
+
+void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
+  CompactLimb::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
+}
+
+void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {
+  const ShoupConstant radix = q.shoup(q.radix());
+  auto reduce = [&](u128 sum) { return q.multiply_shoup(radix, q.reduce_montgomery(sum)); };
+  for (std::size_t i = 0; i < n; ++i) {
+    p.d0[i] = reduce(u128{p.a0[i]} * p.b0[i]);
+    p.d1[i] = reduce(u128{p.a0[i]} * p.b1[i] + u128{p.a1[i]} * p.b0[i]);
+    p.d2[i] = reduce(u128{p.a1[i]} * p.b1[i]);
   }
 }
 
 void convert_base(const Modulus& q, const BaseConversion& p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
-    u64 result = 0;
-    for (std::size_t first = 0; first < p.terms; first += 16) {
-      const std::size_t last = first + 16 < p.terms ? first + 16 : p.terms;
-      u128 sum = 0;
-      for (std::size_t j = first; j < last; ++j) sum += u128{p.y[j][i]} * p.factors[j];
-      result = q.add(result, q.reduce_montgomery(sum));
-    }
+    u64 result = sum_products(q, 0, p.terms, [&](std::size_t j) { return u128{p.y[j][i]} * p.factors[j]; });
     if (p.inverses != nullptr) {
       double quotient = 0;
       for (std::size_t j = 0; j < p.terms; ++j) quotient += static_cast<double>(p.y[j][i]) * p.inverses[j];
@@ -142,6 +195,10 @@ void convert_base(const Modulus& q, const BaseConversion& p, std::size_t n) {
     }
     p.out[i] = result;
   }
+}
+
+void lift_centred(u64 m, u64 offset, u64* out, const u64* a, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = a[i] + offset - (a[i] > m / 2 ? m : 0);
 }
 
 std::size_t sample_uniform(const Modulus& q, u64 threshold, u64* out, std::size_t capacity, const u64* words,
@@ -155,12 +212,19 @@ std::size_t sample_uniform(const Modulus& q, u64 threshold, u64* out, std::size_
   return count;
 }
 
+void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count) {
+  static constexpr std::uint8_t kNonce[crypto_stream_chacha20_NONCEBYTES] = {};
+  std::memset(out, 0, 64 * count);
+  crypto_stream_chacha20_xor_ic(out, out, 64 * count, kNonce, first, key);
+}
+
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable",        available, forward_ntt,   inverse_ntt,         add,
-    subtract,          negate,    multiply,      multiply_montgomery, multiply_constant,
-    subtract_multiply, permute,   inner_product, convert_base,        sample_uniform,
+    "portable",     available,     forward_ntt,       inverse_ntt, add,           subtract,
+    negate,         multiply,      multiply_constant, add_multiple, subtract_multiply, permute,
+    key_product,    plain_product, tensor_product,    convert_base, lift_centred, sample_uniform,
+    keystream,
 };
 
 }  // namespace tacit::ring

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the AVX-512 kernels share: eight residues at a time through the 52-bit multiply-add (IFMA). lo52/hi52 name the low
+// and high half of a 104-bit product; both read the low 52 bits of their factors and add to 64-bit lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "ring/kernels/kernels.h"
+
+namespace tacit::ring::avx512 {
+
+using Vector = __m512i;
+
+inline Vector load(const u64* p) { return _mm512_load_si512(p); }
+inline void store(u64* p, Vector v) { _mm512_store_si512(p, v); }
+inline Vector broadcast(u64 x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+inline Vector lo52(Vector accumulator, Vector a, Vector b) { return _mm512_madd52lo_epu64(accumulator, a, b); }
+inline Vector hi52(Vector accumulator, Vector a, Vector b) { return _mm512_madd52hi_epu64(accumulator, a, b); }
+inline Vector zero() { return _mm512_setzero_si512(); }
+inline Vector add(Vector a, Vector b) { return _mm512_add_epi64(a, b); }
+inline Vector subtract(Vector a, Vector b) { return _mm512_sub_epi64(a, b); }
+
+// x - m where x >= m, else x: the wrapped difference is the larger of the two as an unsigned number.
+inline Vector subtract_if_at_least(Vector x, Vector m) { return _mm512_min_epu64(x, subtract(x, m)); }
+
+// A constant of Shoup's product in every lane.
+struct ShoupLanes {
+  ShoupLanes() = default;
+  explicit ShoupLanes(ShoupConstant w) : value(broadcast(w.value)), quotient(broadcast(w.quotient)) {}
+  Vector value, quotient;
+};
+
+// One prime's constants in every lane.
+struct Lanes {
+  explicit Lanes(const Modulus& modulus)
+      : q(broadcast(modulus.value())),
+        two_q(broadcast(2 * modulus.value())),
+        minus_q(broadcast((u64{1} << kRadixBits) - modulus.value())),
+        inverse(broadcast(modulus.inverse_mod_radix())),
+        radix_quotient(broadcast(modulus.radix_quotient())),
+        mask(broadcast(kRadixMask)) {}
+
+  // w y mod q in [0, 2q) for y < 2^52.
+  Vector multiply_lazy(const ShoupLanes& w, Vector y) const {
+    const Vector quotient = hi52(zero(), w.quotient, y);
+    return _mm512_and_si512(lo52(lo52(zero(), w.value, y), quotient, minus_q), mask);
+  }
+  // x mod q in [0, 2q) for x < 2^52.
+  Vector reduce_lazy(Vector x) const {
+    return _mm512_and_si512(lo52(x, hi52(zero(), radix_quotient, x), minus_q), mask);
+  }
+  Vector canonical_from_two_q(Vector x) const { return subtract_if_at_least(x, q); }
+  Vector canonical_from_four_q(Vector x) const { return canonical_from_two_q(subtract_if_at_least(x, two_q)); }
+  // (high 2^52 + low) / 2^52 mod q in (0, 5q] for sums below 4q 2^52, where `low` may exceed 52 bits. The low halves
+  // of the sum and of m q cancel exactly, so only their high halves are subtracted.
+  Vector reduce_montgomery_lazy(Vector high, Vector low) const {
+    const Vector carry = _mm512_srli_epi64(low, kRadixBits);
+    const Vector m = lo52(zero(), low, inverse);
+    return subtract(add(add(high, carry), q), hi52(zero(), m, q));
+  }
+  Vector reduce_montgomery(Vector high, Vector low) const {
+    const Vector r = reduce_montgomery_lazy(high, low);
+    return canonical_from_four_q(subtract_if_at_least(r, add(two_q, two_q)));
+  }
+
+  Vector q, two_q, minus_q, inverse, radix_quotient, mask;
+};
+
+// The instructions that all of these kernels need.
+bool available();
+void forward_ntt(const NttTable& table, u64* out, const u64* in);
+void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
+                 const u64* in);
+void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count);
+
+}  // namespace tacit::ring::avx512
