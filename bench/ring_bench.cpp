@@ -29,7 +29,7 @@ void forward_ntt(benchmark::State& state, const Kernels& kernels, int log_degree
   const NttTable table(log_degree, q);
   AlignedVector<u64> limb = random_limb(table.degree(), q.value());
   for (auto _ : state) {
-    kernels.forward_ntt(table, limb.data());
+    kernels.forward_ntt(table, limb.data(), limb.data());
     benchmark::ClobberMemory();
   }
   count_butterflies(state, log_degree);
@@ -40,7 +40,7 @@ void inverse_ntt(benchmark::State& state, const Kernels& kernels, int log_degree
   const NttTable table(log_degree, q);
   AlignedVector<u64> limb = random_limb(table.degree(), q.value());
   for (auto _ : state) {
-    kernels.inverse_ntt(table, limb.data());
+    kernels.inverse_ntt(table, table.inverse_degree, nullptr, limb.data(), limb.data());
     benchmark::ClobberMemory();
   }
   count_butterflies(state, log_degree);
@@ -58,27 +58,42 @@ void multiply(benchmark::State& state, const Kernels& kernels, int log_degree) {
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * 3 * n * sizeof(u64)));
 }
 
-// Eight digits, as in a key switch.
-void inner_product(benchmark::State& state, const Kernels& kernels, int log_degree) {
+// Eight digits, as in a key switch, with constants of the given size.
+void key_product(benchmark::State& state, const Kernels& kernels, int log_degree, int bits) {
   constexpr std::size_t kTerms = 8;
   const std::size_t n = std::size_t{1} << log_degree;
-  const Modulus q(ntt_primes(log_degree, 49, 1).at(0));
+  const Modulus q(ntt_primes(log_degree, bits, 1).at(0));
   std::vector<AlignedVector<u64>> words;
-  for (std::size_t i = 0; i < 3 * kTerms; ++i) words.push_back(random_limb(n, q.value()));
-  std::vector<const u64*> x, y0, y1;
-  for (std::size_t j = 0; j < kTerms; ++j) {
-    x.push_back(words[3 * j].data());
-    y0.push_back(words[3 * j + 1].data());
-    y1.push_back(words[3 * j + 2].data());
+  std::vector<const u64*> x;
+  CompactPoly key(n, std::vector<Modulus>(2 * kTerms, q));
+  std::vector<CompactLimb> limbs;
+  for (std::size_t j = 0; j < kTerms; ++j) words.push_back(random_limb(n, q.value()));
+  for (const auto& limb : words) x.push_back(limb.data());
+  for (std::size_t j = 0; j < 2 * kTerms; ++j) {
+    key.store(j, random_limb(n, q.value()).data());
+    limbs.push_back(key.limb(j));
   }
   const Automorphism automorphism(log_degree, 3);
   AlignedVector<u64> out0(n), out1(n);
   for (auto _ : state) {
-    kernels.inner_product(
-        q, {x.data(), y0.data(), y1.data(), kTerms, &automorphism, out0.data(), out1.data(), false}, n);
+    kernels.key_product(q,
+                        {x.data(), limbs.data(), limbs.data() + kTerms, kTerms, &automorphism, out0.data(),
+                         out1.data(), false},
+                        n);
     benchmark::ClobberMemory();
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * 3 * kTerms * n * sizeof(u64)));
+  state.SetBytesProcessed(
+      static_cast<std::int64_t>(state.iterations() * (kTerms * n * sizeof(u64) + key.memory_bytes())));
+}
+
+void keystream(benchmark::State& state, const Kernels& kernels, int log_degree) {
+  const std::uint8_t key[32] = {};
+  AlignedVector<std::uint8_t> bytes(std::size_t{8} << log_degree);
+  for (auto _ : state) {
+    kernels.keystream(key, 0, bytes.data(), bytes.size() / 64);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * bytes.size()));
 }
 
 const bool registered = [] {
@@ -93,7 +108,9 @@ const bool registered = [] {
       add("forward_ntt", forward_ntt);
       add("inverse_ntt", inverse_ntt);
       add("multiply", multiply);
-      add("inner_product8", inner_product);
+      add("key_product8_wide", [](auto& state, const Kernels& k, int n) { key_product(state, k, n, 49); });
+      add("key_product8_narrow", [](auto& state, const Kernels& k, int n) { key_product(state, k, n, 27); });
+      add("keystream", keystream);
     }
   }
   return true;

@@ -120,13 +120,14 @@ Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Compl
   return coefficients;
 }
 
-Result<Plaintext> Encoder::encode(std::span<const Complex> values, double scale, int level) const {
+Result<std::vector<std::int64_t>> Encoder::coefficients_at(std::span<const Complex> values, double scale,
+                                                           int level) const {
   if (level < 0 || level > parameters_.max_level()) {
     return Error{ErrorCode::kLevelMismatch, "level " + std::to_string(level) +
                                                 " does not exist; the highest is " +
                                                 std::to_string(parameters_.max_level())};
   }
-  TACIT_TRY(const std::vector<std::int64_t> coefficients, to_coefficients(values, scale));
+  TACIT_TRY(std::vector<std::int64_t> coefficients, to_coefficients(values, scale));
   double log_modulus = 0;
   for (int i = 0; i <= level; ++i)
     log_modulus += std::log2(static_cast<double>(parameters_.prime(i).value()));
@@ -140,27 +141,55 @@ Result<Plaintext> Encoder::encode(std::span<const Complex> values, double scale,
       }
     }
   }
+  return coefficients;
+}
+
+Result<Plaintext> Encoder::encode(std::span<const Complex> values, double scale, int level) const {
+  TACIT_TRY(const std::vector<std::int64_t> coefficients, coefficients_at(values, scale, level));
   Plaintext plaintext{ring::Poly(parameters_.degree(), static_cast<std::size_t>(level) + 1), scale};
   for (int i = 0; i <= level; ++i) {
     const auto index = static_cast<std::size_t>(i);
     const ring::Modulus& q = parameters_.prime(i);
     u64* limb = plaintext.poly.data(index);
     for (std::size_t k = 0; k < coefficients.size(); ++k) limb[k] = q.reduce_signed(coefficients[k]);
-    ring::kernels().forward_ntt(parameters_.ring().ntt(index), limb);
+    ring::kernels().forward_ntt(parameters_.ring().ntt(index), limb, limb);
   }
   return plaintext;
 }
 
-Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, int level,
-                                  bool repeat) const {
+Result<std::vector<Complex>> Encoder::repeated(std::span<const double> values) const {
   const std::size_t n = parameters_.slots();
-  if (repeat && (values.empty() || n % values.size() != 0)) {
+  if (values.empty() || n % values.size() != 0) {
     return Error{ErrorCode::kValueOutOfRange,
                  "only a vector whose length divides the number of slots can be repeated"};
   }
-  std::vector<Complex> slots(repeat ? n : values.size());
-  for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = values[repeat ? i % values.size() : i];
+  std::vector<Complex> slots(n);
+  for (std::size_t i = 0; i < n; ++i) slots[i] = values[i % values.size()];
+  return slots;
+}
+
+Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, int level,
+                                  bool repeat) const {
+  if (!repeat) return encode(std::vector<Complex>(values.begin(), values.end()), scale, level);
+  TACIT_TRY(const std::vector<Complex> slots, repeated(values));
   return encode(slots, scale, level);
+}
+
+Result<ring::CompactPoly> Encoder::encode_constant(std::span<const double> values, double scale, int level,
+                                                   int special_count) const {
+  const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(level, special_count);
+  TACIT_TRY(const std::vector<Complex> slots, repeated(values));
+  TACIT_TRY(const std::vector<std::int64_t> coefficients, coefficients_at(slots, scale, level));
+  ring::CompactPoly constant(parameters_.degree(), moduli);
+  AlignedVector<u64> limb(parameters_.degree());
+  for (std::size_t i = 0; i < moduli.size(); ++i) {
+    const ring::Modulus& q = moduli[i];
+    for (std::size_t k = 0; k < coefficients.size(); ++k) limb[k] = q.reduce_signed(coefficients[k]);
+    ring::kernels().forward_ntt(parameters_.ring().ntt(parameters_.limb_index(level, i)), limb.data(), limb.data());
+    ring::kernels().multiply_constant(q, q.shoup(q.radix()), limb.data(), limb.data(), limb.size());
+    constant.store(i, limb.data());
+  }
+  return constant;
 }
 
 std::vector<Complex> Encoder::decode(const Plaintext& plaintext) const {
@@ -171,7 +200,8 @@ std::vector<Complex> Encoder::decode(const Plaintext& plaintext) const {
   // it again digit by digit therefore centres the number without cancellation between large doubles.
   for (std::size_t i = 0; i < limbs; ++i) {
     const ring::Modulus& q = parameters_.ring().modulus(i);
-    ring::kernels().inverse_ntt(parameters_.ring().ntt(i), poly.data(i));
+    const ring::NttTable& table = parameters_.ring().ntt(i);
+    ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, poly.data(i), poly.data(i));
     u64 shift = 0, weight = 1;  // h modulo q
     for (std::size_t j = 0; j < limbs; ++j) {
       const u64 m = parameters_.ring().modulus(j).value();

@@ -9,6 +9,7 @@
 
 #include "ckks/ciphertext.h"
 #include "ckks/parameters.h"
+#include "ring/compact_limb.h"
 
 namespace tacit::ckks {
 
@@ -23,6 +24,10 @@ class Encoder {
   Result<Plaintext> encode(std::span<const double> values, double scale, int level,
                            bool repeat = false) const;
   Result<Plaintext> encode(std::span<const std::complex<double>> values, double scale, int level) const;
+  // A constant that ciphertexts modulo QP are multiplied with, over q_0 .. q_level, p_0 .. p_{special_count-1}: NTT and
+  // Montgomery form. `values` are repeated over all slots. The same errors.
+  Result<ring::CompactPoly> encode_constant(std::span<const double> values, double scale, int level,
+                                            int special_count) const;
   // The integer coefficients of the message, before reduction modulo the primes.
   Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> values,
                                                     double scale) const;
@@ -35,6 +40,12 @@ class Encoder {
   const Parameters& parameters() const { return parameters_; }
 
  private:
+  // The values over all slots; kValueOutOfRange where their length does not divide the number of slots.
+  Result<std::vector<std::complex<double>>> repeated(std::span<const double> values) const;
+  // to_coefficients, all of which the modulus of the level must hold.
+  Result<std::vector<std::int64_t>> coefficients_at(std::span<const std::complex<double>> values, double scale,
+                                                    int level) const;
+
   Parameters parameters_;
   struct Tables;
   std::shared_ptr<const Tables> tables_;

@@ -62,6 +62,15 @@ Poly negated(const Parameters& parameters, const Poly& a) {
   });
 }
 
+// a + permuted(b).
+Poly add_permuted(const Parameters& parameters, const Poly& a, const ring::Automorphism& automorphism,
+                  const Poly& b) {
+  return limbwise(parameters, a, [&](const ring::Modulus& q, std::size_t i, u64* out) {
+    kernels().permute(automorphism, out, b.data(i), a.degree());
+    kernels().add(q, out, out, a.data(i), a.degree());
+  });
+}
+
 // A ciphertext from its two parts.
 Ciphertext make_pair(Poly c0, Poly c1, double scale) {
   Ciphertext out;
@@ -167,20 +176,10 @@ Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b)
   out.scale = a.scale * b.scale;
   for (int part = 0; part < 3; ++part) out.parts.emplace_back(n, limbs);
   parallel_for(limbs, [&](std::size_t i) {
-    const ring::Modulus& q = parameters_.ring().modulus(i);
-    const u64 *a0 = a.parts[0].data(i), *a1 = a.parts[1].data(i);
-    const u64 *b0 = b.parts[0].data(i), *b1 = b.parts[1].data(i);
-    u64* middle = out.parts[1].data(i);
-    kernels().multiply(q, out.parts[0].data(i), a0, b0, n);
-    kernels().multiply(q, out.parts[2].data(i), a1, b1, n);
-    kernels().multiply(q, middle, a0, b1, n);
-    if (&a == &b) {
-      kernels().add(q, middle, middle, middle, n);
-    } else {
-      AlignedVector<u64> other(n);
-      kernels().multiply(q, other.data(), a1, b0, n);
-      kernels().add(q, middle, middle, other.data(), n);
-    }
+    kernels().tensor_product(parameters_.ring().modulus(i),
+                             {a.parts[0].data(i), a.parts[1].data(i), b.parts[0].data(i), b.parts[1].data(i),
+                              out.parts[0].data(i), out.parts[1].data(i), out.parts[2].data(i)},
+                             n);
   });
   return out;
 }
@@ -188,9 +187,8 @@ Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b)
 Result<Ciphertext> Evaluator::relinearise(const Ciphertext& a, const EvaluationKeys& keys) const {
   TACIT_CHECK(require_size("relinearisation", a, 3));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  const Digits digits = switcher_.decompose(a.parts[2], key->request.shape);
-  ExtendedPair sum = switcher_.zero_pair(a.level(), digits.special_count);
-  switcher_.multiply(digits, *key, nullptr, sum, false);
+  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
+  switcher_.switch_key(a.parts[2], nullptr, *key, sum, Into::kFresh);
   auto [d0, d1] = switcher_.mod_down(sum, false);
   return make_pair(combine(parameters_, kernels().add, a.parts[0], d0),
                    combine(parameters_, kernels().add, a.parts[1], d1), a.scale);
@@ -200,10 +198,10 @@ Result<Ciphertext> Evaluator::relinearise_rescale(const Ciphertext& a, const Eva
   TACIT_CHECK(require_size("relinearisation", a, 3));
   TACIT_CHECK(require_level_above_zero("rescaling", a));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  const Digits digits = switcher_.decompose(a.parts[2], key->request.shape);
-  ExtendedPair sum = switcher_.zero_pair(a.level(), digits.special_count);
-  switcher_.multiply(digits, *key, nullptr, sum, false);
-  switcher_.add_raised(sum, a.parts[0], &a.parts[1]);
+  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
+  switcher_.switch_key(a.parts[2], nullptr, *key, sum, Into::kFresh);
+  switcher_.add_raised(sum.c0, a.parts[0], sum.special_count, nullptr);
+  switcher_.add_raised(sum.c1, a.parts[1], sum.special_count, nullptr);
   auto [d0, d1] = switcher_.mod_down(sum, true);
   return make_pair(std::move(d0), std::move(d1),
                    a.scale / static_cast<double>(parameters_.prime(a.level()).value()));
@@ -233,17 +231,11 @@ Result<Ciphertext> Evaluator::apply_automorphism(const Ciphertext& a, std::uint3
   if (element == 1) return a;
   TACIT_TRY(const SwitchingKey* key, keys.find(element, a.level()));
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
-  // SEAL's order: permute first, then split into digits.
-  auto permuted = [&](const Poly& poly) {
-    return limbwise(parameters_, poly, [&](const ring::Modulus&, std::size_t i, u64* out) {
-      kernels().permute(automorphism, out, poly.data(i), poly.degree());
-    });
-  };
-  const Digits digits = switcher_.decompose(permuted(a.parts[1]), key->request.shape);
-  ExtendedPair sum = switcher_.zero_pair(a.level(), digits.special_count);
-  switcher_.multiply(digits, *key, nullptr, sum, false);
+  // The digits of the permuted polynomial, in SEAL's order.
+  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
+  switcher_.switch_key(a.parts[1], &automorphism, *key, sum, Into::kFresh);
   auto [d0, d1] = switcher_.mod_down(sum, false);
-  return make_pair(combine(parameters_, kernels().add, permuted(a.parts[0]), d0), std::move(d1), a.scale);
+  return make_pair(add_permuted(parameters_, d0, automorphism, a.parts[0]), std::move(d1), a.scale);
 }
 
 Result<Ciphertext> Evaluator::rotate(const Ciphertext& a, std::int64_t step,
@@ -271,14 +263,10 @@ Result<Ciphertext> Evaluator::rotate_hoisted(const HoistedCiphertext& a, std::in
     return rotate(source, step, keys);
   }
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
-  ExtendedPair sum = switcher_.zero_pair(source.level(), shape.special_count);
-  switcher_.multiply(a.digits, *key, &automorphism, sum, false);
+  ExtendedPair sum(parameters_, source.level(), shape.special_count);
+  switcher_.multiply(a.digits, &automorphism, *key, sum, Into::kFresh);
   auto [d0, d1] = switcher_.mod_down(sum, false);
-  Poly c0 = limbwise(parameters_, d0, [&](const ring::Modulus& q, std::size_t i, u64* out) {
-    kernels().permute(automorphism, out, source.parts[0].data(i), d0.degree());
-    kernels().add(q, out, out, d0.data(i), d0.degree());
-  });
-  return make_pair(std::move(c0), std::move(d1), source.scale);
+  return make_pair(add_permuted(parameters_, d0, automorphism, source.parts[0]), std::move(d1), source.scale);
 }
 
 }  // namespace tacit::ckks

@@ -15,15 +15,19 @@ ring::Poly expand_ciphertext_half(const Parameters& parameters, const ring::Seed
   return poly;
 }
 
-ring::Poly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape,
-                           std::size_t digit) {
-  const auto limbs = static_cast<std::size_t>(shape.level) + 1;
-  ring::Poly poly(parameters.degree(), limbs + static_cast<std::size_t>(shape.special_count));
+void expand_key_limb(const ring::Modulus& q, const ring::Seed& seed, std::size_t digit, std::span<u64> out) {
+  ring::Stream stream(seed, "switching-key", {digit, q.value()});
+  ring::sample_uniform(stream, q, out);
+}
+
+ring::CompactPoly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape,
+                                  std::size_t digit) {
+  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(shape.level, shape.special_count);
+  ring::CompactPoly poly(parameters.degree(), moduli);
   parallel_for(poly.limbs(), [&](std::size_t i) {
-    const std::size_t prime = i < limbs ? i : parameters.special_index(static_cast<int>(i - limbs));
-    const ring::Modulus& q = parameters.ring().modulus(prime);
-    ring::Stream stream(seed, "switching-key", {digit, q.value()});
-    ring::sample_uniform(stream, q, poly.limb(i));
+    AlignedVector<u64> words(parameters.degree());
+    expand_key_limb(moduli[i], seed, digit, words);
+    poly.store(i, words.data());
   });
   return poly;
 }

@@ -2,9 +2,11 @@
 #include "ckks/key_switcher.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "base/parallel.h"
+#include "ckks/expand.h"
 #include "ring/kernels/kernels.h"
 
 namespace tacit::ckks {
@@ -14,16 +16,46 @@ using ring::Poly;
 
 namespace {
 
-std::size_t extended_limbs(int level, int special_count) {
-  return static_cast<std::size_t>(level) + 1 + static_cast<std::size_t>(special_count);
+// One pointer for each digit or source prime.
+using Pointers = std::array<const u64*, kMaxPrimes>;
+
+// The limbs at one prime of a key's digits, as key_product takes them.
+struct KeyLimbs {
+  // Limb `key_limb` of the first `count` digits; the halves that are kept as a seed are expanded.
+  KeyLimbs(const Parameters& parameters, const SwitchingKey& key, std::size_t count, std::size_t key_limb) {
+    for (std::size_t j = 0; j < count; ++j) b[j] = key.b[j].limb(key_limb);
+    if (!key.a.empty()) {
+      for (std::size_t j = 0; j < count; ++j) a[j] = key.a[j].limb(key_limb);
+      return;
+    }
+    const KeyShape& shape = key.request.shape;
+    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(shape.level, key_limb));
+    expanded = ring::CompactPoly(parameters.degree(), std::vector<ring::Modulus>(count, q));
+    AlignedVector<u64> words(parameters.degree());
+    for (std::size_t j = 0; j < count; ++j) {
+      expand_key_limb(q, key.seed, j, words);
+      expanded.store(j, words.data());
+      a[j] = expanded.limb(j);
+    }
+  }
+
+  std::array<ring::CompactLimb, kMaxPrimes> b, a;
+  ring::CompactPoly expanded;
+};
+
+// Of a key for a higher level, the limbs in between are skipped.
+std::size_t key_limb_of(const SwitchingKey& key, int level, std::size_t limb) {
+  return limb <= static_cast<std::size_t>(level) ? limb
+                                                 : limb + static_cast<std::size_t>(key.request.shape.level - level);
 }
 
 }  // namespace
 
-std::size_t KeySwitcher::position(int level, std::size_t i) const {
-  const auto limbs = static_cast<std::size_t>(level) + 1;
-  return i < limbs ? i : parameters_.special_index(static_cast<int>(i - limbs));
-}
+ExtendedPair::ExtendedPair(const Parameters& parameters, int level_in, int special_count_in)
+    : level(level_in),
+      special_count(special_count_in),
+      c0(parameters.degree(), extended_limbs(level, special_count)),
+      c1(parameters.degree(), extended_limbs(level, special_count)) {}
 
 const ring::Automorphism& KeySwitcher::automorphism(std::uint32_t element) const {
   std::lock_guard lock(mutex_);
@@ -32,161 +64,195 @@ const ring::Automorphism& KeySwitcher::automorphism(std::uint32_t element) const
   return *entry;
 }
 
-const ring::BaseConverter& KeySwitcher::converter(const ConverterKey& key) const {
+const std::vector<ring::BaseConverter>& KeySwitcher::digit_converters(int level, const KeyShape& shape) const {
   std::lock_guard lock(mutex_);
-  auto& entry = converters_[key];
+  auto& entry = digit_converters_[{level, shape.digit_size, shape.special_count, false}];
   if (entry) return *entry;
-  const auto [purpose, level, digit_size, special_count, index] = key;
-  std::vector<std::size_t> sources, targets;
-  if (purpose == Purpose::kDigit) {
-    const int first = index * digit_size, last = std::min(first + digit_size, level + 1);
-    for (std::size_t i = 0; i < extended_limbs(level, special_count); ++i) {
+  std::vector<ring::BaseConverter> converters;
+  for (int first = 0; first <= level; first += shape.digit_size) {
+    const int last = std::min(first + shape.digit_size, level + 1);
+    std::vector<std::size_t> sources, targets;
+    for (std::size_t i = 0; i < extended_limbs(level, shape.special_count); ++i) {
       const bool inside = static_cast<int>(i) >= first && static_cast<int>(i) < last;
-      (inside ? sources : targets).push_back(position(level, i));
+      (inside ? sources : targets).push_back(parameters_.limb_index(level, i));
     }
-  } else {
-    const bool rescale = index == 1;
-    for (int i = 0; i < special_count; ++i) sources.push_back(parameters_.special_index(i));
-    if (rescale) sources.push_back(static_cast<std::size_t>(level));
-    for (int i = 0; i < level + (rescale ? 0 : 1); ++i) targets.push_back(static_cast<std::size_t>(i));
+    converters.emplace_back(parameters_.ring(), std::move(sources), std::move(targets));
   }
+  entry = std::make_unique<const std::vector<ring::BaseConverter>>(std::move(converters));
+  return *entry;
+}
+
+const ring::BaseConverter& KeySwitcher::division(int level, int special_count, bool rescale) const {
+  std::lock_guard lock(mutex_);
+  auto& entry = divisions_[{level, 0, special_count, rescale}];
+  if (entry) return *entry;
+  std::vector<std::size_t> sources, targets;
+  for (int i = 0; i < special_count; ++i) sources.push_back(parameters_.special_index(i));
+  if (rescale) sources.push_back(static_cast<std::size_t>(level));
+  for (int i = 0; i < level + (rescale ? 0 : 1); ++i) targets.push_back(static_cast<std::size_t>(i));
   entry =
       std::make_unique<const ring::BaseConverter>(parameters_.ring(), std::move(sources), std::move(targets));
   return *entry;
 }
 
+Poly KeySwitcher::prepare_digits(const Poly& poly, const ring::Automorphism* permutation,
+                                 const std::vector<ring::BaseConverter>& converters) const {
+  Poly prepared(poly.degree(), poly.limbs());
+  const std::size_t digit_size = converters[0].source_count();
+  parallel_for(poly.limbs(), [&](std::size_t i) {
+    kernels().inverse_ntt(parameters_.ring().ntt(i), converters[i / digit_size].scale(i % digit_size), permutation,
+                          prepared.data(i), poly.data(i));
+  });
+  return prepared;
+}
+
+namespace {
+
+// Digit j at one prime, in NTT form: words that the polynomial has itself, or that are made in `scratch`.
+struct DigitRaiser {
+  const Parameters& parameters;
+  const std::vector<ring::BaseConverter>& converters;
+  const Poly& poly;
+  const Poly& prepared;
+  const ring::Automorphism* permutation;
+  int level;
+
+  const u64* raise(std::size_t j, std::size_t limb, u64* scratch) const {
+    const ring::BaseConverter& converter = converters[j];
+    const std::size_t first = j * converters[0].source_count(), count = converter.source_count();
+    if (limb >= first && limb < first + count) {  // a digit's own primes keep what they had
+      if (permutation == nullptr) return poly.data(limb);
+      kernels().permute(*permutation, scratch, poly.data(limb), poly.degree());
+      return scratch;
+    }
+    Pointers y;
+    for (std::size_t s = 0; s < count; ++s) y[s] = prepared.data(first + s);
+    const u64* words = converter.convert(limb < first ? limb : limb - count, scratch, y.data(), poly.degree());
+    kernels().forward_ntt(parameters.ring().ntt(parameters.limb_index(level, limb)), scratch, words);
+    return scratch;
+  }
+};
+
+}  // namespace
+
+void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
+                             ExtendedPair& sum, Into into) const {
+  const int level = sum.level;
+  const KeyShape& shape = key.request.shape;
+  assert(static_cast<int>(poly.limbs()) == level + 1 && shape.level >= level &&
+         shape.special_count == sum.special_count);
+  const auto& converters = digit_converters(level, shape);
+  const Poly prepared = prepare_digits(poly, permutation, converters);
+  const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
+  // Prime by prime: a transform's tables serve all digits, and the digits at one prime are used up while they are near.
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+    Poly scratch(poly.degree(), converters.size());
+    Pointers digits;
+    for (std::size_t j = 0; j < converters.size(); ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
+    const KeyLimbs limbs(parameters_, key, converters.size(), key_limb_of(key, level, i));
+    kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(level, i)),
+                          {digits.data(), limbs.b.data(), limbs.a.data(), converters.size(), nullptr,
+                           sum.c0.data(i), sum.c1.data(i), into == Into::kSum},
+                          poly.degree());
+  });
+}
+
 Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
-  const std::size_t n = parameters_.degree();
   const int level = static_cast<int>(poly.limbs()) - 1;
+  const auto& converters = digit_converters(level, shape);
+  const Poly prepared = prepare_digits(poly, nullptr, converters);
+  const DigitRaiser raiser{parameters_, converters, poly, prepared, nullptr, level};
   Digits digits{level, shape.digit_size, shape.special_count, {}};
   const std::size_t limbs = extended_limbs(level, shape.special_count);
-  const std::size_t count = KeyShape{level, shape.digit_size, shape.special_count}.digits();
-  digits.polys.reserve(count);
-  for (std::size_t j = 0; j < count; ++j) digits.polys.emplace_back(n, limbs);
-
-  // y_i, where the digit's number is sum_i y_i D/q_i.
-  Poly prepared(n, poly.limbs());
-  parallel_for(poly.limbs(), [&](std::size_t i) {
-    const auto j = static_cast<int>(i) / shape.digit_size;
-    const ring::BaseConverter& convert =
-        converter({Purpose::kDigit, level, shape.digit_size, shape.special_count, j});
-    std::ranges::copy(poly.limb(i), prepared.data(i));
-    kernels().inverse_ntt(parameters_.ring().ntt(i), prepared.data(i));
-    convert.prepare(i - static_cast<std::size_t>(j * shape.digit_size), prepared.data(i), prepared.data(i),
-                    n);
-  });
-  // Prime by prime, so that one NTT's table serves all digits.
+  for (std::size_t j = 0; j < converters.size(); ++j) digits.polys.emplace_back(poly.degree(), limbs);
   parallel_for(limbs, [&](std::size_t i) {
-    const std::size_t prime = position(level, i);
-    for (std::size_t j = 0; j < count; ++j) {
-      const ring::BaseConverter& convert =
-          converter({Purpose::kDigit, level, shape.digit_size, shape.special_count, static_cast<int>(j)});
-      const std::size_t first = j * static_cast<std::size_t>(shape.digit_size);
+    for (std::size_t j = 0; j < converters.size(); ++j) {
       u64* out = digits.polys[j].data(i);
-      if (i >= first && i < first + convert.source_count()) {
-        std::ranges::copy(poly.limb(i), out);  // a digit's own primes keep what they had
-        continue;
-      }
-      std::vector<const u64*> y;
-      for (std::size_t s = 0; s < convert.source_count(); ++s) y.push_back(prepared.data(first + s));
-      const std::size_t target = i < first ? i : i - convert.source_count();
-      convert.convert(target, out, y.data(), n);
-      kernels().forward_ntt(parameters_.ring().ntt(prime), out);
+      const u64* words = raiser.raise(j, i, out);
+      if (words != out) std::copy_n(words, poly.degree(), out);
     }
   });
   return digits;
 }
 
-ExtendedPair KeySwitcher::zero_pair(int level, int special_count) const {
-  const std::size_t limbs = extended_limbs(level, special_count);
-  ExtendedPair pair{level, special_count, Poly(parameters_.degree(), limbs),
-                    Poly(parameters_.degree(), limbs)};
-  pair.c0.clear();
-  pair.c1.clear();
-  return pair;
-}
-
-void KeySwitcher::multiply(const Digits& digits, const SwitchingKey& key,
-                           const ring::Automorphism* permutation, ExtendedPair& sum, bool accumulate) const {
-  const KeyShape& shape = key.request.shape;
-  assert(shape.digit_size == digits.digit_size && shape.special_count == digits.special_count);
-  assert(shape.level >= digits.level && sum.level == digits.level &&
-         sum.special_count == digits.special_count);
-  const std::size_t limbs = extended_limbs(digits.level, digits.special_count);
-  const std::size_t skipped =
-      static_cast<std::size_t>(shape.level - digits.level);  // limbs the key has in between
-  parallel_for(limbs, [&](std::size_t i) {
-    const std::size_t key_limb = i <= static_cast<std::size_t>(digits.level) ? i : i + skipped;
-    std::vector<const u64*> x, b, a;
-    for (std::size_t j = 0; j < digits.polys.size(); ++j) {
-      x.push_back(digits.polys[j].data(i));
-      b.push_back(key.b[j].data(key_limb));
-      a.push_back(key.a[j].data(key_limb));
-    }
-    kernels().inner_product(
-        parameters_.ring().modulus(position(digits.level, i)),
-        {x.data(), b.data(), a.data(), x.size(), permutation, sum.c0.data(i), sum.c1.data(i), accumulate},
-        parameters_.degree());
+void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
+                           ExtendedPair& sum, Into into) const {
+  const std::size_t count = digits.polys.size();
+  assert(key.request.shape.digit_size == digits.digit_size && key.request.shape.level >= digits.level);
+  assert(sum.level == digits.level && sum.special_count == digits.special_count);
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+    Pointers x;
+    for (std::size_t j = 0; j < count; ++j) x[j] = digits.polys[j].data(i);
+    const KeyLimbs limbs(parameters_, key, count, key_limb_of(key, digits.level, i));
+    kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(digits.level, i)),
+                          {x.data(), limbs.b.data(), limbs.a.data(), count, permutation, sum.c0.data(i),
+                           sum.c1.data(i), into == Into::kSum},
+                          parameters_.degree());
   });
 }
 
-Poly KeySwitcher::mod_down_one(const Poly& poly, const ring::BaseConverter& convert, int level,
-                               bool rescale) const {
-  const std::size_t n = parameters_.degree();
-  const std::size_t special = poly.limbs() - static_cast<std::size_t>(level) - 1;
-  Poly prepared(n, convert.source_count());
-  parallel_for(convert.source_count(), [&](std::size_t s) {
+void KeySwitcher::divide(const ring::BaseConverter& converter, int level, const Poly* const* in, Poly* out,
+                         std::size_t count) const {
+  const std::size_t n = parameters_.degree(), sources = converter.source_count();
+  Poly prepared(n, sources * count);
+  const std::size_t special = in[0]->limbs() - static_cast<std::size_t>(level) - 1;
+  parallel_for(sources * count, [&](std::size_t i) {
     // Sources are the special limbs, then the last of the others where that goes too.
-    const std::size_t limb =
-        s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
-    std::ranges::copy(poly.limb(limb), prepared.data(s));
-    kernels().inverse_ntt(parameters_.ring().ntt(convert.source(s)), prepared.data(s));
-    convert.prepare(s, prepared.data(s), prepared.data(s), n);
+    const std::size_t s = i % sources;
+    const std::size_t limb = s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
+    kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
+                          prepared.data(i), in[i / sources]->data(limb));
   });
-  std::vector<const u64*> y;
-  for (std::size_t s = 0; s < convert.source_count(); ++s) y.push_back(prepared.data(s));
-  Poly out(n, static_cast<std::size_t>(level) + (rescale ? 0 : 1));
-  parallel_for(out.limbs(), [&](std::size_t i) {
-    convert.convert_rounded(i, out.data(i), y.data(), n);
-    kernels().forward_ntt(parameters_.ring().ntt(i), out.data(i));
-    kernels().subtract_multiply(parameters_.ring().modulus(i), convert.inverse_product(i), out.data(i),
-                                poly.data(i), out.data(i), n);
+  for (std::size_t c = 0; c < count; ++c) out[c] = Poly(n, converter.target_count());
+  parallel_for(converter.target_count(), [&](std::size_t t) {
+    for (std::size_t c = 0; c < count; ++c) {
+      Pointers y;
+      for (std::size_t s = 0; s < sources; ++s) y[s] = prepared.data(c * sources + s);
+      u64* words = out[c].data(t);
+      converter.convert_rounded(t, words, y.data(), n);
+      kernels().forward_ntt(parameters_.ring().ntt(t), words, words);
+      kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), words,
+                                  in[c]->data(t), words, n);
+    }
   });
-  return out;
 }
 
 std::pair<Poly, Poly> KeySwitcher::mod_down(const ExtendedPair& pair, bool rescale) const {
-  const ring::BaseConverter& convert =
-      converter({Purpose::kModDown, pair.level, 0, pair.special_count, rescale ? 1 : 0});
-  return {mod_down_one(pair.c0, convert, pair.level, rescale),
-          mod_down_one(pair.c1, convert, pair.level, rescale)};
+  const Poly* in[] = {&pair.c0, &pair.c1};
+  Poly out[2];
+  divide(division(pair.level, pair.special_count, rescale), pair.level, in, out, 2);
+  return {std::move(out[0]), std::move(out[1])};
+}
+
+Poly KeySwitcher::mod_down(const Poly& poly, int level) const {
+  const Poly* in = &poly;
+  Poly out;
+  const int special_count = static_cast<int>(poly.limbs()) - level - 1;
+  divide(division(level, special_count, false), level, &in, &out, 1);
+  return out;
 }
 
 Poly KeySwitcher::rescale(const Poly& poly) const {
+  const Poly* in = &poly;
+  Poly out;
   const int level = static_cast<int>(poly.limbs()) - 1;
-  return mod_down_one(poly, converter({Purpose::kModDown, level, 0, 0, 1}), level, true);
+  divide(division(level, 0, true), level, &in, &out, 1);
+  return out;
 }
 
-void KeySwitcher::add_raised(ExtendedPair& pair, const Poly& c0, const Poly* c1) const {
-  const ring::BaseConverter& convert = converter({Purpose::kModDown, pair.level, 0, pair.special_count, 0});
-  const std::size_t n = parameters_.degree();
-  parallel_for(static_cast<std::size_t>(pair.level) + 1, [&](std::size_t i) {
-    const ring::Modulus& q = parameters_.ring().modulus(i);
-    AlignedVector<u64> raised(n);
-    auto add = [&](Poly& sum, const Poly& c) {
-      kernels().multiply_constant(q, convert.product(i), raised.data(), c.data(i), n);
-      kernels().add(q, sum.data(i), sum.data(i), raised.data(), n);
-    };
-    add(pair.c0, c0);
-    if (c1 != nullptr) add(pair.c1, *c1);
-  });
-}
-
-void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
-    const ring::Modulus& q = parameters_.ring().modulus(position(sum.level, i));
-    kernels().add(q, sum.c0.data(i), sum.c0.data(i), other.c0.data(i), parameters_.degree());
-    kernels().add(q, sum.c1.data(i), sum.c1.data(i), other.c1.data(i), parameters_.degree());
+void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count,
+                             const ring::Automorphism* permutation) const {
+  const int level = static_cast<int>(poly.limbs()) - 1;
+  const ring::BaseConverter& converter = division(level, special_count, false);
+  parallel_for(poly.limbs(), [&](std::size_t i) {
+    const u64* words = poly.data(i);
+    AlignedVector<u64> permuted;
+    if (permutation != nullptr) {
+      permuted.resize(poly.degree());
+      kernels().permute(*permutation, permuted.data(), words, poly.degree());
+      words = permuted.data();
+    }
+    kernels().add_multiple(parameters_.ring().modulus(i), converter.product(i), sum.data(i), words, poly.degree());
   });
 }
 

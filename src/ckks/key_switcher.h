@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hybrid key switching (Han and Ki 2020, section 3): a polynomial that meets s' is split into digits, raised to the
-// basis Q P, multiplied with the key's digits and brought down by P, after which it meets s.
+// basis Q P, multiplied with the key's digits and brought down by P, after which it meets s. docs/key-switching.md walks
+// from the formula to the kernels.
 #pragma once
 
 #include <map>
@@ -25,50 +26,64 @@ struct Digits {
 
 // A pair of polynomials over q_0 .. q_level, p_0 .. p_{special_count-1}, in NTT form: P times a ciphertext, roughly.
 struct ExtendedPair {
+  // Uninitialised.
+  ExtendedPair(const Parameters& parameters, int level_in, int special_count_in);
+
   int level = 0;
   int special_count = 1;
   ring::Poly c0, c1;
 };
 
-// Immutable but for its cache of constants; safe to share between threads.
+// Whether a result replaces what is there or is added to it.
+enum class Into { kFresh, kSum };
+
+// Immutable but for its cache of constants; safe to share between threads. Permutations may be null.
 class KeySwitcher {
  public:
   explicit KeySwitcher(const Parameters& parameters) : parameters_(parameters) {}
 
-  // Digits of `poly` (NTT form, its limbs give the level) as a key of this shape takes them.
+  // sum = sum_j d_j (b_j, a_j) modulo QP for the digits d_j of the permuted polynomial (NTT form; its limbs give the
+  // level). The key must have at least that level.
+  void switch_key(const ring::Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
+                  ExtendedPair& sum, Into into) const;
+
+  // The same in two steps, the first of which serves several keys of one shape: the digits of the polynomial are
+  // permuted, rather than those of the permuted one taken, which makes another, equally small error.
   Digits decompose(const ring::Poly& poly, const KeyShape& shape) const;
-  // sum = sum_j permuted(digits_j) (b_j, a_j) modulo QP; added to what is there where `accumulate`. The key's shape must
-  // have the digits' digit size and special count and at least their level. `permutation` may be null.
-  void multiply(const Digits& digits, const SwitchingKey& key, const ring::Automorphism* permutation,
-                ExtendedPair& sum, bool accumulate) const;
+  void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
+                ExtendedPair& sum, Into into) const;
+
   // round(pair / P), or round(pair / (P q_level)) one level lower where `rescale`: ModDown, merged with the rescale
   // of the product that follows or precedes it.
   std::pair<ring::Poly, ring::Poly> mod_down(const ExtendedPair& pair, bool rescale) const;
-  // pair.c0 += P c0, and the same for c1 where it is given: limbs below q_level only, since P = 0 modulo its own primes.
-  void add_raised(ExtendedPair& pair, const ring::Poly& c0, const ring::Poly* c1) const;
-  // sum += other; both of one level and special count.
-  void add(ExtendedPair& sum, const ExtendedPair& other) const;
-  ExtendedPair zero_pair(int level, int special_count) const;
+  // round(poly / P) for one polynomial of such a pair.
+  ring::Poly mod_down(const ring::Poly& poly, int level) const;
   // round(poly / q_level), one level lower.
   ring::Poly rescale(const ring::Poly& poly) const;
+  // sum += P permuted(poly): limbs below q_level only, since P = 0 modulo its own primes.
+  void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count,
+                  const ring::Automorphism* permutation) const;
 
   const Parameters& parameters() const { return parameters_; }
   const ring::Automorphism& automorphism(std::uint32_t element) const;
 
  private:
-  enum class Purpose { kDigit, kModDown };
-  // For kDigit: from digit `index` of shape (digit_size, special_count) to the other primes at `level`. For kModDown: from
-  // the special primes, and q_level where index is 1, to the primes that stay.
-  using ConverterKey = std::tuple<Purpose, int, int, int, int>;
-  const ring::BaseConverter& converter(const ConverterKey& key) const;
-  // Context position of limb `i` of an extended polynomial.
-  std::size_t position(int level, std::size_t i) const;
-  ring::Poly mod_down_one(const ring::Poly& poly, const ring::BaseConverter& converter, int level,
-                          bool rescale) const;
+  // Level, digit size, special primes; for a division also whether q_level goes with P (digit size 0).
+  using ShapeKey = std::tuple<int, int, int, bool>;
+  // One converter for each digit: from its primes to the others at this level.
+  const std::vector<ring::BaseConverter>& digit_converters(int level, const KeyShape& shape) const;
+  // From the special primes, and q_level where `rescale`, to the primes that stay.
+  const ring::BaseConverter& division(int level, int special_count, bool rescale) const;
+  // The permuted polynomial's residues as the converters of its digits take them.
+  ring::Poly prepare_digits(const ring::Poly& poly, const ring::Automorphism* permutation,
+                            const std::vector<ring::BaseConverter>& converters) const;
+  void divide(const ring::BaseConverter& converter, int level, const ring::Poly* const* in, ring::Poly* out,
+              std::size_t count) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;
-  mutable std::map<ConverterKey, std::unique_ptr<const ring::BaseConverter>> converters_;
+  mutable std::map<ShapeKey, std::unique_ptr<const std::vector<ring::BaseConverter>>> digit_converters_;
+  mutable std::map<ShapeKey, std::unique_ptr<const ring::BaseConverter>> divisions_;
   mutable std::map<std::uint32_t, std::unique_ptr<const ring::Automorphism>> automorphisms_;
 };
 

@@ -37,7 +37,8 @@ Result<const SwitchingKey*> EvaluationKeys::find(std::uint32_t element, int leve
 std::size_t EvaluationKeys::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& [element, key] : keys_) {
-    for (const ring::Poly& poly : key.b) bytes += 2 * poly.degree() * poly.limbs() * sizeof(u64);
+    for (const auto* half : {&key.b, &key.a})
+      for (const ring::CompactPoly& poly : *half) bytes += poly.memory_bytes();
   }
   return bytes;
 }

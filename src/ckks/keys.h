@@ -7,6 +7,7 @@
 
 #include "ckks/ciphertext.h"
 #include "ckks/parameters.h"
+#include "ring/compact_limb.h"
 
 namespace tacit::ckks {
 
@@ -30,9 +31,14 @@ struct KeyRequest {
 struct SwitchingKey {
   KeyRequest request;
   KeyTag tag{};
-  ring::Seed seed{};             // a_j is expanded from it
-  std::vector<ring::Poly> b, a;  // one for each digit
+  ring::Seed seed{};  // a_j is expanded from it
+  // One for each digit; a may be empty, and is then expanded, a limb at a time, whenever the key is used: half the
+  // memory for about twice the time of reading it.
+  std::vector<ring::CompactPoly> b, a;
 };
+
+// How a key that is read is kept.
+enum class KeyForm { kWhole, kSeeded };
 
 // At most one key for each automorphism.
 class EvaluationKeys {

@@ -10,12 +10,10 @@
 namespace tacit::ckks {
 
 using ring::kernels;
-using ring::Poly;
 
 Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const std::vector<Group>& groups,
-                                                int level, double scale) {
-  const Parameters& parameters = encoder.parameters();
-  if (level < 1) {
+                                                const Domain& domain, double scale) {
+  if (domain.level < 1) {
     return Error{ErrorCode::kLevelMismatch,
                  "a linear transform takes a level, so its input needs at least level 1"};
   }
@@ -24,7 +22,7 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
                  "a linear transform needs at least one diagonal that is not zero"};
   }
   LinearTransform transform;
-  transform.level_ = level;
+  transform.domain_ = domain;
   transform.scale_ = scale;
   for (const Group& group : groups) {
     for (const Term& term : group.terms) transform.babies_.push_back(term.baby);
@@ -48,18 +46,12 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
   }
   std::vector<Status> statuses(jobs.size());
   parallel_for(jobs.size(), [&](std::size_t i) {
-    auto encoded = encoder.encode(jobs[i].term->values, scale, level, true);
+    auto encoded = encoder.encode_constant(jobs[i].term->values, scale, domain.level, domain.special_count);
     if (!encoded.ok()) {
       statuses[i] = std::move(encoded).error();
       return;
     }
-    Poly& values = encoded->poly;
-    for (std::size_t limb = 0; limb < values.limbs(); ++limb) {
-      const ring::Modulus& q = parameters.ring().modulus(limb);
-      kernels().multiply_constant(q, q.shoup(q.radix()), values.data(limb), values.data(limb),
-                                  values.degree());
-    }
-    jobs[i].encoded->values = std::move(values);
+    jobs[i].encoded->values = std::move(encoded).value();
     const auto position = std::ranges::lower_bound(transform.babies_, jobs[i].term->baby);
     jobs[i].encoded->baby = static_cast<std::size_t>(position - transform.babies_.begin());
   });
@@ -70,127 +62,128 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
 std::size_t LinearTransform::memory_bytes() const {
   std::size_t bytes = 0;
   for (const EncodedGroup& group : groups_) {
-    for (const EncodedTerm& term : group.terms)
-      bytes += term.values.degree() * term.values.limbs() * sizeof(u64);
+    for (const EncodedTerm& term : group.terms) bytes += term.values.memory_bytes();
   }
   return bytes;
 }
 
-Result<std::vector<Ciphertext>> LinearTransform::rotate_babies(const Evaluator& evaluator,
-                                                               const Ciphertext& input,
-                                                               const EvaluationKeys& keys) const {
-  // Digits are shared by the keys of one shape; rotate_hoisted falls back to a rotation of its own for any other.
-  std::optional<HoistedCiphertext> hoisted;
-  for (std::int64_t step : babies_) {
-    const std::uint32_t element = rotation_element(evaluator.parameters(), step);
-    if (element == 1 || hoisted) continue;
-    TACIT_TRY(const SwitchingKey* key, keys.find(element, input.level()));
-    TACIT_TRY(hoisted, evaluator.hoist(input, key->request.shape));
+Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator, std::int64_t step,
+                                                      const EvaluationKeys& keys) const {
+  TACIT_TRY(const SwitchingKey* key, keys.find(rotation_element(evaluator.parameters(), step), domain_.level));
+  if (key->request.shape.special_count == domain_.special_count) return key;
+  return Error{ErrorCode::kKeyMissing, "the keys of one linear transform must share their special primes"};
+}
+
+Result<std::vector<ExtendedPair>> LinearTransform::rotate_babies(const Evaluator& evaluator,
+                                                                 const Ciphertext& input,
+                                                                 const EvaluationKeys& keys) const {
+  const Parameters& parameters = evaluator.parameters();
+  const KeySwitcher& switcher = evaluator.switcher();
+  std::vector<const SwitchingKey*> baby_keys(babies_.size());
+  std::map<int, Digits> digits;  // by digit size: one, unless the keys were trimmed to different levels
+  std::vector<ExtendedPair> rotated;
+  for (std::size_t i = 0; i < babies_.size(); ++i) {
+    rotated.emplace_back(parameters, domain_.level, domain_.special_count);
+    if (rotation_element(parameters, babies_[i]) == 1) continue;
+    TACIT_TRY(baby_keys[i], find_key(evaluator, babies_[i], keys));
+    const KeyShape& shape = baby_keys[i]->request.shape;
+    if (!digits.contains(shape.digit_size))
+      digits.emplace(shape.digit_size, switcher.decompose(input.parts[1], shape));
   }
-  std::vector<Ciphertext> rotated(babies_.size());
-  std::vector<Status> statuses(babies_.size());
   parallel_for(babies_.size(), [&](std::size_t i) {
-    if (rotation_element(evaluator.parameters(), babies_[i]) == 1) {
-      rotated[i] = input;
+    ExtendedPair& pair = rotated[i];
+    if (baby_keys[i] == nullptr) {
+      pair.c0.clear();
+      pair.c1.clear();
+      switcher.add_raised(pair.c0, input.parts[0], domain_.special_count, nullptr);
+      switcher.add_raised(pair.c1, input.parts[1], domain_.special_count, nullptr);
       return;
     }
-    auto result = evaluator.rotate_hoisted(*hoisted, babies_[i], keys);
-    if (result.ok()) {
-      rotated[i] = std::move(result).value();
-    } else {
-      statuses[i] = std::move(result).error();
-    }
+    const ring::Automorphism& automorphism = switcher.automorphism(baby_keys[i]->request.element);
+    switcher.multiply(digits.at(baby_keys[i]->request.shape.digit_size), &automorphism, *baby_keys[i], pair,
+                      Into::kFresh);
+    switcher.add_raised(pair.c0, input.parts[0], domain_.special_count, &automorphism);
   });
-  for (Status& status : statuses) TACIT_CHECK(status);
   return rotated;
 }
 
-Ciphertext LinearTransform::sum_products(const Parameters& parameters, const EncodedGroup& group,
-                                         const std::vector<Ciphertext>& babies) const {
-  const std::size_t n = parameters.degree(), limbs = static_cast<std::size_t>(level_) + 1;
-  Ciphertext sum;
-  sum.parts.emplace_back(n, limbs);
-  sum.parts.emplace_back(n, limbs);
-  parallel_for(limbs, [&](std::size_t i) {
-    std::vector<const u64*> values, c0, c1;
+void LinearTransform::add_products(const Parameters& parameters, const EncodedGroup& group,
+                                   const std::vector<ExtendedPair>& babies, ExtendedPair& sum, Into into) const {
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+    std::vector<ring::CompactLimb> values;
+    std::vector<const u64*> c0, c1;
     for (const EncodedTerm& term : group.terms) {
-      values.push_back(term.values.data(i));
-      c0.push_back(babies[term.baby].parts[0].data(i));
-      c1.push_back(babies[term.baby].parts[1].data(i));
+      values.push_back(term.values.limb(i));
+      c0.push_back(babies[term.baby].c0.data(i));
+      c1.push_back(babies[term.baby].c1.data(i));
     }
-    kernels().inner_product(parameters.ring().modulus(i),
-                            {values.data(), c0.data(), c1.data(), values.size(), nullptr,
-                             sum.parts[0].data(i), sum.parts[1].data(i), false},
-                            n);
+    kernels().plain_product(parameters.ring().modulus(parameters.limb_index(domain_.level, i)),
+                            {values.data(), c0.data(), c1.data(), values.size(), sum.c0.data(i), sum.c1.data(i),
+                             into == Into::kSum},
+                            parameters.degree());
   });
-  return sum;
 }
 
 Status LinearTransform::add_group(const Evaluator& evaluator, const EncodedGroup& group,
-                                  const std::vector<Ciphertext>& babies, const EvaluationKeys& keys,
-                                  ExtendedPair& sum) const {
+                                  const std::vector<ExtendedPair>& babies, const EvaluationKeys& keys,
+                                  ExtendedPair& sum, Into into) const {
   const Parameters& parameters = evaluator.parameters();
   const KeySwitcher& switcher = evaluator.switcher();
-  Ciphertext product = sum_products(parameters, group, babies);
-  const std::uint32_t element = rotation_element(parameters, group.giant);
-  if (element == 1) {
-    switcher.add_raised(sum, product.parts[0], &product.parts[1]);
+  if (rotation_element(parameters, group.giant) == 1) {
+    add_products(parameters, group, babies, sum, into);
     return {};
   }
-  TACIT_TRY(const SwitchingKey* key, keys.find(element, level_));
-  const ring::Automorphism& automorphism = switcher.automorphism(element);
-  const Digits digits = switcher.decompose(product.parts[1], key->request.shape);
-  switcher.multiply(digits, *key, &automorphism, sum, true);
-  Poly rotated(parameters.degree(), product.parts[0].limbs());
-  for (std::size_t i = 0; i < rotated.limbs(); ++i) {
-    kernels().permute(automorphism, rotated.data(i), product.parts[0].data(i), rotated.degree());
-  }
-  switcher.add_raised(sum, rotated, nullptr);
+  TACIT_TRY(const SwitchingKey* key, find_key(evaluator, group.giant, keys));
+  ExtendedPair product(parameters, domain_.level, domain_.special_count);
+  add_products(parameters, group, babies, product, Into::kFresh);
+  const ring::Automorphism& automorphism = switcher.automorphism(key->request.element);
+  switcher.switch_key(switcher.mod_down(product.c1, domain_.level), &automorphism, *key, sum, into);
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
+    u64* permuted = product.c1.data(i);  // no longer needed
+    kernels().permute(automorphism, permuted, product.c0.data(i), parameters.degree());
+    kernels().add(q, sum.c0.data(i), sum.c0.data(i), permuted, parameters.degree());
+  });
   return {};
 }
 
 Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciphertext& input,
                                           const EvaluationKeys& keys) const {
   const Parameters& parameters = evaluator.parameters();
-  if (input.level() != level_ || input.size() != 2) {
-    return Error{ErrorCode::kLevelMismatch, "a linear transform for level " + std::to_string(level_) +
+  if (input.level() != domain_.level || input.size() != 2) {
+    return Error{ErrorCode::kLevelMismatch, "a linear transform for level " + std::to_string(domain_.level) +
                                                 " was given a ciphertext of level " +
                                                 std::to_string(input.level()) + " and " +
                                                 std::to_string(input.size()) + " parts"};
   }
-  // All giants are summed before the division by P, so their keys must share it.
-  std::optional<int> shared_count;
-  for (const EncodedGroup& group : groups_) {
-    const std::uint32_t element = rotation_element(parameters, group.giant);
-    if (element == 1) continue;
-    TACIT_TRY(const SwitchingKey* key, keys.find(element, level_));
-    if (shared_count.value_or(key->request.shape.special_count) != key->request.shape.special_count) {
-      return Error{ErrorCode::kKeyMissing,
-                   "the giant-step keys of one linear transform must share their special primes"};
-    }
-    shared_count = key->request.shape.special_count;
-  }
-  const int special_count = shared_count.value_or(1);
-  TACIT_TRY(const std::vector<Ciphertext> babies, rotate_babies(evaluator, input, keys));
+  TACIT_TRY(const std::vector<ExtendedPair> babies, rotate_babies(evaluator, input, keys));
 
   // Giants in as many chains as there may be threads, each with a sum of its own.
   const std::size_t chains = std::min<std::size_t>(groups_.size(), 2);
   std::vector<ExtendedPair> sums;
   for (std::size_t c = 0; c < chains; ++c)
-    sums.push_back(evaluator.switcher().zero_pair(level_, special_count));
+    sums.emplace_back(parameters, domain_.level, domain_.special_count);
   std::vector<Status> statuses(chains);
   parallel_for(chains, [&](std::size_t c) {
     for (std::size_t g = c; g < groups_.size() && statuses[c].ok(); g += chains) {
-      statuses[c] = add_group(evaluator, groups_[g], babies, keys, sums[c]);
+      statuses[c] = add_group(evaluator, groups_[g], babies, keys, sums[c], g == c ? Into::kFresh : Into::kSum);
     }
   });
   for (Status& status : statuses) TACIT_CHECK(status);
-  for (std::size_t c = 1; c < chains; ++c) evaluator.switcher().add(sums[0], sums[c]);
+  if (chains == 2) {
+    parallel_for(sums[0].c0.limbs(), [&](std::size_t i) {
+      const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
+      for (ring::Poly ExtendedPair::*part : {&ExtendedPair::c0, &ExtendedPair::c1}) {
+        u64* sum = (sums[0].*part).data(i);
+        kernels().add(q, sum, sum, (sums[1].*part).data(i), parameters.degree());
+      }
+    });
+  }
   auto [c0, c1] = evaluator.switcher().mod_down(sums[0], true);
   Ciphertext out;
   out.parts.push_back(std::move(c0));
   out.parts.push_back(std::move(c1));
-  out.scale = input.scale * scale_ / static_cast<double>(parameters.prime(level_).value());
+  out.scale = input.scale * scale_ / static_cast<double>(parameters.prime(domain_.level).value());
   return out;
 }
 

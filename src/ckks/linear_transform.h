@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A matrix times an encrypted vector as one operation: diagonals, baby-step giant-step, hoisted babies, and a single
-// division by P q_level at the end (Halevi and Shoup 2018, section 4; Bossuat et al. 2021, section 4).
+// A matrix times an encrypted vector as one operation: diagonals, baby-step giant-step with double hoisting (Halevi and
+// Shoup 2018, section 4; Bossuat et al. 2021, section 4). The babies share one splitting into digits and stay modulo
+// QP, each giant divides one polynomial by P, and one division by P q_level ends it all.
 #pragma once
 
 #include <vector>
@@ -10,7 +11,7 @@
 
 namespace tacit::ckks {
 
-// sum over groups of rot_giant(sum over terms of values * rot_baby(x)).
+// sum over groups of rot_giant(sum over terms of values * rot_baby(x)). Immutable; safe to share between threads.
 class LinearTransform {
  public:
   struct Term {
@@ -21,10 +22,16 @@ class LinearTransform {
     std::int64_t giant = 0;
     std::vector<Term> terms;
   };
+  // What the inputs have, and how many special primes the keys of all rotations share.
+  struct Domain {
+    int level = 1;  // at least 1
+    int special_count = 1;
+  };
 
-  // Encodes the values at `scale` for inputs of level `level` (at least 1). Groups and terms must not be empty.
-  static Result<LinearTransform> create(const Encoder& encoder, const std::vector<Group>& groups, int level,
-                                        double scale);
+  // Encodes the values at `scale`. Groups and terms must not be empty (kInvalidArgument); kValueOutOfRange where a value
+  // does not fit its scale.
+  static Result<LinearTransform> create(const Encoder& encoder, const std::vector<Group>& groups,
+                                        const Domain& domain, double scale);
 
   // The product, one level below its input; its scale is input scale * scale / q_level. kKeyMissing, kLevelMismatch.
   Result<Ciphertext> apply(const Evaluator& evaluator, const Ciphertext& input,
@@ -35,7 +42,7 @@ class LinearTransform {
  private:
   struct EncodedTerm {
     std::size_t baby = 0;  // index into babies_
-    ring::Poly values;     // NTT, Montgomery form
+    ring::CompactPoly values;
   };
   struct EncodedGroup {
     std::int64_t giant = 0;
@@ -43,16 +50,20 @@ class LinearTransform {
   };
 
   LinearTransform() = default;
-  Result<std::vector<Ciphertext>> rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
-                                                const EvaluationKeys& keys) const;
-  Ciphertext sum_products(const Parameters& parameters, const EncodedGroup& group,
-                          const std::vector<Ciphertext>& babies) const;
-  // The group's sum, rotated by its giant step, added to `sum`.
+  // The key for a step that is not the identity, if its special primes are those of the domain.
+  Result<const SwitchingKey*> find_key(const Evaluator& evaluator, std::int64_t step,
+                                       const EvaluationKeys& keys) const;
+  // P times the rotated input, modulo QP, for each of babies_.
+  Result<std::vector<ExtendedPair>> rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
+                                                  const EvaluationKeys& keys) const;
+  void add_products(const Parameters& parameters, const EncodedGroup& group,
+                    const std::vector<ExtendedPair>& babies, ExtendedPair& sum, Into into) const;
+  // The group's products, rotated by its giant step, into `sum`.
   Status add_group(const Evaluator& evaluator, const EncodedGroup& group,
-                   const std::vector<Ciphertext>& babies, const EvaluationKeys& keys,
-                   ExtendedPair& sum) const;
+                   const std::vector<ExtendedPair>& babies, const EvaluationKeys& keys, ExtendedPair& sum,
+                   Into into) const;
 
-  int level_ = 0;
+  Domain domain_;
   double scale_ = 1;
   std::vector<std::int64_t> babies_;
   std::vector<EncodedGroup> groups_;

@@ -82,6 +82,13 @@ Result<Parameters> Parameters::create(ParametersLiteral literal) {
 const ParametersLiteral& Parameters::literal() const { return state_->literal; }
 const ring::Context& Parameters::ring() const { return state_->ring; }
 
+std::vector<ring::Modulus> Parameters::extended_moduli(int level, int special_count) const {
+  std::vector<ring::Modulus> moduli;
+  for (std::size_t i = 0; i < extended_limbs(level, special_count); ++i)
+    moduli.push_back(ring().modulus(limb_index(level, i)));
+  return moduli;
+}
+
 double Parameters::log_modulus() const {
   double sum = 0;
   for (u64 prime : State::all_primes(literal())) sum += std::log2(static_cast<double>(prime));

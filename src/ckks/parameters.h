@@ -42,6 +42,11 @@ struct KeyShape {
   friend auto operator<=>(const KeyShape&, const KeyShape&) = default;
 };
 
+// Limbs over q_0 .. q_level, p_0 .. p_{special_count-1}.
+inline std::size_t extended_limbs(int level, int special_count) {
+  return static_cast<std::size_t>(level) + 1 + static_cast<std::size_t>(special_count);
+}
+
 // Immutable and cheap to copy. Level l means that the limbs q_0 .. q_l are left; a fresh ciphertext may have any level
 // up to max_level().
 class Parameters {
@@ -61,6 +66,13 @@ class Parameters {
   // q_0 .. q_L, then p_0 ..
   const ring::Context& ring() const;
   const ring::Modulus& prime(int level) const { return ring().modulus(static_cast<std::size_t>(level)); }
+  // The position in ring() of limb `i` over q_0 .. q_level, p_0 ..
+  std::size_t limb_index(int level, std::size_t i) const {
+    const auto limbs = static_cast<std::size_t>(level) + 1;
+    return i < limbs ? i : special_index(static_cast<int>(i - limbs));
+  }
+  // q_0 .. q_level, p_0 .. p_{special_count-1}.
+  std::vector<ring::Modulus> extended_moduli(int level, int special_count) const;
   // The position of special prime `i` in ring().
   std::size_t special_index(int i) const { return literal().primes.size() + static_cast<std::size_t>(i); }
 

@@ -17,7 +17,7 @@ inline void small_to_ntt(const ring::NttTable& table, std::span<const std::int8_
     const auto x = static_cast<std::int64_t>(coefficients[i]);
     out[i] = static_cast<ring::u64>(x) + (q & static_cast<ring::u64>(x >> 63));
   }
-  ring::kernels().forward_ntt(table, out);
+  ring::kernels().forward_ntt(table, out, out);
 }
 
 }  // namespace tacit::ckks

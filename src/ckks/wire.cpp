@@ -144,14 +144,10 @@ Status unpack(ByteReader& in, const Parameters& parameters, const Modulus& q, u6
 }
 
 const Modulus& modulus_of(const Parameters& parameters, const KeyShape& shape, std::size_t limb) {
-  const auto limbs = static_cast<std::size_t>(shape.level) + 1;
-  return parameters.ring().modulus(limb < limbs ? limb
-                                                : parameters.special_index(static_cast<int>(limb - limbs)));
+  return parameters.ring().modulus(parameters.limb_index(shape.level, limb));
 }
 
-std::size_t limbs_of(const KeyShape& shape) {
-  return static_cast<std::size_t>(shape.level) + 1 + static_cast<std::size_t>(shape.special_count);
-}
+std::size_t limbs_of(const KeyShape& shape) { return extended_limbs(shape.level, shape.special_count); }
 
 std::size_t packed_poly_bytes(const Parameters& parameters, const KeyShape& shape) {
   std::size_t bytes = 0;
@@ -262,7 +258,13 @@ Bytes write_key(const Parameters& parameters, const SwitchingKey& key) {
   header.basis = parameters.basis_digest(shape.level, shape.special_count);
   write_header(out, header);
   out.raw(key.seed);
-  for (const Poly& b : key.b) pack_poly(out, parameters, shape, b);
+  AlignedVector<u64> words(parameters.degree());
+  for (const ring::CompactPoly& b : key.b) {
+    for (std::size_t i = 0; i < b.limbs(); ++i) {
+      b.load(i, words.data());
+      pack(out, parameters, modulus_of(parameters, shape, i), words.data());
+    }
+  }
   return std::move(out).take();
 }
 
@@ -289,17 +291,23 @@ Result<KeyHeader> check_key(const Parameters& parameters, ByteView bytes) {
   return public_header(header);
 }
 
-Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes) {
+Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes, KeyForm form) {
   ByteReader in(bytes, "the evaluation key");
   TACIT_TRY(const Header header, read_checked_header(parameters, in, true));
   SwitchingKey key;
   key.request = {header.element, header.shape};
   key.tag = header.tag;
   TACIT_TRY(key.seed, read_seed(in));
+  const std::vector<Modulus> moduli = parameters.extended_moduli(header.shape.level, header.shape.special_count);
+  AlignedVector<u64> words(parameters.degree());
   for (std::size_t digit = 0; digit < header.shape.digits(); ++digit) {
-    TACIT_TRY(Poly b, unpack_poly(in, parameters, header.shape));
+    ring::CompactPoly b(parameters.degree(), moduli);
+    for (std::size_t i = 0; i < moduli.size(); ++i) {
+      TACIT_CHECK(unpack(in, parameters, moduli[i], words.data()));
+      b.store(i, words.data());
+    }
     key.b.push_back(std::move(b));
-    key.a.push_back(expand_key_half(parameters, key.seed, header.shape, digit));
+    if (form == KeyForm::kWhole) key.a.push_back(expand_key_half(parameters, key.seed, header.shape, digit));
   }
   TACIT_CHECK(in.finish());
   return key;

@@ -35,6 +35,6 @@ struct KeyHeader {
 Result<KeyHeader> read_key_header(ByteView bytes);
 // Everything that read_key checks, without expanding the seed or allocating the polynomials.
 Result<KeyHeader> check_key(const Parameters& parameters, ByteView bytes);
-Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes);
+Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes, KeyForm form = KeyForm::kWhole);
 
 }  // namespace tacit::ckks

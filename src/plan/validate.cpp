@@ -192,12 +192,12 @@ class Validator {
       entries += diagonals.indices.size() * diagonals.period;
       if (entries > kMaxDiagonalEntries)
         return Error{ErrorCode::kDataTooLarge, "the plan's diagonals need more memory than is supported"};
-      // Giants of one layer are summed before the division by P, so they must share it.
+      // Babies and giants of one layer are summed before the division by P, so they must share it.
       std::optional<int> special_count;
       for (const RotationUse& rotation : required_rotations(diagonals, linear->split, in.level)) {
         TACIT_TRY(const ckks::KeyShape shape,
                   find(ckks::rotation_element(parameters_, rotation.step), rotation.level));
-        if (rotation.role != RotationRole::kGiant) continue;
+        if (rotation.role == RotationRole::kFold) continue;
         if (special_count && *special_count != shape.special_count)
           return malformed("the keys of layer \"" + out.name + "\" have different numbers of special primes");
         special_count = shape.special_count;

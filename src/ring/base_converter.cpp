@@ -18,7 +18,7 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
   };
   for (std::size_t j = 0; j < sources_.size(); ++j) {
     const Modulus& m = context.modulus(sources_[j]);
-    preparations_.push_back(m.shoup(m.inverse(cofactor(j, m))));
+    scales_.push_back(context.ntt(sources_[j]).inverse_scale(m.inverse(cofactor(j, m))));
     inverses_.push_back(1.0 / static_cast<double>(m.value()));
   }
   for (std::size_t target : targets_) {
@@ -29,11 +29,11 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
     const u64 product = cofactor(sources_.size(), q);
     products_.push_back(q.shoup(product));
     inverse_products_.push_back(q.shoup(q.inverse(product)));
+    if (sources_.size() == 1) {
+      const u64 half = context.modulus(sources_[0]).value() / 2;
+      lifts_.push_back((half + q.value() - 1) / q.value() * q.value());
+    }
   }
-}
-
-void BaseConverter::prepare(std::size_t j, u64* y, const u64* x, std::size_t n) const {
-  kernels().multiply_constant(context_->modulus(sources_[j]), preparations_[j], y, x, n);
 }
 
 void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const double* inverses,
@@ -49,12 +49,18 @@ void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const doub
   kernels().convert_base(q, arguments, n);
 }
 
-void BaseConverter::convert(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
-  run(t, out, y, nullptr, n);
+const u64* BaseConverter::convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const {
+  if (sources_.size() == 1) return y[0];
+  run(t, scratch, y, nullptr, n);
+  return scratch;
 }
 
 void BaseConverter::convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
-  run(t, out, y, inverses_.data(), n);
+  if (sources_.size() == 1) {
+    kernels().lift_centred(context_->modulus(sources_[0]).value(), lifts_[t], out, y[0], n);
+  } else {
+    run(t, out, y, inverses_.data(), n);
+  }
 }
 
 }  // namespace tacit::ring

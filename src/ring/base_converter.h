@@ -19,11 +19,13 @@ class BaseConverter {
   std::size_t source(std::size_t j) const { return sources_[j]; }
   std::size_t target(std::size_t t) const { return targets_[t]; }
 
-  // y = x (M / m_j)^-1 modulo m_j, canonical; in place allowed. What `convert` and `convert_rounded` take.
-  void prepare(std::size_t j, u64* y, const u64* x, std::size_t n) const;
-  // x + u M modulo target t for some 0 <= u < source_count(), where 0 <= x < M is the number that the y_j stand for.
-  void convert(std::size_t t, u64* out, const u64* const* y, std::size_t n) const;
-  // The representative of x in [-M/2, M/2) modulo target t; within 2^-48 M of the ends either one of the two.
+  // For the inverse transform of limb j whose result y_j = x (M / m_j)^-1 modulo m_j the conversions take.
+  const InverseScale& scale(std::size_t j) const { return scales_[j]; }
+  // Words that a forward transform modulo target t takes, congruent to x + u M for some 0 <= u < source_count(), where
+  // 0 <= x < M is the number that the y_j stand for. They are written to `scratch` (n words), unless y holds them.
+  const u64* convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const;
+  // Such words, congruent to the representative of x in [-M/2, M/2); within 2^-48 M of the ends either one of the two,
+  // but always the right one for a single source.
   void convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const;
 
   // M^-1 modulo target t, and M modulo target t.
@@ -35,10 +37,11 @@ class BaseConverter {
 
   const Context* context_;
   std::vector<std::size_t> sources_, targets_;
-  std::vector<ShoupConstant> preparations_;  // (M / m_j)^-1 modulo m_j
+  std::vector<InverseScale> scales_;
   std::vector<double> inverses_;             // 1 / m_j
   std::vector<std::vector<u64>> factors_;    // M / m_j modulo each target, Montgomery form
   std::vector<ShoupConstant> products_, inverse_products_;
+  std::vector<u64> lifts_;  // for a single source: the least multiple of each target that is at least M / 2
 };
 
 }  // namespace tacit::ring

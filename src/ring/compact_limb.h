@@ -42,6 +42,8 @@ class CompactPoly {
   void store(std::size_t i, const u64* words);
   void load(std::size_t i, u64* words) const;
 
+  friend bool operator==(const CompactPoly&, const CompactPoly&) = default;
+
  private:
   std::size_t degree_ = 0;
   std::vector<std::size_t> offsets_;

@@ -11,6 +11,19 @@ using ckks::Ciphertext;
 
 namespace {
 
+// How many special primes the keys of the babies and giants have, which a valid plan's share; 1 where there are none.
+int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, const plan::Bsgs& bsgs) {
+  auto count_of = [&](std::int64_t step) {
+    const std::uint32_t element = ckks::rotation_element(parameters, step);
+    const auto key = std::ranges::find(plan.keys, element, &ckks::KeyRequest::element);
+    return step == 0 || key == plan.keys.end() ? 0 : key->shape.special_count;
+  };
+  int count = 1;
+  for (std::int64_t baby : bsgs.babies) count = std::max(count, count_of(baby));
+  for (const plan::BsgsGroup& group : bsgs.groups) count = std::max(count, count_of(group.giant));
+  return count;
+}
+
 Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encoder,
                              const plan::Linear& operation) {
   const plan::Value& in = plan.values[operation.input];
@@ -26,7 +39,9 @@ Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encode
     }
   }
   const double prime = static_cast<double>(encoder.parameters().prime(in.level).value());
-  auto transform = ckks::LinearTransform::create(encoder, groups, in.level, out.scale * prime / in.scale);
+  const ckks::LinearTransform::Domain domain{in.level,
+                                             special_count(plan, encoder.parameters(), prepared.bsgs)};
+  auto transform = ckks::LinearTransform::create(encoder, groups, domain, out.scale * prime / in.scale);
   if (!transform.ok()) return std::move(transform).error().within(out.name);
   const bool has_bias = std::ranges::any_of(prepared.bias, [](double b) { return b != 0; });
   ckks::Plaintext bias;

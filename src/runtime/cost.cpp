@@ -26,13 +26,12 @@ struct SwitchCounts {
   Cost decompose() const {
     Cost cost;
     cost.ntt_limbs = limbs;
-    cost.pointwise_limbs = limbs;
     for (std::uint64_t first = 0; first < limbs; first += static_cast<std::uint64_t>(digit_size)) {
       const std::uint64_t size =
           std::min<std::uint64_t>(static_cast<std::uint64_t>(digit_size), limbs - first);
       const std::uint64_t targets = limbs + special - size;
       cost.ntt_limbs += targets;
-      cost.conversion_limbs += size * targets;
+      if (size > 1) cost.conversion_limbs += size * targets;  // a single residue is taken as it is
     }
     return cost;
   }
@@ -45,15 +44,16 @@ struct SwitchCounts {
   }
   // A pair divided by P, or by P q_level.
   Cost divide(bool rescale) const { return division(limbs, special, rescale); }
-  // A pair times P, added to another.
-  Cost raise(std::uint64_t parts) const { return pointwise(2 * parts * limbs); }
+  // Polynomials times P, permuted and added to others.
+  Cost raise(std::uint64_t polys) const { return pointwise(2 * polys * limbs); }
+  std::uint64_t extended() const { return limbs + special; }
 
-  static Cost division(std::uint64_t limbs, std::uint64_t special, bool rescale) {
+  static Cost division(std::uint64_t limbs, std::uint64_t special, bool rescale, std::uint64_t polys = 2) {
     const std::uint64_t sources = special + (rescale ? 1 : 0), targets = limbs - (rescale ? 1 : 0);
     Cost cost;
-    cost.ntt_limbs = 2 * (sources + targets);
-    cost.conversion_limbs = 2 * sources * targets;
-    cost.pointwise_limbs = 2 * (sources + targets);
+    cost.ntt_limbs = polys * (sources + targets);
+    cost.conversion_limbs = polys * sources * targets;
+    cost.pointwise_limbs = polys * targets;
     return cost;
   }
   static Cost pointwise(std::uint64_t limbs) {
@@ -81,15 +81,14 @@ Result<Cost> linear_cost_with(const plan::DiagonalIndices& diagonals, plan::Bsgs
         if (!hoisted) cost += counts.decompose();
         hoisted = true;
         cost += counts.multiply();
-        cost += counts.divide(false);
-        cost.pointwise_limbs += 2 * limbs;
+        cost += counts.raise(1);
         break;
       case plan::RotationRole::kGiant:
         cost.giants += 1;
+        cost += SwitchCounts::division(limbs, counts.special, false, 1);
         cost += counts.decompose();
         cost += counts.multiply();
-        cost += counts.raise(1);
-        cost.pointwise_limbs += limbs;
+        cost.pointwise_limbs += 2 * counts.extended();
         break;
       case plan::RotationRole::kFold:
         cost.folds += 1;
@@ -102,10 +101,10 @@ Result<Cost> linear_cost_with(const plan::DiagonalIndices& diagonals, plan::Bsgs
   }
   const std::uint64_t products = bsgs.products();
   cost.plaintext_products = products;
-  cost.product_limbs += 2 * products * limbs;
-  cost.plaintext_bytes = products * limbs * kWordBytes * degree;
   const SwitchCounts counts(level, last, degree);
-  if (bsgs.rotated_giants() < bsgs.groups.size()) cost += counts.raise(2);
+  cost.product_limbs += 2 * products * counts.extended();
+  cost.plaintext_bytes = products * counts.extended() * kWordBytes * degree;
+  if (bsgs.rotated_babies() < bsgs.babies.size()) cost += counts.raise(2);
   cost += counts.divide(true);
   cost.pointwise_limbs += limbs - 1;  // the bias
   return cost;

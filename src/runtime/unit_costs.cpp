@@ -53,6 +53,12 @@ ring::Poly filled(std::size_t degree, std::size_t limbs, const ring::Modulus& q)
   return poly;
 }
 
+ring::CompactPoly compact(const ring::Poly& poly, const ring::Modulus& q) {
+  ring::CompactPoly out(poly.degree(), std::vector<ring::Modulus>(poly.limbs(), q));
+  for (std::size_t i = 0; i < poly.limbs(); ++i) out.store(i, poly.data(i));
+  return out;
+}
+
 }  // namespace
 
 UnitCosts measure_unit_costs(const ckks::Parameters& parameters) {
@@ -61,35 +67,34 @@ UnitCosts measure_unit_costs(const ckks::Parameters& parameters) {
   const ring::Modulus& q = parameters.prime(0);
   const ring::NttTable& table = parameters.ring().ntt(0);
   const ring::Kernels& kernels = ring::kernels();
-  std::vector<ring::Poly> x, y, out;
+  std::vector<ring::Poly> x, out;
+  std::vector<ring::CompactPoly> y;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     x.push_back(filled(n, kTerms, q));
-    y.push_back(filled(n, 2 * kTerms * kProducts, q));
+    y.push_back(compact(filled(n, 2 * kTerms * kProducts, q), q));
     out.push_back(filled(n, 2, q));
   }
 
   UnitCosts costs;
   costs.degree = n;
   costs.ntt = time_per_limb(lanes, 4, [&](std::size_t lane, std::size_t) {
-    for (std::size_t i = 0; i < 2; ++i) kernels.inverse_ntt(table, out[lane].data(i));
-    for (std::size_t i = 0; i < 2; ++i) kernels.forward_ntt(table, out[lane].data(i));
+    for (std::size_t i = 0; i < 2; ++i) {
+      u64* limb = out[lane].data(i);
+      kernels.inverse_ntt(table, table.inverse_degree, nullptr, limb, limb);
+      kernels.forward_ntt(table, limb, limb);
+    }
   });
   costs.product = time_per_limb(lanes, 2 * kTerms, [&](std::size_t lane, std::size_t round) {
-    const u64 *digits[kTerms], *left[kTerms], *right[kTerms];
+    const u64* digits[kTerms];
+    ring::CompactLimb left[kTerms], right[kTerms];
     for (std::size_t i = 0; i < kTerms; ++i) {
       const std::size_t key = 2 * (round % kProducts * kTerms + i);
       digits[i] = x[lane].data(i);
-      left[i] = y[lane].data(key);
-      right[i] = y[lane].data(key + 1);
+      left[i] = y[lane].limb(key);
+      right[i] = y[lane].limb(key + 1);
     }
-    ring::InnerProduct arguments;
-    arguments.x = digits;
-    arguments.y0 = left;
-    arguments.y1 = right;
-    arguments.terms = kTerms;
-    arguments.out0 = out[lane].data(0);
-    arguments.out1 = out[lane].data(1);
-    kernels.inner_product(q, arguments, n);
+    kernels.key_product(
+        q, {digits, left, right, kTerms, nullptr, out[lane].data(0), out[lane].data(1), false}, n);
   });
   // From the first special prime, as when a ciphertext is divided by P.
   const ring::BaseConverter converter(parameters.ring(), {parameters.special_index(0)}, {0});

@@ -75,6 +75,7 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
   }
   const std::size_t n = parameters_.degree();
   const std::size_t limbs = static_cast<std::size_t>(shape.level) + 1;
+  const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(shape.level, shape.special_count);
   ckks::SwitchingKey key;
   key.request = request;
   key.tag = tag_;
@@ -83,20 +84,22 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
   Wiped<std::int8_t> error(n);
   for (std::size_t digit = 0; digit < shape.digits(); ++digit) {
     TACIT_CHECK(sample_fresh_error(error.values));
-    Poly a = ckks::expand_key_half(parameters_, key.seed, shape, digit);
-    Poly b(n, a.limbs());
-    parallel_for(a.limbs(), [&](std::size_t i) {
-      const std::size_t prime = i < limbs ? i : parameters_.special_index(static_cast<int>(i - limbs));
+    ring::CompactPoly a(n, moduli), b(n, moduli);
+    parallel_for(moduli.size(), [&](std::size_t i) {
+      const std::size_t prime = parameters_.limb_index(shape.level, i);
       const ring::NttTable& table = parameters_.ring().ntt(prime);
       const ring::Modulus& q = table.modulus;
-      u64* out = b.data(i);
+      AlignedVector<u64> mask(n), masked(n);
+      ckks::expand_key_limb(q, key.seed, digit, mask);
+      a.store(i, mask.data());
+      u64* out = masked.data();
       // All in Montgomery form: b = e - a s, plus P s' in the digit's own limbs.
       Wiped<u64> product(n);
       ckks::small_to_ntt(table, error.values, out);
       kernels().multiply_constant(q, q.shoup(q.radix()), out, out, n);
-      kernels().multiply(q, product.values.data(), a.data(i), limb(prime), n);
+      kernels().multiply(q, product.values.data(), mask.data(), limb(prime), n);
       kernels().subtract(q, out, out, product.values.data(), n);
-      if (i >= limbs || i / static_cast<std::size_t>(shape.digit_size) != digit) return;
+      if (i >= limbs || i / static_cast<std::size_t>(shape.digit_size) != digit) return b.store(i, out);
       if (request.element == ckks::kRelinearisation) {
         kernels().multiply(q, product.values.data(), limb(prime), limb(prime), n);
       } else {
@@ -109,6 +112,7 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
       }
       kernels().multiply_constant(q, q.shoup(factor), product.values.data(), product.values.data(), n);
       kernels().add(q, out, out, product.values.data(), n);
+      b.store(i, out);
     });
     key.a.push_back(std::move(a));
     key.b.push_back(std::move(b));

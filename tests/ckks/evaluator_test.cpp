@@ -172,7 +172,7 @@ TEST_F(EvaluatorTest, LinearTransformIsTheSumOfItsDiagonals) {
     for (std::int64_t baby : {-1, 5}) scheme_.add_rotation(baby, shape);
     for (int level : {6, 2, 1}) {
       const LinearTransform transform =
-          unwrap(LinearTransform::create(scheme_.encoder, groups, level, kScale));
+          unwrap(LinearTransform::create(scheme_.encoder, groups, {level, shape.special_count}, kScale));
       const Ciphertext product = unwrap(transform.apply(scheme_.evaluator, fresh(x_, level), scheme_.keys));
       EXPECT_EQ(product.level(), level - 1);
       EXPECT_LT(distance(scheme_.decrypt(product), expected), 0x1p-13) << "level " << level;

@@ -33,12 +33,13 @@ TEST(LinearCost, CountsRotationsByTheirPlace) {
   EXPECT_EQ(cost.folds, 3u);
   EXPECT_EQ(cost.rotations(), 25u);
   EXPECT_EQ(cost.plaintext_products, 128u);
-  EXPECT_EQ(cost.plaintext_bytes, 128u * 5 * 8192 * 8);
-  // Five limbs and one special prime. One hoisting (30), 15 babies divided by P (12 each), 7 giants decomposed (30
-  // each), one division by P q_4 (12), and 3 folds with four limbs: (4 + 2)(4 + 1) each.
-  EXPECT_EQ(cost.ntt_limbs, 30u + 15 * 12 + 7 * 30 + 12 + 3 * 30);
-  // Babies and giants 2 * 5 * 6 each, folds 2 * 4 * 5, products 2 * 128 * 5.
-  EXPECT_EQ(cost.product_limbs, 22u * 60 + 3 * 40 + 1280);
+  EXPECT_EQ(cost.plaintext_bytes, 128u * 6 * 8192 * 8);
+  // Five limbs and one special prime. One hoisting (30) for the babies, which stay modulo QP; 7 giants, each one
+  // polynomial divided by P (6) and decomposed (30); one division by P q_4 (12); and 3 folds with four limbs:
+  // (4 + 2)(4 + 1) each.
+  EXPECT_EQ(cost.ntt_limbs, 30u + 7 * 36 + 12 + 3 * 30);
+  // Babies and giants 2 * 5 * 6 each, folds 2 * 4 * 5, products 2 * 128 * 6.
+  EXPECT_EQ(cost.product_limbs, 22u * 60 + 3 * 40 + 1536);
 }
 
 TEST(LinearCost, OfBabiesOnlyHasNoGiants) {

@@ -88,7 +88,8 @@ std::optional<EncodingDifference> difference(const ckks::Parameters& parameters,
     const ring::Modulus& q = parameters.ring().modulus(limb);
     u64* d = difference.data(limb);
     ring::kernels().subtract(q, d, ours.poly.data(limb), seals.poly.data(limb), difference.degree());
-    ring::kernels().inverse_ntt(parameters.ring().ntt(limb), d);
+    const ring::NttTable& table = parameters.ring().ntt(limb);
+    ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, d, d);
     for (std::size_t i = 0; i < difference.degree(); ++i) {
       const std::int64_t x = q.centred(d[i]);
       if (x != parameters.ring().modulus(0).centred(difference.data(0)[i])) return std::nullopt;

@@ -13,13 +13,24 @@ using ring::Poly;
 
 namespace {
 
-// Montgomery form is 2^52 times the residue.
-Poly scaled(const Parameters& parameters, const Poly& poly, bool to_montgomery) {
+// Our keys are in Montgomery form, 2^52 times the residue.
+ring::CompactPoly from_seal(const Parameters& parameters, const Poly& poly) {
+  ring::CompactPoly out(poly.degree(), parameters.extended_moduli(parameters.max_level(), 1));
+  AlignedVector<u64> words(poly.degree());
+  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+    const ring::Modulus& q = parameters.ring().modulus(i);
+    ring::kernels().multiply_constant(q, q.shoup(q.radix()), words.data(), poly.data(i), poly.degree());
+    out.store(i, words.data());
+  }
+  return out;
+}
+
+Poly to_seal(const Parameters& parameters, const ring::CompactPoly& poly) {
   Poly out(poly.degree(), poly.limbs());
   for (std::size_t i = 0; i < poly.limbs(); ++i) {
     const ring::Modulus& q = parameters.ring().modulus(i);
-    const u64 factor = to_montgomery ? q.radix() : q.inverse(q.radix());
-    ring::kernels().multiply_constant(q, q.shoup(factor), out.data(i), poly.data(i), poly.degree());
+    poly.load(i, out.data(i));
+    ring::kernels().multiply_constant(q, q.shoup(q.inverse(q.radix())), out.data(i), out.data(i), poly.degree());
   }
   return out;
 }
@@ -37,8 +48,8 @@ Result<std::optional<ckks::SwitchingKey>> read_switching_key(const Parameters& p
   }
   for (u64 j = 0; j < digits; ++j) {
     TACIT_TRY(const ckks::Ciphertext pair, read_ciphertext_object(parameters, reader, Basis::kKey));
-    key.b.push_back(scaled(parameters, pair.parts[0], true));
-    key.a.push_back(scaled(parameters, pair.parts[1], true));
+    key.b.push_back(from_seal(parameters, pair.parts[0]));
+    key.a.push_back(from_seal(parameters, pair.parts[1]));
   }
   return std::optional(std::move(key));
 }
@@ -95,7 +106,7 @@ Bytes write_switching_keys(const Parameters& parameters, std::span<const ckks::S
     assert(key.request.shape == (ckks::KeyShape{parameters.max_level(), 1, 1}));
     out.u64(key.b.size());
     for (std::size_t j = 0; j < key.b.size(); ++j) {
-      const Poly b = scaled(parameters, key.b[j], false), a = scaled(parameters, key.a[j], false);
+      const Poly b = to_seal(parameters, key.b[j]), a = to_seal(parameters, key.a[j]);
       const Poly* parts[] = {&b, &a};
       put_ciphertext(out, id, 1, parts);
     }
@@ -113,7 +124,7 @@ Bytes write_secret_key(const Parameters& parameters, const secret::SecretKey& ke
     const ring::Modulus& q = parameters.ring().modulus(i);
     std::ranges::transform(key.coefficients(), poly.data(i),
                            [&](std::int8_t x) { return q.reduce_signed(x); });
-    ring::kernels().forward_ntt(parameters.ring().ntt(i), poly.data(i));
+    ring::kernels().forward_ntt(parameters.ring().ntt(i), poly.data(i), poly.data(i));
   }
   ByteWriter out;
   put_plaintext(out, key_parms_id(parameters), 1, poly);
@@ -127,7 +138,8 @@ Result<secret::SecretKey> read_secret_key(const Parameters& parameters, ByteView
   std::vector<std::int8_t> coefficients(parameters.degree());
   for (std::size_t i = 0; i < body.poly.limbs(); ++i) {
     const ring::Modulus& q = parameters.ring().modulus(i);
-    ring::kernels().inverse_ntt(parameters.ring().ntt(i), body.poly.data(i));
+    const ring::NttTable& table = parameters.ring().ntt(i);
+    ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, body.poly.data(i), body.poly.data(i));
     for (std::size_t k = 0; k < coefficients.size(); ++k) {
       const std::int64_t x = q.centred(body.poly.data(i)[k]);
       if (x < -1 || x > 1 || (i > 0 && x != coefficients[k])) {

@@ -388,10 +388,12 @@ ckks::SwitchingKey artificial_key(const Parameters& parameters, std::uint32_t el
   ckks::SwitchingKey key;
   key.request = {element, {parameters.max_level(), 1, 1}};
   for (std::size_t digit = 0; digit < key.request.shape.digits(); ++digit) {
-    ring::Poly poly(parameters.degree(), parameters.ring().count());
+    ring::CompactPoly poly(parameters.degree(), parameters.extended_moduli(parameters.max_level(), 1));
+    AlignedVector<u64> words(parameters.degree());
     for (std::size_t limb = 0; limb < poly.limbs(); ++limb) {
       const ring::Modulus& q = parameters.ring().modulus(limb);
-      std::ranges::fill(poly.limb(limb), q.to_montgomery(residue(digit, q.value())));
+      std::ranges::fill(words, q.to_montgomery(residue(digit, q.value())));
+      poly.store(limb, words.data());
     }
     key.b.push_back(poly);
     key.a.push_back(std::move(poly));
@@ -438,7 +440,9 @@ TEST_P(SealTest, ExtremeResiduesGiveItsResults) {
             q - 1, 0, 1, q / 2, q / 2 + 1, q / 2 - 1, special / 2 % q, (special / 2 + 1) % q, q - 2};
         // The first input has q - 1 everywhere; the next two choose coefficients, the last one NTT values.
         for (u64& word : poly.limb(limb)) word = values[i == 0 ? 0 : random() % std::size(values)];
-        if (i == 1 || i == 2) ring::kernels().forward_ntt(parameters.ring().ntt(limb), poly.data(limb));
+        if (i == 1 || i == 2) {
+          ring::kernels().forward_ntt(parameters.ring().ntt(limb), poly.data(limb), poly.data(limb));
+        }
       }
     }
     ours.emplace(program.inputs[i].value.name, std::move(ciphertext));

@@ -74,10 +74,11 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
     for (std::size_t digit = 0; digit < shape.digits(); ++digit) {
       for (std::size_t i = 0; i < key.a[digit].limbs(); ++i) {
         const auto limbs = static_cast<std::size_t>(shape.level) + 1;
-        const std::size_t prime = i < limbs ? i : parameters.special_index(static_cast<int>(i - limbs));
-        const ring::NttTable& table = parameters.ring().ntt(prime);
+        const ring::NttTable& table = parameters.ring().ntt(parameters.limb_index(shape.level, i));
         const ring::Modulus& q = table.modulus;
-        AlignedVector<ring::u64> s(n), error(n);
+        AlignedVector<ring::u64> s(n), a(n), b(n), error(n);
+        key.a[digit].load(i, a.data());
+        key.b[digit].load(i, b.data());
         ckks::small_to_ntt(table, scheme.key.coefficients(), s.data());
         ring::u64 factor = 1;
         for (int k = 0; k < shape.special_count; ++k) {
@@ -87,11 +88,11 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
         const bool own = i < limbs && i / static_cast<std::size_t>(shape.digit_size) == digit;
         const ring::u64 radix_inverse = q.inverse(q.radix());
         for (std::size_t t = 0; t < n; ++t) {
-          ring::u64 sum = q.add(key.b[digit].data(i)[t], q.multiply(key.a[digit].data(i)[t], s[t]));
+          ring::u64 sum = q.add(b[t], q.multiply(a[t], s[t]));
           sum = q.multiply(sum, radix_inverse);
           error[t] = own ? q.subtract(sum, q.multiply(factor, q.multiply(s[t], s[t]))) : sum;
         }
-        ring::kernels().inverse_ntt(table, error.data());
+        ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, error.data(), error.data());
         for (ring::u64 e : error) ASSERT_LE(std::abs(q.centred(e)), 21) << "digit " << digit << " limb " << i;
       }
     }
