@@ -3,7 +3,12 @@
 // in an arena of its own.
 #pragma once
 
+#if defined(__SANITIZE_THREAD__)
+#include <atomic>
+#include <thread>
+#else
 #include <tbb/parallel_for.h>
+#endif
 
 #include <cstddef>
 
@@ -17,7 +22,19 @@ void parallel_for(std::size_t count, const Body& body) {
     body(std::size_t{0});
     return;
   }
+#if defined(__SANITIZE_THREAD__)
+  // Debian's oneTBB is not built for the thread sanitizer, which cannot see how it synchronises. Two threads do instead:
+  // the sanitizer then knows of the start and the end of the loop, and of nothing else that would order its calls.
+  std::atomic<std::size_t> next{0};
+  auto work = [&] {
+    for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) body(i);
+  };
+  std::thread helper(work);
+  work();
+  helper.join();
+#else
   tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner());
+#endif
 }
 
 }  // namespace tacit

@@ -15,7 +15,7 @@ constexpr std::size_t kMaxWaitingLines = 8192;
 
 struct Logger {
   std::mutex mutex;
-  std::shared_ptr<spdlog::details::thread_pool> thread;  // must outlive the logger
+  std::shared_ptr<spdlog::details::thread_pool> thread;
   std::shared_ptr<spdlog::logger> logger;
 };
 
@@ -62,8 +62,8 @@ Status start_log(std::string_view level) {
 
 void stop_log() {
   const std::lock_guard lock(instance().mutex);
-  instance().logger.reset();
-  instance().thread.reset();  // joins its thread after the last line
+  const auto logger = std::move(instance().logger);  // goes last: the thread uses it until it is joined
+  instance().thread.reset();                         // joins its thread after the last line
 }
 
 void log_info(std::string_view line) { write(spdlog::level::info, line); }
