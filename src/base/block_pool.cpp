@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/block_pool.h"
 
+#include <sys/mman.h>
+
 #include <map>
 #include <mutex>
 #include <new>
@@ -18,7 +20,19 @@ constexpr bool kPooling = false;
 constexpr bool kPooling = true;
 #endif
 
-constexpr std::align_val_t kAlignment{kCacheLine};
+// Where a block holds whole huge pages, the system is asked for them: streams of several polynomials at once otherwise
+// spend their time on address translation.
+constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+std::align_val_t alignment(std::size_t bytes) {
+  return std::align_val_t{bytes >= kHugePage ? kHugePage : kCacheLine};
+}
+
+void* allocate(std::size_t bytes) {
+  void* block = ::operator new(bytes, alignment(bytes));
+  if (bytes >= kHugePage) ::madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return block;
+}
 
 struct Pool {
   std::mutex mutex;
@@ -45,7 +59,7 @@ void* allocate_block(std::size_t bytes) {
       return block;
     }
   }
-  return ::operator new(bytes, kAlignment);
+  return allocate(bytes);
 }
 
 void free_block(void* block, std::size_t bytes) noexcept {
@@ -62,7 +76,7 @@ void free_block(void* block, std::size_t bytes) noexcept {
       }
     }
   }
-  ::operator delete(block, kAlignment);
+  ::operator delete(block, alignment(bytes));
 }
 
 std::size_t kept_block_bytes() {

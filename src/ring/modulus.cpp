@@ -32,7 +32,7 @@ u64 Modulus::reduce_montgomery(u128 sum) const {
   u64 m = (low * inverse_mod_radix_) & kRadixMask;
   u64 high = static_cast<u64>(sum >> kRadixBits);
   u64 subtrahend = static_cast<u64>((u128{m} * q_) >> kRadixBits);
-  return subtract(reduce(high), subtrahend);
+  return subtract(multiply_shoup(shoup_one(), high), subtrahend);  // secrets come here: no division
 }
 
 bool is_prime(u64 n) {

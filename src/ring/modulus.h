@@ -24,6 +24,12 @@ struct ShoupConstant {
   u64 quotient = 0;
 };
 
+// Secrets go through these: written as a choice, they were compiled to branches.
+// x + m where x, taken as a signed number, is negative, else x.
+constexpr u64 add_if_negative(u64 x, u64 m) { return x + (m & (0 - (x >> 63))); }
+// x - m where x >= m, else x; both below 2^63.
+constexpr u64 subtract_if_at_least(u64 x, u64 m) { return add_if_negative(x - m, m); }
+
 // An odd prime q < 2^50 with what its reductions need. Residues are canonical, in [0, q), unless said otherwise.
 class Modulus {
  public:
@@ -55,9 +61,9 @@ class Modulus {
     return x > q_ / 2 ? static_cast<std::int64_t>(x) - static_cast<std::int64_t>(q_)
                       : static_cast<std::int64_t>(x);
   }
-  u64 add(u64 a, u64 b) const { return a + b >= q_ ? a + b - q_ : a + b; }
-  u64 subtract(u64 a, u64 b) const { return a >= b ? a - b : a + q_ - b; }
-  u64 negate(u64 a) const { return a == 0 ? 0 : q_ - a; }
+  u64 add(u64 a, u64 b) const { return subtract_if_at_least(a + b, q_); }
+  u64 subtract(u64 a, u64 b) const { return add_if_negative(a - b, q_); }
+  u64 negate(u64 a) const { return add_if_negative(0 - a, q_); }
   u64 multiply(u64 a, u64 b) const { return reduce_wide(u128{a} * b); }
   u64 power(u64 base, u64 exponent) const;
   // a^-1 mod q; a must not be 0 modulo q.
@@ -72,8 +78,7 @@ class Modulus {
     return w.value * y - quotient * q_;
   }
   u64 multiply_shoup(ShoupConstant w, u64 y) const {
-    u64 r = multiply_shoup_lazy(w, y);
-    return r >= q_ ? r - q_ : r;
+    return subtract_if_at_least(multiply_shoup_lazy(w, y), q_);
   }
   // a 2^52 mod q: Montgomery form, in which the constant side of inner products is kept.
   u64 to_montgomery(u64 a) const { return multiply(a, radix_); }

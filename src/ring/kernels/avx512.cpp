@@ -235,7 +235,8 @@ std::size_t sample_uniform(const Modulus& modulus, u64 threshold, u64* out, std:
   for (; i < n && count + 8 <= capacity; i += 8) {
     const Vector word = _mm512_loadu_si512(words + i);  // the multiplier reads the low 52 bits only
     const __mmask8 accepted = _mm512_cmpge_epu64_mask(lo52(zero(), word, q), limit);
-    _mm512_mask_compressstoreu_epi64(out + count, accepted, hi52(zero(), word, q));
+    // Compressed in a register: compressing into memory is microcode on Zen 4. What is stored too much is overwritten.
+    _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi64(accepted, hi52(zero(), word, q)));
     count += static_cast<std::size_t>(__builtin_popcount(accepted));
   }
   return count +

@@ -25,7 +25,7 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
       u64* x = out + 2 * block * half;
       u64* y = x + half;
       for (std::size_t i = 0; i < half; ++i) {
-        u64 u = x[i] >= two_q ? x[i] - two_q : x[i];
+        u64 u = subtract_if_at_least(x[i], two_q);
         u64 v = modulus.multiply_shoup_lazy(w, y[i]);
         x[i] = u + v;
         y[i] = u + two_q - v;
@@ -33,8 +33,7 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
     }
   }
   for (std::size_t i = 0; i < n; ++i) {
-    u64 r = out[i] >= two_q ? out[i] - two_q : out[i];
-    out[i] = r >= q ? r - q : r;
+    out[i] = subtract_if_at_least(subtract_if_at_least(out[i], two_q), q);
   }
 }
 
@@ -66,7 +65,7 @@ void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automor
       for (std::size_t i = 0; i < half; ++i) {
         u64 sum = x[i] + y[i];
         u64 difference = x[i] + two_q - y[i];
-        x[i] = sum >= two_q ? sum - two_q : sum;
+        x[i] = subtract_if_at_least(sum, two_q);
         y[i] = modulus.multiply_shoup_lazy(w, difference);
       }
     }
