@@ -18,6 +18,13 @@ std::uint32_t conjugation_element(const Parameters& parameters) {
   return static_cast<std::uint32_t>(2 * parameters.degree() - 1);
 }
 
+std::size_t key_memory_bytes(const Parameters& parameters, const KeyShape& shape, KeyForm form) {
+  std::size_t poly = 0;
+  for (const ring::Modulus& q : parameters.extended_moduli(shape.level, shape.special_count))
+    poly += ring::CompactLimb::bytes(q, parameters.degree());
+  return (form == KeyForm::kWhole ? 2 : 1) * shape.digits() * poly;
+}
+
 void EvaluationKeys::insert(SwitchingKey key) {
   const std::uint32_t element = key.request.element;
   keys_.insert_or_assign(element, std::move(key));

@@ -40,6 +40,9 @@ struct SwitchingKey {
 // How a key that is read is kept.
 enum class KeyForm { kWhole, kSeeded };
 
+// The bytes of such a key's polynomials in memory.
+std::size_t key_memory_bytes(const Parameters& parameters, const KeyShape& shape, KeyForm form);
+
 // At most one key for each automorphism.
 class EvaluationKeys {
  public:
@@ -48,7 +51,7 @@ class EvaluationKeys {
   // The key for `element` if it serves `level`; kKeyMissing otherwise.
   Result<const SwitchingKey*> find(std::uint32_t element, int level) const;
   std::size_t count() const { return keys_.size(); }
-  // Bytes of the polynomials in memory.
+  // The sum of key_memory_bytes.
   std::size_t memory_bytes() const;
 
  private:

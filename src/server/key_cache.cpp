@@ -57,28 +57,28 @@ std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const Ke
   return missing;
 }
 
-std::uint64_t expanded_bytes(const ckks::Parameters& parameters, const ckks::KeyShape& shape) {
-  const auto limbs = static_cast<std::uint64_t>(shape.level + 1 + shape.special_count);
-  return 2 * shape.digits() * limbs * parameters.degree() * sizeof(ring::u64);
-}
-
 Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, const KeySet& set) {
   const runtime::Model& model = *served.model;
   const std::string name = to_hex(set.id) + "/" + model.name();
   if (Keys keys = find(name)) return Loaded{std::move(keys), true};
 
   const auto pieces = assign(model, store, set);
-  std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     if (!pieces[i]) return missing_key(model.plan().keys[i]);
-    bytes += expanded_bytes(model.parameters(), pieces[i]->request.shape);
   }
-  make_room(bytes);
+  auto memory_bytes = [&](ckks::KeyForm form) {
+    std::uint64_t bytes = 0;
+    for (const auto& piece : pieces) bytes += ckks::key_memory_bytes(model.parameters(), piece->request.shape, form);
+    return bytes;
+  };
+  const bool fit = memory_bytes(ckks::KeyForm::kWhole) <= capacity_;
+  const ckks::KeyForm form = fit ? ckks::KeyForm::kWhole : ckks::KeyForm::kSeeded;
+  make_room(memory_bytes(form));
 
   std::vector<std::optional<Result<ckks::SwitchingKey>>> read(pieces.size());
   parallel_for(pieces.size(), [&](std::size_t i) {
     auto wire = store.read_piece(pieces[i]->digest);
-    read[i] = wire.ok() ? ckks::read_key(model.parameters(), *wire)
+    read[i] = wire.ok() ? ckks::read_key(model.parameters(), *wire, form)
                         : Result<ckks::SwitchingKey>(std::move(wire).error());
   });
   auto keys = std::make_shared<ckks::EvaluationKeys>();

@@ -16,14 +16,12 @@ namespace tacit::server {
 std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store,
                                            const KeySet& set);
 
-// What the expanded key takes in memory.
-std::uint64_t expanded_bytes(const ckks::Parameters& parameters, const ckks::KeyShape& shape);
-
 class KeyCache {
  public:
   using Keys = std::shared_ptr<const ckks::EvaluationKeys>;
 
   // Keeps at most `capacity` bytes, and the set used last in any case. Keys in use live until their last user is done.
+  // The random halves of a set that would not fit whole are kept as seeds: half the memory, and more time for each use.
   explicit KeyCache(std::uint64_t capacity) : capacity_(capacity) {}
 
   struct Loaded {

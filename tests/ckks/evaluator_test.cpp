@@ -180,6 +180,26 @@ TEST_F(EvaluatorTest, LinearTransformIsTheSumOfItsDiagonals) {
   }
 }
 
+// A key that keeps its random half as a seed is the same key.
+TEST_F(EvaluatorTest, SeededKeysSwitchLikeWholeOnes) {
+  for (const KeyShape& shape : {KeyShape{6, 1, 1}, KeyShape{4, 2, 2}}) {
+    const std::uint32_t element = rotation_element(scheme_.parameters, 3);
+    const Bytes bytes = write_key(scheme_.parameters, unwrap(scheme_.holder.make_key({element, shape})));
+    std::vector<Ciphertext> rotated, hoisted;
+    const Ciphertext input = fresh(x_, shape.level - 1);
+    for (KeyForm form : {KeyForm::kWhole, KeyForm::kSeeded}) {
+      EvaluationKeys keys;
+      keys.insert(unwrap(read_key(scheme_.parameters, bytes, form)));
+      EXPECT_EQ(keys.memory_bytes(), key_memory_bytes(scheme_.parameters, shape, form));
+      rotated.push_back(unwrap(scheme_.evaluator.rotate(input, 3, keys)));
+      const HoistedCiphertext digits = unwrap(scheme_.evaluator.hoist(input, shape));
+      hoisted.push_back(unwrap(scheme_.evaluator.rotate_hoisted(digits, 3, keys)));
+    }
+    EXPECT_EQ(rotated[0].parts, rotated[1].parts);
+    EXPECT_EQ(hoisted[0].parts, hoisted[1].parts);
+  }
+}
+
 TEST_F(EvaluatorTest, RefusesWhatDoesNotFit) {
   const Evaluator& e = scheme_.evaluator;
   const Ciphertext a = fresh(x_, 3), b = fresh(x_, 2), zero = fresh(x_, 0);

@@ -440,7 +440,8 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
     sets.push_back(unwrap(store->describe_set(digests)));
   }
   std::uint64_t one = 0;
-  for (const auto& request : model->plan().keys) one += expanded_bytes(model->parameters(), request.shape);
+  for (const auto& request : model->plan().keys)
+    one += ckks::key_memory_bytes(model->parameters(), request.shape, ckks::KeyForm::kWhole);
   KeyCache cache(2 * one);
   auto cached = [&](int i) {
     return unwrap(cache.get(served, *store, sets[static_cast<std::size_t>(i)])).was_cached;
@@ -454,6 +455,11 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
   EXPECT_FALSE(cached(1));
   EXPECT_FALSE(cached(2));
   EXPECT_EQ(cache.resident_bytes(), 2 * one);
+
+  KeyCache small(one - 1);
+  EXPECT_FALSE(unwrap(small.get(served, *store, sets[0])).was_cached);
+  EXPECT_EQ(small.resident_bytes(), one / 2);
+  EXPECT_TRUE(unwrap(small.get(served, *store, sets[0])).was_cached);
 }
 
 TEST(ModelRegistryTest, SkipsWhatItCannotLoadAndSaysSo) {
