@@ -35,6 +35,9 @@ class Encoder {
   const Parameters& parameters() const { return parameters_; }
 
  private:
+  // The centred coefficients of the message divided by the scale.
+  AlignedVector<double> to_doubles(const Plaintext& plaintext) const;
+
   Parameters parameters_;
   struct Tables;
   std::shared_ptr<const Tables> tables_;
