@@ -14,15 +14,23 @@
 
 namespace tacit::ckks {
 
+namespace {
+
+constexpr const EncodingKernels* kAll[] = {&kPortableEncoding, &kAvx2Encoding, &kAvx512Encoding};
+
+}  // namespace
+
 const EncodingKernels& encoding_kernels() {
-  static const EncodingKernels& chosen = [&]() -> const EncodingKernels& {
-    for (const EncodingKernels* kernels : {&kAvx2Encoding, &kAvx512Encoding}) {
-      if (std::string_view(kernels->name) == ring::kernels().name) return *kernels;
+  static const EncodingKernels& chosen = []() -> const EncodingKernels& {
+    for (const EncodingKernels* kernels : kAll) {
+      if (std::string_view(kernels->name) == ring::kernels().name && kernels->available()) return *kernels;
     }
     return kPortableEncoding;
   }();
   return chosen;
 }
+
+std::span<const EncodingKernels* const> all_encoding_kernels() { return kAll; }
 
 // The tables of all sizes: what belongs to size p starts at p, as if each size were a level of a heap.
 struct Embedding::Tables {

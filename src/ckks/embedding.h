@@ -13,6 +13,8 @@ namespace tacit::ckks {
 
 // The encoding kernels that go with ring::kernels(), so that TACIT_KERNEL chooses both.
 const EncodingKernels& encoding_kernels();
+// Every implementation that was compiled in, the portable one first.
+std::span<const EncodingKernels* const> all_encoding_kernels();
 
 // A real polynomial m of degree below N = 2n is determined by its n slots
 //     z_i = m(zeta^(3^i)),  i = 0 ... n - 1,  zeta = exp(pi i / N), a primitive 2N-th root of unity,

@@ -44,12 +44,10 @@ std::vector<DigitConstants> digit_constants(const Parameters& parameters) {
   return all;
 }
 
-// A message of integer coefficients, those of X^0, X^stride, X^(2 stride) ...; the others are zero.
+// A polynomial with integer coefficients, in a power of X if they are fewer than N: those between are zero.
 struct Message {
   AlignedVector<double> coefficients;
   double largest = 0;  // magnitude
-
-  std::size_t stride(std::size_t degree) const { return degree / coefficients.size(); }
 };
 
 template <class T>
@@ -95,7 +93,26 @@ Result<Message> repeated_message(const Embedding& embedding, std::span<const dou
   return round_to_message<double>(embedding, slots, scale);
 }
 
-// The coefficients modulo q, as the forward transform takes them.
+Status check_level(const Parameters& parameters, int level) {
+  if (level >= 0 && level <= parameters.max_level()) return {};
+  return Error{ErrorCode::kLevelMismatch, "level " + std::to_string(level) +
+                                              " does not exist; the highest is " +
+                                              std::to_string(parameters.max_level())};
+}
+
+// The modulus of the level must hold the message.
+Status check_fits(const Parameters& parameters, const Message& message, int level) {
+  double log_modulus = 0;
+  for (int i = 0; i <= level; ++i) log_modulus += std::log2(static_cast<double>(parameters.prime(i).value()));
+  if (log_modulus < 63 && message.largest >= std::exp2(log_modulus - 1)) {
+    return Error{ErrorCode::kValueOutOfRange, "a value times its scale exceeds half the modulus at level " +
+                                                  std::to_string(level) +
+                                                  "; lower the scale or raise the level"};
+  }
+  return {};
+}
+
+// The coefficients that may differ from zero, modulo q, as the forward transform takes them.
 void lift(const Message& message, const ring::Modulus& q, u64* words) {
   const AlignedVector<double>& coefficients = message.coefficients;
   if (message.largest < kMaxReducible) {
@@ -107,36 +124,29 @@ void lift(const Message& message, const ring::Modulus& q, u64* words) {
   }
 }
 
-Status check_level(const Parameters& parameters, int level) {
-  if (level >= 0 && level <= parameters.max_level()) return {};
-  return Error{ErrorCode::kLevelMismatch, "level " + std::to_string(level) +
-                                              " does not exist; the highest is " +
-                                              std::to_string(parameters.max_level())};
+// words[k] moves to limb[k stride], and zeros stand between; from the last on, so that none is overwritten before.
+void spread(u64* limb, std::size_t count, std::size_t stride) {
+  for (std::size_t k = count; k-- > 0;) {
+    const u64 word = limb[k];
+    std::fill(limb + k * stride, limb + (k + 1) * stride, 0);
+    limb[k * stride] = word;
+  }
+}
+
+// The message in NTT form modulo the table's prime.
+void transform(const Message& message, const ring::NttTable& table, u64* limb) {
+  lift(message, table.modulus, limb);
+  const std::size_t count = message.coefficients.size(), stride = table.degree() / count;
+  if (stride > 1) spread(limb, count, stride);
+  ring::kernels().forward_ntt(table, limb);
 }
 
 Result<Plaintext> to_plaintext(const Parameters& parameters, const Message& message, double scale,
                                int level) {
-  double log_modulus = 0;
-  for (int i = 0; i <= level; ++i) log_modulus += std::log2(static_cast<double>(parameters.prime(i).value()));
-  if (log_modulus < 63 && message.largest >= std::exp2(log_modulus - 1)) {
-    return Error{ErrorCode::kValueOutOfRange, "a value times its scale exceeds half the modulus at level " +
-                                                  std::to_string(level) +
-                                                  "; lower the scale or raise the level"};
-  }
-  const std::size_t degree = parameters.degree(), stride = message.stride(degree);
-  AlignedVector<u64> words(stride == 1 ? 0 : message.coefficients.size());
-  Plaintext plaintext{ring::Poly(degree, static_cast<std::size_t>(level) + 1), scale};
+  TACIT_CHECK(check_fits(parameters, message, level));
+  Plaintext plaintext{ring::Poly(parameters.degree(), static_cast<std::size_t>(level) + 1), scale};
   for (std::size_t i = 0; i < plaintext.poly.limbs(); ++i) {
-    const ring::Modulus& q = parameters.ring().modulus(i);
-    u64* limb = plaintext.poly.data(i);
-    if (stride == 1) {
-      lift(message, q, limb);
-    } else {
-      lift(message, q, words.data());
-      std::fill(limb, limb + degree, 0);
-      for (std::size_t k = 0; k < words.size(); ++k) limb[k * stride] = words[k];
-    }
-    ring::kernels().forward_ntt(parameters.ring().ntt(i), limb);
+    transform(message, parameters.ring().ntt(i), plaintext.poly.data(i));
   }
   return plaintext;
 }

@@ -3,7 +3,12 @@
 #include "ckks/kernels/encoding_loops.h"
 
 namespace tacit::ckks {
+namespace {
 
-constexpr EncodingKernels kAvx2Encoding = EncodingLoops<4>::table("avx2");
+bool available() { return __builtin_cpu_supports("avx2"); }
+
+}  // namespace
+
+constexpr EncodingKernels kAvx2Encoding = EncodingLoops<4>::table("avx2", available);
 
 }  // namespace tacit::ckks

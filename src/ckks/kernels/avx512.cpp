@@ -3,7 +3,15 @@
 #include "ckks/kernels/encoding_loops.h"
 
 namespace tacit::ckks {
+namespace {
 
-constexpr EncodingKernels kAvx512Encoding = EncodingLoops<8>::table("avx512");
+bool available() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+
+}  // namespace
+
+constexpr EncodingKernels kAvx512Encoding = EncodingLoops<8>::table("avx512", available);
 
 }  // namespace tacit::ckks

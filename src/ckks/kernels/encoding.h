@@ -33,6 +33,8 @@ struct Digit {
 
 struct EncodingKernels {
   const char* name;
+  // Whether this machine has the instructions.
+  bool (*available)();
 
   // The inverse embedding, times the number of points: coefficients[k] + i coefficients[points + k] = c_k. The slots'
   // real parts are `stride` doubles apart; stride 2: imaginary parts stand between them; stride 1: they are zero.

@@ -367,8 +367,8 @@ struct EncodingLoops {
     }
   }
 
-  static constexpr EncodingKernels table(const char* name) {
-    return {name, inverse_embedding, forward_embedding, scale_and_round, reduce, add_digit};
+  static constexpr EncodingKernels table(const char* name, bool (*available)()) {
+    return {name, available, inverse_embedding, forward_embedding, scale_and_round, reduce, add_digit};
   }
 };
 

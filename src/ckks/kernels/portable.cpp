@@ -3,7 +3,12 @@
 #include "ckks/kernels/encoding_loops.h"
 
 namespace tacit::ckks {
+namespace {
 
-constexpr EncodingKernels kPortableEncoding = EncodingLoops<1>::table("portable");
+bool available() { return true; }
+
+}  // namespace
+
+constexpr EncodingKernels kPortableEncoding = EncodingLoops<1>::table("portable", available);
 
 }  // namespace tacit::ckks
