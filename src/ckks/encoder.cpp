@@ -124,20 +124,17 @@ void lift(const Message& message, const ring::Modulus& q, u64* words) {
   }
 }
 
-// words[k] moves to limb[k stride], and zeros stand between; from the last on, so that none is overwritten before.
-void spread(u64* limb, std::size_t count, std::size_t stride) {
-  for (std::size_t k = count; k-- > 0;) {
-    const u64 word = limb[k];
-    std::fill(limb + k * stride, limb + (k + 1) * stride, 0);
-    limb[k * stride] = word;
-  }
-}
-
 // The message in NTT form modulo the table's prime.
 void transform(const Message& message, const ring::NttTable& table, u64* limb) {
-  lift(message, table.modulus, limb);
-  const std::size_t count = message.coefficients.size(), stride = table.degree() / count;
-  if (stride > 1) spread(limb, count, stride);
+  const std::size_t degree = table.degree(), count = message.coefficients.size(), stride = degree / count;
+  if (stride == 1) {
+    lift(message, table.modulus, limb);
+  } else {
+    AlignedVector<u64> words(count);
+    lift(message, table.modulus, words.data());
+    std::fill(limb, limb + degree, 0);
+    for (std::size_t k = 0; k < count; ++k) limb[k * stride] = words[k];
+  }
   ring::kernels().forward_ntt(table, limb);
 }
 
@@ -192,32 +189,42 @@ Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, 
 // number and subtracting it again digit by digit centres the number without cancellation between large doubles.
 AlignedVector<double> Encoder::to_doubles(const Plaintext& plaintext) const {
   const std::size_t degree = parameters_.degree(), limbs = plaintext.poly.limbs();
-  ring::Poly digits(degree, limbs);
-  std::vector<const u64*> lower;  // the digits before this one
-  AlignedVector<u64> sum(degree);
+  ring::Poly residues = plaintext.poly;
+  for (std::size_t i = 0; i < limbs; ++i) {
+    ring::kernels().inverse_ntt(parameters_.ring().ntt(i), residues.data(i));
+  }
   AlignedVector<double> coefficients(degree);
   std::ranges::fill(coefficients, 0);
-  double weight = 1 / plaintext.scale;
-  for (std::size_t i = 0; i < limbs; ++i) {
-    const ring::Modulus& q = parameters_.ring().modulus(i);
-    const DigitConstants& constants = tables_->digits[i];
-    u64* word = digits.data(i);
-    std::ranges::copy(plaintext.poly.limb(i), word);
-    ring::kernels().inverse_ntt(parameters_.ring().ntt(i), word);
-    // Garner: (x - the sum of the lower digits by weight) / weight modulo q. The h is added to the quotient.
-    if (i > 0) {
-      ring::BaseConversion conversion;
-      conversion.y = lower.data();
-      conversion.factors = constants.weights.data();
-      conversion.terms = i;
-      conversion.out = sum.data();
-      ring::kernels().convert_base(q, conversion, degree);
-      ring::kernels().subtract_multiply(q, constants.inverse_weight, word, word, sum.data(), degree);
+  // Each digit is computed from all lower ones: so many coefficients at a time that their digits stay in the cache, and
+  // apart from the limbs, which lie at a power of two from each other and would compete for the same places there.
+  constexpr std::size_t kBlock = 1024;
+  ring::Poly digits(kBlock, limbs);
+  AlignedVector<u64> sum(kBlock);
+  std::vector<const u64*> lower(limbs);
+  for (std::size_t i = 0; i < limbs; ++i) lower[i] = digits.data(i);
+  ring::BaseConversion conversion;
+  conversion.y = lower.data();
+  conversion.out = sum.data();
+  for (std::size_t first = 0; first < degree; first += kBlock) {
+    double weight = 1 / plaintext.scale;
+    for (std::size_t i = 0; i < limbs; ++i) {
+      const ring::Modulus& q = parameters_.ring().modulus(i);
+      const DigitConstants& constants = tables_->digits[i];
+      const u64* residue = residues.data(i) + first;
+      // Garner: (x - the sum of the lower digits by weight) / weight modulo q. The h is added to the quotient.
+      if (i == 0) {
+        std::copy(residue, residue + kBlock, digits.data(i));
+      } else {
+        conversion.factors = constants.weights.data();
+        conversion.terms = i;
+        ring::kernels().convert_base(q, conversion, kBlock);
+        ring::kernels().subtract_multiply(q, constants.inverse_weight, digits.data(i), residue, sum.data(),
+                                          kBlock);
+      }
+      encoding_kernels().add_digit({q.value(), constants.shift, (q.value() - 1) / 2, weight}, digits.data(i),
+                                   coefficients.data() + first, kBlock);
+      weight *= static_cast<double>(q.value());
     }
-    encoding_kernels().add_digit({q.value(), constants.shift, (q.value() - 1) / 2, weight}, word,
-                                 coefficients.data(), degree);
-    lower.push_back(word);
-    weight *= static_cast<double>(q.value());
   }
   return coefficients;
 }
