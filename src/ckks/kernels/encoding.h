@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of the encoder over doubles. The portable implementation is the definition; every other one does the same
 // operations on the same numbers in the same order, without fused multiply-add, and so gives the same doubles: a
-// plaintext does not depend on the machine that made it. (Only the sign of a zero and the payload of a NaN are free.)
+// plaintext does not depend on the machine that made it. (Only the bits of a NaN are free.)
 // Buffers are aligned to a cache line, counts are multiples of 8.
 //
 // Files compiled for an instruction set include this header and no other of the project or of C++, so that no inline
