@@ -103,8 +103,8 @@ TEST(Encoder, EncodesTheIntegerCoefficientsModuloEachPrime) {
   const Parameters parameters = test::make_parameters(12, 40, 30, 1, 35, 1);
   const Encoder encoder(parameters);
   const std::vector<Complex> z = random_complex(1000, seed);
-  // Coefficients on both sides of 2^51, up to which the reduction is vectorised, and up to nearly 2^62.
-  for (double scale : {0x1p20, 0x1p53, 0x1p54, 0x1p55, 0x1p65}) {
+  // The largest is near 2^-5 times the scale: on both sides of 2^51, up to which the reduction is vectorised, to 2^61.
+  for (double scale : {0x1p20, 0x1p53, 0x1p54, 0x1p55, 0x1p56, 0x1p57, 0x1p58, 0x1p60, 0x1p66}) {
     const std::vector<std::int64_t> m = unwrap(encoder.to_coefficients(z, scale));
     const Plaintext plaintext = unwrap(encoder.encode(z, scale, 1));
     for (std::size_t i = 0; i < 2; ++i) {

@@ -332,7 +332,7 @@ struct EncodingLoops {
     store(sums, sum);
     double result = 0;
     for (size_t i = 0; i < kWidth; ++i) {
-      if (sums[i] != sums[i]) return sums[i];
+      if (__builtin_isnan(sums[i])) return sums[i];
       if (maxima[i] > result) result = maxima[i];
     }
     return result;
