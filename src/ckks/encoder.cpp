@@ -189,8 +189,9 @@ Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, 
 // number and subtracting it again digit by digit centres the number without cancellation between large doubles.
 AlignedVector<double> Encoder::to_doubles(const Plaintext& plaintext) const {
   const std::size_t degree = parameters_.degree(), limbs = plaintext.poly.limbs();
-  ring::Poly residues = plaintext.poly;
+  ring::Poly residues(degree, limbs);
   for (std::size_t i = 0; i < limbs; ++i) {
+    std::ranges::copy(plaintext.poly.limb(i), residues.data(i));
     ring::kernels().inverse_ntt(parameters_.ring().ntt(i), residues.data(i));
   }
   AlignedVector<double> coefficients(degree);
