@@ -96,6 +96,14 @@ const bool registered = [] {
       for (auto _ : state)
         benchmark::DoNotOptimize(b.encoder.encode(b.values, 0x1p30, b.parameters.max_level()));
     });
+    add("encode_repeated", [](benchmark::State& state, const Bench& b) {
+      const std::span<const double> period(b.values.data(), 1024);
+      for (auto _ : state)
+        benchmark::DoNotOptimize(b.encoder.encode(period, 0x1p30, b.parameters.max_level(), true));
+    });
+    add("decode", [](benchmark::State& state, const Bench& b) {
+      for (auto _ : state) benchmark::DoNotOptimize(b.encoder.decode(b.plaintext));
+    });
     add("encrypt", [](benchmark::State& state, const Bench& b) {
       for (auto _ : state) benchmark::DoNotOptimize(b.holder.encrypt(b.plaintext));
     });

@@ -40,11 +40,8 @@ class Encoder {
   const Parameters& parameters() const { return parameters_; }
 
  private:
-  // The values over all slots; kValueOutOfRange where their length does not divide the number of slots.
-  Result<std::vector<std::complex<double>>> repeated(std::span<const double> values) const;
-  // to_coefficients, all of which the modulus of the level must hold.
-  Result<std::vector<std::int64_t>> coefficients_at(std::span<const std::complex<double>> values, double scale,
-                                                    int level) const;
+  // The centred coefficients of the message divided by the scale.
+  AlignedVector<double> to_doubles(const Plaintext& plaintext) const;
 
   Parameters parameters_;
   struct Tables;
