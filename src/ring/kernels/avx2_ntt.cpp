@@ -28,9 +28,9 @@ enum class Reduce { kSparse, kEachPass };
 
 constexpr int kSparseForwardBits = 47, kSparseInverseBits = 46;
 
-// The blocks of 2^kLeafLogSize words are transformed within registers.
-constexpr int kLeafLogSize = 5;
-constexpr int kLeafVectors = 8;
+// The blocks of 2^kLeafLogSize words are left to a pass whose rows are single vectors and two stages within vectors.
+constexpr int kLeafPassStages = 3, kLeafLogSize = kLeafPassStages + 2;
+constexpr std::size_t kLeafSize = std::size_t{1} << kLeafLogSize;
 
 // How many of the stages of a block one pass takes: three, after as many twos as it needs for the rest to be threes.
 constexpr int stages_of_pass(int log_size) { return (log_size - kLeafLogSize) % 3 == 0 ? 3 : 2; }
@@ -183,58 +183,68 @@ Pair natural_from_twos(Pair p) { return twos_from_natural(p); }  // an involutio
 Pair ones_from_twos(Pair p) { return {_mm256_unpacklo_pd(p.x, p.y), _mm256_unpackhi_pd(p.x, p.y)}; }
 Pair twos_from_ones(Pair p) { return ones_from_twos(p); }  // an involution
 
-// All stages of the 32 words at `a`, whose first stage has its root at `root`, and the reduction to [0, q).
+constexpr std::size_t kPairs = kLeafSize / 8;
+
+// The last two stages of the leaf of words `first` .. first + 31, and the reduction to [0, q).
 template <Reduce kReduce>
-void forward_leaf(const NttTable& table, const Lanes& lanes, std::size_t root, u64* a) {
-  Vector x[kLeafVectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < kLeafVectors; ++r) x[r] = load_doubles(a + 4 * r);
-  forward_stages<3, kReduce, false>(lanes, x, PassRoots<kReduce>(lanes, table.roots, root));
+void forward_leaf_end(const NttTable& table, const Lanes& lanes, std::size_t first, u64* out) {
+  const u64* half_two = &table.roots[(table.degree() + first) / 4];
+  const u64* half_one = &table.roots[(table.degree() + first) / 2];
+  u64* a = out + first;
+  Pair p[kPairs];
 #pragma GCC unroll 4
-  for (std::size_t k = 0; k < kLeafVectors / 2; ++k) {
-    Pair p = twos_from_natural({x[2 * k], x[2 * k + 1]});
-    forward_butterfly(lanes, p.x, p.y, two_roots<kReduce>(lanes, &table.roots[8 * root + 2 * k]));
-    p = ones_from_twos(p);
-    forward_butterfly(lanes, p.x, p.y, four_roots<kReduce>(lanes, &table.roots[16 * root + 4 * k]));
-    const Words even = lanes.canonical(lanes.reduce(p.x)), odd = lanes.canonical(lanes.reduce(p.y));
-    p = natural_from_twos(twos_from_ones({_mm256_castsi256_pd(even), _mm256_castsi256_pd(odd)}));
-    store_doubles(a + 8 * k, p.x);
-    store_doubles(a + 8 * k + 4, p.y);
+  for (std::size_t k = 0; k < kPairs; ++k) {
+    p[k] = twos_from_natural({load_doubles(a + 8 * k), load_doubles(a + 8 * k + 4)});
+    forward_butterfly(lanes, p[k].x, p[k].y, two_roots<kReduce>(lanes, half_two + 2 * k));
+  }
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < kPairs; ++k) {
+    p[k] = ones_from_twos(p[k]);
+    forward_butterfly(lanes, p[k].x, p[k].y, four_roots<kReduce>(lanes, half_one + 4 * k));
+  }
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < kPairs; ++k) {
+    const Words even = lanes.canonical(lanes.reduce(p[k].x)), odd = lanes.canonical(lanes.reduce(p[k].y));
+    p[k] = natural_from_twos(twos_from_ones({_mm256_castsi256_pd(even), _mm256_castsi256_pd(odd)}));
+    store_doubles(a + 8 * k, p[k].x);
+    store_doubles(a + 8 * k + 4, p[k].y);
   }
 }
 
-// All stages of the 32 words at `first`. Inputs are in [0, q).
+// The first two stages of an inverse transform on the leaf of words `first` .. first + 31. Inputs are in [0, q).
 template <Reduce kReduce>
-void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
+void inverse_leaf_start(const Inverse& t, std::size_t first) {
   const Lanes& lanes = t.lanes;
-  Vector x[kLeafVectors];
+  const u64* half_two = &t.table.inverse_roots[(t.table.degree() + first) / 4];
+  const u64* half_one = &t.table.inverse_roots[(t.table.degree() + first) / 2];
+  u64* a = t.out + first;
+  Pair p[kPairs];
 #pragma GCC unroll 4
-  for (std::size_t k = 0; k < kLeafVectors / 2; ++k) {
-    Pair p = {t.four_words(first / 8 + k, 0), t.four_words(first / 8 + k, 1)};
-    p = ones_from_twos(twos_from_natural(p));
-    inverse_butterfly(lanes, p.x, p.y, four_roots<kReduce>(lanes, &t.table.inverse_roots[16 * root + 4 * k]));
-    p = twos_from_ones(p);
-    inverse_butterfly(lanes, p.x, p.y, two_roots<kReduce>(lanes, &t.table.inverse_roots[8 * root + 2 * k]));
-    // Sums are at most 4 here, products 1.
-    if constexpr (kReduce == Reduce::kEachPass) p.x = lanes.reduce(p.x);
-    p = natural_from_twos(p);
-    x[2 * k] = p.x;
-    x[2 * k + 1] = p.y;
+  for (std::size_t k = 0; k < kPairs; ++k) {
+    const Pair natural = {t.four_words(first / 8 + k, 0), t.four_words(first / 8 + k, 1)};
+    p[k] = ones_from_twos(twos_from_natural(natural));
+    inverse_butterfly(lanes, p[k].x, p[k].y, four_roots<kReduce>(lanes, half_one + 4 * k));
   }
-  inverse_stages<3, kReduce, false>(t, x, PassRoots<kReduce>(lanes, t.table.inverse_roots, root));
-#pragma GCC unroll 8
-  for (std::size_t r = 0; r < kLeafVectors; ++r) store_doubles(t.out + first + 4 * r, x[r]);
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < kPairs; ++k) {
+    p[k] = twos_from_ones(p[k]);
+    inverse_butterfly(lanes, p[k].x, p[k].y, two_roots<kReduce>(lanes, half_two + 2 * k));
+    // Sums are at most 4 here, products 1.
+    if constexpr (kReduce == Reduce::kEachPass) p[k].x = lanes.reduce(p[k].x);
+    p[k] = natural_from_twos(p[k]);
+    store_doubles(a + 8 * k, p[k].x);
+    store_doubles(a + 8 * k + 4, p[k].y);
+  }
 }
 
 // --- passes ------------------------------------------------------------------------------------------------------------
 
-// kStages stages on the 2^kStages rows of a block, `row` words each, whose first stage has its root at `root`.
+// kStages stages on the 2^kStages rows of a block, `row` words each.
 // kFirst: the first pass of a transform, whose inputs are words below kLazyLimit.
 template <int kStages, Reduce kReduce, bool kFirst>
-void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, std::size_t row, u64* out,
-                  const u64* in) {
+[[gnu::always_inline]] inline void forward_pass(const Lanes& lanes, const PassRoots<kReduce>& roots,
+                                                std::size_t row, u64* out, const u64* in) {
   constexpr std::size_t kRows = std::size_t{1} << kStages;
-  const PassRoots<kReduce> roots(lanes, table.roots, root);
   for (std::size_t i = 0; i < row; i += 4) {
     Vector x[kRows];
 #pragma GCC unroll 8
@@ -250,9 +260,9 @@ void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, s
 
 // The inverse of the same, in place. kLast: the last pass of a transform, which leaves canonical words.
 template <int kStages, Reduce kReduce, bool kLast>
-void inverse_pass(const Inverse& t, std::size_t root, std::size_t row, u64* a) {
+[[gnu::always_inline]] inline void inverse_pass(const Inverse& t, const PassRoots<kReduce>& roots,
+                                                std::size_t row, u64* a) {
   constexpr std::size_t kRows = std::size_t{1} << kStages;
-  const PassRoots<kReduce> roots(t.lanes, t.table.inverse_roots, root);
   for (std::size_t i = 0; i < row; i += 4) {
     Vector x[kRows];
 #pragma GCC unroll 8
@@ -270,45 +280,76 @@ void inverse_pass(const Inverse& t, std::size_t root, std::size_t row, u64* a) {
   }
 }
 
-// --- transforms --------------------------------------------------------------------------------------------------------
-
-// All stages of the block of 2^log_size words whose first stage has its root at `root`.
-template <Reduce kReduce, bool kFirst>
-void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, int log_size, u64* out,
-                   const u64* in) {
-  const int stages = stages_of_pass(log_size);
-  const std::size_t parts = std::size_t{1} << stages, row = std::size_t{1} << (log_size - stages);
-  if (stages == 3) {
-    forward_pass<3, kReduce, kFirst>(table, lanes, root, row, out, in);
-  } else {
-    forward_pass<2, kReduce, kFirst>(table, lanes, root, row, out, in);
-  }
-  for (std::size_t j = 0; j < parts; ++j) {
-    u64* part = out + j * row;
-    if (log_size - stages == kLeafLogSize) {
-      forward_leaf<kReduce>(table, lanes, parts * root + j, part);
-    } else {
-      forward_block<kReduce, false>(table, lanes, parts * root + j, log_size - stages, part, part);
-    }
+// pass(j, roots) for each of `count` leaves, leaf j having its root at root + j. Roots are made into factors while the
+// leaf before is worked on: they pass through memory, and a leaf is too short to wait for that (5 % of a transform).
+template <Reduce kReduce, class Pass>
+[[gnu::always_inline]] inline void for_each_leaf(const Lanes& lanes, const AlignedVector<u64>& table,
+                                                 std::size_t root, std::size_t count, const Pass& pass) {
+  PassRoots<kReduce> roots[2] = {{lanes, table, root}, {lanes, table, root}};
+  for (std::size_t j = 0; j < count; ++j) {
+    roots[(j + 1) % 2] =
+        PassRoots<kReduce>(lanes, table, root + j + 1);  // unused after the last: other stages' roots
+    pass(j, roots[j % 2]);
   }
 }
 
-// All stages of the block at `first`; kLast where it is the whole polynomial.
+// All stages of the `count` leaves from word `first` on, whose roots are at `root` and after.
+template <Reduce kReduce>
+void forward_leaves(const NttTable& table, const Lanes& lanes, std::size_t root, std::size_t first,
+                    std::size_t count, u64* out) {
+  for_each_leaf<kReduce>(lanes, table.roots, root, count, [&](std::size_t j, const auto& roots) {
+    u64* leaf = out + first + kLeafSize * j;
+    forward_pass<kLeafPassStages, kReduce, false>(lanes, roots, 4, leaf, leaf);
+  });
+  for (std::size_t j = 0; j < count; ++j) forward_leaf_end<kReduce>(table, lanes, first + kLeafSize * j, out);
+}
+
+template <Reduce kReduce>
+void inverse_leaves(const Inverse& t, std::size_t root, std::size_t first, std::size_t count) {
+  for (std::size_t j = 0; j < count; ++j) inverse_leaf_start<kReduce>(t, first + kLeafSize * j);
+  for_each_leaf<kReduce>(t.lanes, t.table.inverse_roots, root, count, [&](std::size_t j, const auto& roots) {
+    inverse_pass<kLeafPassStages, kReduce, false>(t, roots, 4, t.out + first + kLeafSize * j);
+  });
+}
+
+// --- transforms --------------------------------------------------------------------------------------------------------
+
+// All stages of the block of 2^log_size words from word `first` on, whose first stage has its root at `root`.
+template <Reduce kReduce, bool kFirst>
+void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, int log_size,
+                   std::size_t first, u64* out, const u64* in) {
+  const int stages = stages_of_pass(log_size), part_log_size = log_size - stages;
+  const std::size_t parts = std::size_t{1} << stages, row = std::size_t{1} << part_log_size;
+  const PassRoots<kReduce> roots(lanes, table.roots, root);
+  if (stages == 3) {
+    forward_pass<3, kReduce, kFirst>(lanes, roots, row, out + first, in + first);
+  } else {
+    forward_pass<2, kReduce, kFirst>(lanes, roots, row, out + first, in + first);
+  }
+  if (part_log_size == kLeafLogSize) {
+    forward_leaves<kReduce>(table, lanes, parts * root, first, parts, out);
+  } else {
+    for (std::size_t j = 0; j < parts; ++j)
+      forward_block<kReduce, false>(table, lanes, parts * root + j, part_log_size, first + j * row, out, out);
+  }
+}
+
+// The same of an inverse transform; kLast where it is the whole polynomial.
 template <Reduce kReduce, bool kLast>
 void inverse_block(const Inverse& t, std::size_t root, int log_size, std::size_t first) {
-  const int stages = stages_of_pass(log_size);
-  const std::size_t parts = std::size_t{1} << stages, row = std::size_t{1} << (log_size - stages);
-  for (std::size_t j = 0; j < parts; ++j) {
-    if (log_size - stages == kLeafLogSize) {
-      inverse_leaf<kReduce>(t, parts * root + j, first + j * row);
-    } else {
-      inverse_block<kReduce, false>(t, parts * root + j, log_size - stages, first + j * row);
-    }
-  }
-  if (stages == 3) {
-    inverse_pass<3, kReduce, kLast>(t, root, row, t.out + first);
+  const int stages = stages_of_pass(log_size), part_log_size = log_size - stages;
+  const std::size_t parts = std::size_t{1} << stages, row = std::size_t{1} << part_log_size;
+  if (part_log_size == kLeafLogSize) {
+    inverse_leaves<kReduce>(t, parts * root, first, parts);
   } else {
-    inverse_pass<2, kReduce, kLast>(t, root, row, t.out + first);
+    for (std::size_t j = 0; j < parts; ++j)
+      inverse_block<kReduce, false>(t, parts * root + j, part_log_size, first + j * row);
+  }
+  const PassRoots<kReduce> roots(t.lanes, t.table.inverse_roots, root);
+  if (stages == 3) {
+    inverse_pass<3, kReduce, kLast>(t, roots, row, t.out + first);
+  } else {
+    inverse_pass<2, kReduce, kLast>(t, roots, row, t.out + first);
   }
 }
 
@@ -325,9 +366,9 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   if (!has_passes(table)) return kPortableKernels.forward_ntt(table, out, in);
   const Lanes lanes(table.modulus);
   if (table.modulus.bits() <= kSparseForwardBits) {
-    forward_block<Reduce::kSparse, true>(table, lanes, 1, table.log_degree, out, in);
+    forward_block<Reduce::kSparse, true>(table, lanes, 1, table.log_degree, 0, out, in);
   } else {
-    forward_block<Reduce::kEachPass, true>(table, lanes, 1, table.log_degree, out, in);
+    forward_block<Reduce::kEachPass, true>(table, lanes, 1, table.log_degree, 0, out, in);
   }
 }
 
