@@ -266,25 +266,32 @@ void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n
   const Lanes lanes(modulus);
   const WideSums sums(lanes, modulus, kMaxPrimeBits);
   const Factor excess = lanes.factor_centred(modulus.reduce_montgomery(p.excess));
-  for (std::size_t i = 0; i < n; i += 4) {
-    Vector result = _mm256_setzero_pd();
-    Vector quotient = _mm256_setzero_pd();
+  for (std::size_t i = 0; i < n; i += 8) {
+    Vector result[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+    Vector quotient[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
     for (std::size_t first = 0; first < p.terms; first += sums.terms_per_reduction) {
       const std::size_t last = std::min(first + sums.terms_per_reduction, p.terms);
-      WideSums::Sum sum = sums.start();
+      WideSums::Sum sum[2] = {sums.start(), sums.start()};
       for (std::size_t j = first; j < last; ++j) {
-        const Vector y = to_doubles(load(p.y[j] + i));
-        sums.add_product(sum, y, broadcast(static_cast<double>(p.factors[j])));
-        // Not fused, term after term: the sum must be the portable kernel's to the last bit.
-        if (p.inverses != nullptr) quotient = add(quotient, _mm256_mul_pd(y, broadcast(p.inverses[j])));
+        const Vector factor = to_doubles(broadcast(p.factors[j]));
+        for (std::size_t half = 0; half < 2; ++half) {
+          const Vector y = to_doubles(load(p.y[j] + i + 4 * half));
+          sums.add_product(sum[half], y, factor);
+          // Not fused, term after term: the sum must be the portable kernel's to the last bit.
+          if (p.inverses != nullptr)
+            quotient[half] = add(quotient[half], _mm256_mul_pd(y, broadcast(p.inverses[j])));
+        }
       }
-      result = lanes.reduce(add(result, sums.reduce_montgomery(sum)));
+      for (std::size_t half = 0; half < 2; ++half)
+        result[half] = lanes.reduce(add(result[half], sums.reduce_montgomery(sum[half])));
     }
-    if (p.inverses != nullptr) {
-      const Vector v = _mm256_floor_pd(add(quotient, broadcast(0.5)));
-      result = lanes.reduce(subtract(result, lanes.multiply(v, excess)));
+    for (std::size_t half = 0; half < 2; ++half) {
+      if (p.inverses != nullptr) {
+        const Vector v = _mm256_floor_pd(add(quotient[half], broadcast(0.5)));
+        result[half] = lanes.reduce(subtract(result[half], lanes.multiply(v, excess)));
+      }
+      store(p.out + i + 4 * half, lanes.canonical(result[half]));
     }
-    store(p.out + i, lanes.canonical(result));
   }
 }
 
