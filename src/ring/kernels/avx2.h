@@ -45,7 +45,7 @@ struct Lanes {
   explicit Lanes(const Modulus& modulus)
       : q(broadcast(static_cast<double>(modulus.value()))),
         inverse(broadcast(1.0 / static_cast<double>(modulus.value()))),
-        half_q(broadcast(static_cast<double>(modulus.value() / 2))),
+        half_q(broadcast(0.5 * static_cast<double>(modulus.value()))),
         integer_bias_plus_q(broadcast(kIntegerBias + static_cast<double>(modulus.value()))) {}
 
   // Residues in [0, q) as multipliers.

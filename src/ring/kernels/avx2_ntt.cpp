@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transforms: radix-8 passes (three stages for one load and store of every element), depth first, so that a block
-// stays in the first-level cache from the pass in which it fits there; the last five stages within registers. Between
-// the passes the buffer holds doubles.
+// stays in the first-level cache from the pass in which it fits there; the last two stages within vectors. Between the
+// passes the buffer holds doubles.
 //
-// Ranges, in multiples of q. A product by a root is at most r(x) = 1/2 + 2^-52 x q for a factor of magnitude x q <= 2^51,
-// or r(x / 2) for one up to 2^52 if the root is centred (Lanes::multiply).
+// Ranges, in multiples of q. A product by a root is at most r(x) = 1/2 + 2^-52 x q for a factor of magnitude x q up to
+// 2^51, or r(x / 2) for one up to 2^52 if the root is centred (Lanes::multiply).
 //
-// Forward, x grows to x + r(x) in each stage. All inputs are below 2^51; the first pass reduces those that it adds first,
-// so that its first stage leaves at most 1/2 + 1. For q < 2^47 the 16 stages then end below 12, and no factor exceeds
-// 16: no other reductions. Primes of up to 50 bits have their roots centred, which takes factors up to 4, and reduce the
-// first half of the rows of each pass: whatever up to 2.8 comes in, three stages leave at most 2.8, and the two within
-// the vectors of a leaf, which follow three others, at most 3.7 and 4.7.
+// Forward, x grows to x + r(x) in each stage. All inputs are below 2^51; the first pass reduces those that it adds
+// first, so that its first stage leaves at most 1/2 + 1. For q < 2^47 the 16 stages then end below 12, and no factor
+// exceeds 16: no other reductions. Primes of up to 50 bits have their roots centred, which takes factors up to 2^52,
+// and reduce the first half of the rows of each pass: whatever up to 2.8, or below 2^51, comes in, three stages leave at
+// most 2.8, and the two within vectors, which follow three others, at most 3.7 and 4.7.
 //
-// Inverse, sums double in each stage, but only the first row of a pass is a sum of sums throughout. For q < 2^46, let all
-// inputs of a pass be below 4: no factor exceeds 32, and only the first row ends above 4 and is reduced. Primes of up to
-// 50 bits, whose roots are centred: let all inputs be below 1. After two stages, rows 0 and 4 are at most 4 and reduced,
-// all others at most 1.5; after three, the products, in the second half, are below 1 and the first half is reduced.
+// Inverse, sums double in each stage, but only the first row of a pass is a sum of sums throughout. For q < 2^46, let
+// all inputs of a pass be at most 4: no factor exceeds 32, and only the first row ends above 4 and is reduced. Primes of
+// up to 50 bits, whose roots are centred: let all inputs be at most 1. After two stages, rows 0 and 4 are at most 4 and
+// reduced, all others at most 1.5; after three, the products, in the second half, are below 1, and the first half is
+// reduced. The two stages within vectors, which come first, leave sums of at most 4, reduced likewise, and products of
+// at most 1.
 #include <optional>
 
 #include "ring/kernels/avx2.h"
@@ -229,7 +231,6 @@ void inverse_leaf_start(const Inverse& t, std::size_t first) {
   for (std::size_t k = 0; k < kPairs; ++k) {
     p[k] = twos_from_ones(p[k]);
     inverse_butterfly(lanes, p[k].x, p[k].y, two_roots<kReduce>(lanes, half_two + 2 * k));
-    // Sums are at most 4 here, products 1.
     if constexpr (kReduce == Reduce::kEachPass) p[k].x = lanes.reduce(p[k].x);
     p[k] = natural_from_twos(p[k]);
     store_doubles(a + 8 * k, p[k].x);
