@@ -431,6 +431,7 @@ TEST_P(EveryKernel, BaseConversionMatchesPortable) {
         std::vector<const u64*> y;
         std::vector<u64> factors;
         std::vector<double> inverses;
+        inverses.reserve(terms);
         for (std::size_t j = 0; j < terms; ++j) {
           words.push_back(make_words(pattern, n, sources[j], random));
           factors.push_back(random() % q.value());
