@@ -4,8 +4,8 @@
 add_library(tacit_flags INTERFACE)
 # No contraction: a product and a sum must round alike in every kernel, or the kernels' results would differ.
 # -Wrestrict and -Wstringop-overflow are wrong about std::string and std::vector in GCC 12 (bugs 105651 and 107852).
-target_compile_options(tacit_flags INTERFACE -Wall -Wextra -Wshadow -Wno-restrict -Wno-stringop-overflow
-  -ffp-contract=off)
+target_compile_options(tacit_flags INTERFACE -Wall -Wextra -Wshadow -ffp-contract=off
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow>)
 set(TACIT_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 if(TACIT_SANITIZE)
   target_compile_options(tacit_flags INTERFACE -fsanitize=${TACIT_SANITIZE} -fno-omit-frame-pointer

@@ -83,7 +83,7 @@ class EveryKernel : public testing::TestWithParam<std::size_t> {
 TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
   std::mt19937_64 random(kSeed);
   for (int log_degree = 3; log_degree <= 16; ++log_degree) {
-    for (int bits : {22, 27, 40, 45, 46, 47, 48, 50}) {
+    for (int bits : {22, 27, 40, 45, 46, 47, 48, 49, 50}) {
       if (bits <= log_degree + 2) continue;
       const Modulus q(ntt_primes(log_degree, bits, 1, true).at(0));
       const NttTable table(log_degree, q);
@@ -93,7 +93,8 @@ TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
           Words expected(a.size()), actual(a.size()), in_place = a;
           kPortableKernels.forward_ntt(table, expected.data(), a.data());
           tested().forward_ntt(table, actual.data(), a.data());
-          ASSERT_EQ(actual, expected) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+          ASSERT_EQ(actual, expected)
+              << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
           tested().forward_ntt(table, in_place.data(), in_place.data());
           ASSERT_EQ(in_place, expected) << "in place, log_degree " << log_degree << ", " << bits << " bits";
           for (u64 x : expected) ASSERT_LT(x, q.value());
@@ -107,7 +108,7 @@ TEST_P(EveryKernel, InverseNttMatchesPortableAtEverySize) {
   std::mt19937_64 random(kSeed);
   for (int log_degree = 3; log_degree <= 16; ++log_degree) {
     const Automorphism automorphism(log_degree, 5);
-    for (int bits : {22, 27, 40, 45, 46, 47, 48, 50}) {
+    for (int bits : {22, 27, 40, 45, 46, 47, 48, 49, 50}) {
       if (bits <= log_degree + 2) continue;
       const Modulus q(ntt_primes(log_degree, bits, 1, true).at(0));
       const NttTable table(log_degree, q);
@@ -119,12 +120,15 @@ TEST_P(EveryKernel, InverseNttMatchesPortableAtEverySize) {
           Words expected(a.size()), actual(a.size());
           kPortableKernels.inverse_ntt(table, scale, permutation, expected.data(), a.data());
           tested().inverse_ntt(table, scale, permutation, actual.data(), a.data());
-          ASSERT_EQ(actual, expected) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+          ASSERT_EQ(actual, expected)
+              << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
         }
         Words there_and_back = a;
-        tested().inverse_ntt(table, table.inverse_degree, nullptr, there_and_back.data(), there_and_back.data());
+        tested().inverse_ntt(table, table.inverse_degree, nullptr, there_and_back.data(),
+                             there_and_back.data());
         tested().forward_ntt(table, there_and_back.data(), there_and_back.data());
-        ASSERT_EQ(there_and_back, a) << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
+        ASSERT_EQ(there_and_back, a) << "log_degree " << log_degree << ", " << bits << " bits, seed "
+                                     << kSeed;
       }
     }
   }
@@ -147,14 +151,17 @@ TEST(PortableNtt, InverseTakesPermutationAndScale) {
 
 TEST_P(EveryKernel, ElementwiseOperationsMatchPortable) {
   std::mt19937_64 random(kSeed);
-  const std::size_t n = 256;
+  const std::size_t n = 248;  // an odd number of blocks of eight
   for (int bits : {20, 27, 38, 49, 50}) {
     const Modulus q(ntt_primes(10, bits, 1).at(0));
+    // The constants of largest magnitude as signed residues stand next to q/2.
+    std::vector<ShoupConstant> constants;
+    for (u64 w : {u64{0}, u64{1}, q.value() / 2, q.value() / 2 + 1, q.value() - 1, random() % q.value()})
+      constants.push_back(q.shoup(w));
     for (Pattern left : kPatterns) {
       for (Pattern right : kPatterns) {
         const Words a = make_words(left, n, q.value(), random), b = make_words(right, n, q.value(), random);
         const Words wide = make_words(left, n, u64{1} << 52, random);
-        const ShoupConstant w = q.shoup(random() % q.value());
         auto compare = [&](const char* what, auto&& call) {
           Words expected(n), actual(n);
           call(kPortableKernels, expected.data());
@@ -166,14 +173,16 @@ TEST_P(EveryKernel, ElementwiseOperationsMatchPortable) {
         compare("subtract", [&](const Kernels& k, u64* out) { k.subtract(q, out, a.data(), b.data(), n); });
         compare("negate", [&](const Kernels& k, u64* out) { k.negate(q, out, a.data(), n); });
         compare("multiply", [&](const Kernels& k, u64* out) { k.multiply(q, out, a.data(), b.data(), n); });
-        compare("multiply_constant",
-                [&](const Kernels& k, u64* out) { k.multiply_constant(q, w, out, wide.data(), n); });
-        compare("add_multiple", [&](const Kernels& k, u64* out) {
-          std::ranges::copy(b, out);
-          k.add_multiple(q, w, out, wide.data(), n);
-        });
-        compare("subtract_multiply",
-                [&](const Kernels& k, u64* out) { k.subtract_multiply(q, w, out, a.data(), b.data(), n); });
+        for (const ShoupConstant& w : constants) {
+          compare("multiply_constant",
+                  [&](const Kernels& k, u64* out) { k.multiply_constant(q, w, out, wide.data(), n); });
+          compare("add_multiple", [&](const Kernels& k, u64* out) {
+            std::ranges::copy(b, out);
+            k.add_multiple(q, w, out, wide.data(), n);
+          });
+          compare("subtract_multiply",
+                  [&](const Kernels& k, u64* out) { k.subtract_multiply(q, w, out, a.data(), b.data(), n); });
+        }
       }
     }
   }
@@ -205,7 +214,8 @@ std::vector<CompactLimb> limbs_of(const CompactPoly& poly) {
   return limbs;
 }
 
-// Both sums of products on one set of terms; the 32-bit and the 64-bit form of constants; primes next to the border.
+// Both sums of products on one set of terms; the 32-bit and the 64-bit form of constants; primes next to the border, and
+// next to where the AVX2 kernels stop to add up integers.
 struct SumCase {
   SumCase(int bits, std::size_t term_count, Pattern pattern, std::mt19937_64& random)
       : q(ntt_primes(kLogDegree, bits, 1, true).at(0)),
@@ -214,7 +224,8 @@ struct SumCase {
         limbs0(limbs_of(constants0)),
         limbs1(limbs_of(constants1)),
         start(make_words(Pattern::kRandom, kSize, q.value(), random)) {
-    for (std::size_t j = 0; j < 2 * term_count; ++j) words.push_back(make_words(pattern, kSize, q.value(), random));
+    for (std::size_t j = 0; j < 2 * term_count; ++j)
+      words.push_back(make_words(pattern, kSize, q.value(), random));
     for (std::size_t j = 0; j < term_count; ++j) {
       x0.push_back(words[2 * j].data());
       x1.push_back(words[2 * j + 1].data());
@@ -235,9 +246,10 @@ struct SumCase {
 template <class Check>
 void for_each_sum_case(const Check& check) {
   std::mt19937_64 random(kSeed);
-  for (int bits : {27, 32, 33, 50}) {
-    for (std::size_t terms : {1, 2, 5, 15, 16, 17, 40}) {
-      for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest}) check(SumCase(bits, terms, pattern, random));
+  for (int bits : {27, 30, 31, 32, 33, 49, 50}) {
+    for (std::size_t terms : {1, 2, 5, 7, 8, 9, 15, 16, 17, 33, 40}) {
+      for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest})
+        check(SumCase(bits, terms, pattern, random));
     }
   }
 }
@@ -269,10 +281,10 @@ TEST_P(EveryKernel, PlainProductMatchesPortable) {
     for (bool accumulate : {false, true}) {
       Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
       auto run = [&](const Kernels& k, Words* out) {
-        k.plain_product(c.q,
-                        {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), out[0].data(), out[1].data(),
-                         accumulate},
-                        c.kSize);
+        k.plain_product(
+            c.q,
+            {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), out[0].data(), out[1].data(), accumulate},
+            c.kSize);
       };
       run(kPortableKernels, expected);
       run(tested(), actual);
@@ -290,10 +302,10 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
                          {c.x0.data(), c.limbs0.data(), c.limbs1.data(), c.terms(), nullptr, by_key[0].data(),
                           by_key[1].data(), false},
                          c.kSize);
-    tested().plain_product(c.q,
-                           {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(),
-                            by_plain[1].data(), false},
-                           c.kSize);
+    tested().plain_product(
+        c.q,
+        {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(), by_plain[1].data(), false},
+        c.kSize);
     const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix());
     Words constant0(c.kSize), constant1(c.kSize);
     Words expected[3] = {Words(c.kSize), Words(c.kSize), Words(c.kSize)};
@@ -313,6 +325,44 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
     ASSERT_EQ(by_plain[0], expected[0]);
     ASSERT_EQ(by_plain[1], expected[2]);
   });
+}
+
+// Products next to an odd multiple of 2^bits, all on the same side of it: the largest rest there is for sums in floating
+// point, whose high part counts in units of twice that, and which must not let the rests outgrow a double's 53 bits.
+TEST_P(EveryKernel, SumsOfProductsKeepTheLargestRests) {
+  std::mt19937_64 random(kSeed);
+  const std::size_t n = 64;
+  for (int bits : {33, 49, 50}) {
+    const Modulus q(ntt_primes(7, bits, 1, true).at(0));
+    const u64 unit_mask = (u64{2} << bits) - 1;
+    for (u64 rest : {(u64{1} << bits) - 1, (u64{1} << bits) + 1}) {
+      Words x(n), constant(n);
+      for (std::size_t i = 0; i < n; ++i) {
+        do {
+          constant[i] = (random() % q.value()) | 1;
+          u64 inverse = constant[i];  // modulo 2^3, then by Newton's iteration
+          for (int step = 0; step < 5; ++step) inverse *= 2 - constant[i] * inverse;
+          x[i] = rest * inverse & unit_mask;
+        } while (x[i] >= q.value());
+      }
+      for (std::size_t terms : {7, 8, 9, 15, 16, 17, 33, 40}) {
+        CompactPoly constants(n, std::vector<Modulus>(terms, q));
+        for (std::size_t j = 0; j < terms; ++j) constants.store(j, constant.data());
+        const std::vector<CompactLimb> limbs = limbs_of(constants);
+        const std::vector<const u64*> pointers(terms, x.data());
+        Words out0(n), out1(n);
+        tested().key_product(
+            q, {pointers.data(), limbs.data(), limbs.data(), terms, nullptr, out0.data(), out1.data(), false},
+            n);
+        for (std::size_t i = 0; i < n; ++i) {
+          const u64 product = q.multiply(x[i], constant[i]);
+          const u64 expected = q.reduce_montgomery(u128{product} * terms);
+          ASSERT_EQ(out0[i], expected) << terms << " terms, " << bits << " bits, seed " << kSeed;
+          ASSERT_EQ(out1[i], expected) << terms << " terms, " << bits << " bits, seed " << kSeed;
+        }
+      }
+    }
+  }
 }
 
 TEST_P(EveryKernel, TensorProductIsThatOfIntegers) {
@@ -347,7 +397,8 @@ TEST_P(EveryKernel, LiftedResiduesAreCentred) {
       a[0] = m / 2;
       a[1] = m / 2 + 1;
       tested().lift_centred(m, offset, out.data(), a.data(), n);
-      for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], a[i] <= (m - 1) / 2 ? a[i] + offset : a[i] + offset - m);
+      for (std::size_t i = 0; i < n; ++i)
+        ASSERT_EQ(out[i], a[i] <= (m - 1) / 2 ? a[i] + offset : a[i] + offset - m);
     }
   }
 }
@@ -371,15 +422,16 @@ TEST_P(EveryKernel, KeystreamMatchesPortable) {
 TEST_P(EveryKernel, BaseConversionMatchesPortable) {
   std::mt19937_64 random(kSeed);
   const std::size_t n = 128;
-  const std::vector<u64> sources = ntt_primes(10, 49, 20);
-  for (int bits : {27, 50}) {
-    const Modulus q(ntt_primes(10, bits, 1).at(0));
-    for (std::size_t terms : {1, 2, 3, 16, 20}) {
+  for (auto [bits, source_bits] : {std::pair{27, 49}, {27, 50}, {50, 49}, {50, 50}, {50, 27}}) {
+    const std::vector<u64> sources = ntt_primes(10, source_bits, 20);
+    const Modulus q(ntt_primes(10, bits, 21).at(20));
+    for (std::size_t terms : {1, 2, 3, 8, 9, 16, 20}) {
       for (Pattern pattern : kPatterns) {
         std::vector<Words> words;
         std::vector<const u64*> y;
         std::vector<u64> factors;
         std::vector<double> inverses;
+        inverses.reserve(terms);
         for (std::size_t j = 0; j < terms; ++j) {
           words.push_back(make_words(pattern, n, sources[j], random));
           factors.push_back(random() % q.value());

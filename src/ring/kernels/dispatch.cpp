@@ -7,7 +7,7 @@
 namespace tacit::ring {
 namespace {
 
-constexpr const Kernels* kAll[] = {&kPortableKernels, &kAvx512Kernels};
+constexpr const Kernels* kAll[] = {&kPortableKernels, &kAvx2Kernels, &kAvx512Kernels};
 
 const Kernels* find(std::string_view name) {
   for (const Kernels* kernels : kAll) {

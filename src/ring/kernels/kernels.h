@@ -106,6 +106,7 @@ Status check_kernel_choice();
 std::span<const Kernels* const> all_kernels();
 
 extern const Kernels kPortableKernels;
+extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 
 }  // namespace tacit::ring

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// The AVX2 kernels but for the transforms.
+#include "ring/kernels/avx2.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace tacit::ring {
+namespace avx2 {
+namespace {
+
+bool available() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+// out = f(a, b) vector by vector, on words.
+template <class F>
+void map(u64* out, const u64* a, const u64* b, std::size_t n, const F& f) {
+  for (std::size_t i = 0; i < n; i += 4) store(out + i, f(load(a + i), load(b + i)));
+}
+
+// x where it is not negative, else y: chosen by the sign.
+Words unless_negative(Words x, Words y) {
+  const Vector sign = _mm256_castsi256_pd(x);
+  return _mm256_castpd_si256(_mm256_blendv_pd(sign, _mm256_castsi256_pd(y), sign));
+}
+
+void add_limbs(const Modulus& modulus, u64* out, const u64* a, const u64* b, std::size_t n) {
+  const Words q = broadcast(modulus.value());
+  map(out, a, b, n, [&](Words x, Words y) {
+    const Words sum = _mm256_add_epi64(x, y);
+    return unless_negative(_mm256_sub_epi64(sum, q), sum);
+  });
+}
+
+void subtract_limbs(const Modulus& modulus, u64* out, const u64* a, const u64* b, std::size_t n) {
+  const Words q = broadcast(modulus.value());
+  map(out, a, b, n, [&](Words x, Words y) {
+    const Words difference = _mm256_sub_epi64(x, y);
+    return unless_negative(difference, _mm256_add_epi64(difference, q));
+  });
+}
+
+void negate(const Modulus& modulus, u64* out, const u64* a, std::size_t n) {
+  const Words q = broadcast(modulus.value());
+  map(out, a, a, n, [&](Words x, Words) {
+    return _mm256_andnot_si256(_mm256_cmpeq_epi64(x, _mm256_setzero_si256()), _mm256_sub_epi64(q, x));
+  });
+}
+
+void multiply(const Modulus& modulus, u64* out, const u64* a, const u64* b, std::size_t n) {
+  const Lanes lanes(modulus);
+  map(out, a, b, n,
+      [&](Words x, Words y) { return lanes.canonical(lanes.multiply(to_doubles(x), to_doubles(y))); });
+}
+
+void multiply_constant(const Modulus& modulus, ShoupConstant constant, u64* out, const u64* a,
+                       std::size_t n) {
+  const Lanes lanes(modulus);
+  const Factor w = lanes.factor_centred(constant.value);
+  map(out, a, a, n, [&](Words x, Words) { return lanes.canonical(lanes.multiply(to_doubles(x), w)); });
+}
+
+void add_multiple(const Modulus& modulus, ShoupConstant constant, u64* out, const u64* a, std::size_t n) {
+  const Lanes lanes(modulus);
+  const Factor w = lanes.factor_centred(constant.value);
+  map(out, out, a, n, [&](Words sum, Words x) {
+    return lanes.canonical(lanes.reduce(add(to_doubles(sum), lanes.multiply(to_doubles(x), w))));
+  });
+}
+
+void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out, const u64* a, const u64* b,
+                       std::size_t n) {
+  const Lanes lanes(modulus);
+  const Factor w = lanes.factor_centred(constant.value);
+  map(out, a, b, n, [&](Words x, Words y) {
+    return lanes.canonical(lanes.multiply(subtract(to_doubles(x), to_doubles(y)), w));
+  });
+}
+
+void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
+  const BlockPermutation permutation(automorphism);
+  for (std::size_t b = 0; b < n / 8; ++b) {
+    store(out + 8 * b, permutation.words(in, b, 0));
+    store(out + 8 * b + 4, permutation.words(in, b, 1));
+  }
+}
+
+// --- sums of products --------------------------------------------------------------------------------------------------
+
+// Sums of products of residues below 2^30 in 64-bit words.
+class NarrowSums {
+ public:
+  static constexpr int kMaxBits = 30;
+  using Operand = Words;
+  struct Sum {
+    Words total;
+  };
+
+  NarrowSums(const Lanes& lanes, const Modulus& modulus)
+      : terms_per_reduction(std::size_t{1} << (64 - 2 * modulus.bits())),
+        lanes_(lanes),
+        low_factor_(lanes.factor_centred(modulus.reduce_montgomery(1))),
+        high_factor_(lanes.factor_centred(modulus.reduce_montgomery(u64{1} << 32))) {}
+
+  Operand operand(Words w) const { return w; }
+  Sum start() const { return {_mm256_setzero_si256()}; }
+  void add_product(Sum& sum, Operand a, Operand b) const {
+    sum.total = _mm256_add_epi64(sum.total, _mm256_mul_epu32(a, b));
+  }
+  // The sum times 2^-52 modulo q, of magnitude below 2q.
+  Vector reduce_montgomery(const Sum& sum) const {
+    const Vector high = to_doubles(_mm256_srli_epi64(sum.total, 32));
+    const Vector low = to_doubles(_mm256_and_si256(sum.total, broadcast(u64{0xFFFFFFFF})));
+    return add(lanes_.multiply(high, high_factor_), lanes_.multiply(low, low_factor_));
+  }
+
+  const std::size_t terms_per_reduction;
+
+ private:
+  const Lanes& lanes_;
+  Factor low_factor_, high_factor_;
+};
+
+// Sums of products of numbers a in [0, 2^a_bits) and residues. The total starts at 2^m, so that its unit in the last
+// place is 2^(m-52) until it reaches 2^(m+1), and what a product adds to it is exactly what it grew by: the high part
+// of the product, whose low part is at most half a unit. With a factor of 2^(m - a_bits - bits) in the number of terms,
+// the total stays in range, with one of 2^(106-m) the sum of the low parts stays below 2^53; m makes both alike.
+class WideSums {
+ public:
+  using Operand = Vector;
+  struct Sum {
+    Vector total, low;
+  };
+
+  WideSums(const Lanes& lanes, const Modulus& modulus, int a_bits)
+      : terms_per_reduction(std::size_t{1} << (53 - (a_bits + modulus.bits() + 1) / 2)),
+        lanes_(lanes),
+        start_(broadcast(0x1p53 * static_cast<double>(u64{1} << ((a_bits + modulus.bits()) / 2)))),
+        inverse_radix_(lanes.factor_centred(modulus.reduce_montgomery(1))) {}
+
+  Operand operand(Words w) const { return to_doubles(w); }
+  Sum start() const { return {start_, _mm256_setzero_pd()}; }
+  void add_product(Sum& sum, Operand a, Operand b) const {
+    const Vector total = _mm256_fmadd_pd(a, b, sum.total);
+    sum.low = add(sum.low, _mm256_fmsub_pd(a, b, subtract(total, sum.total)));
+    sum.total = total;
+  }
+  // The sum times 2^-52 modulo q, of magnitude below q. The quotient of the high part is off by 2^-52 of itself, hence
+  // the remainder is at most q/2 + 2^-52 2^m <= 2.5 2^50, and that of the low part q/2.
+  Vector reduce_montgomery(const Sum& sum) const {
+    const Vector high = subtract(sum.total, start_);
+    const Vector quotient =
+        _mm256_round_pd(_mm256_mul_pd(high, lanes_.inverse), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const Vector remainder = _mm256_fnmadd_pd(quotient, lanes_.q, high);
+    return lanes_.multiply(add(remainder, lanes_.reduce(sum.low)), inverse_radix_);
+  }
+
+  const std::size_t terms_per_reduction;
+
+ private:
+  const Lanes& lanes_;
+  Vector start_;
+  Factor inverse_radix_;
+};
+
+template <bool kNarrow>
+Words load_constant(const CompactLimb& limb, std::size_t i) {
+  if constexpr (kNarrow) {
+    return _mm256_cvtepu32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(limb.narrow_words() + i)));
+  } else {
+    return load(limb.wide_words() + i);
+  }
+}
+
+// Two columns of sums at once for eight places: add_term(j, half, sum0, sum1) adds term j to both at four of them.
+template <class Sums, class AddTerm>
+void two_columns(const Lanes& lanes, const Sums& sums, std::size_t terms, bool accumulate, u64* out0,
+                 u64* out1, const AddTerm& add_term) {
+  u64* const out[2] = {out0, out1};
+  Vector result[2][2];  // column, half
+  for (std::size_t c = 0; c < 2; ++c) {
+    for (std::size_t half = 0; half < 2; ++half)
+      result[c][half] = accumulate ? to_doubles(load(out[c] + 4 * half)) : _mm256_setzero_pd();
+  }
+  for (std::size_t first = 0; first < terms; first += sums.terms_per_reduction) {
+    const std::size_t last = std::min(first + sums.terms_per_reduction, terms);
+    typename Sums::Sum sum[2][2] = {{sums.start(), sums.start()}, {sums.start(), sums.start()}};
+    for (std::size_t j = first; j < last; ++j) {
+      add_term(j, std::size_t{0}, sum[0][0], sum[1][0]);
+      add_term(j, std::size_t{1}, sum[0][1], sum[1][1]);
+    }
+    for (std::size_t c = 0; c < 2; ++c) {
+      for (std::size_t half = 0; half < 2; ++half)
+        result[c][half] = lanes.reduce(add(result[c][half], sums.reduce_montgomery(sum[c][half])));
+    }
+  }
+  for (std::size_t c = 0; c < 2; ++c) {
+    for (std::size_t half = 0; half < 2; ++half) store(out[c] + 4 * half, lanes.canonical(result[c][half]));
+  }
+}
+
+// Calls run(lanes, sums, narrow constants or not) with the sums that are fastest for the prime.
+template <class Run>
+void with_sums(const Modulus& modulus, const Run& run) {
+  const Lanes lanes(modulus);
+  if (modulus.bits() <= NarrowSums::kMaxBits) {
+    run(lanes, NarrowSums(lanes, modulus), std::true_type{});
+  } else if (CompactLimb::narrow(modulus)) {
+    run(lanes, WideSums(lanes, modulus, modulus.bits()), std::true_type{});
+  } else {
+    run(lanes, WideSums(lanes, modulus, modulus.bits()), std::false_type{});
+  }
+}
+
+void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
+  std::optional<BlockPermutation> permutation;
+  if (p.permutation != nullptr) permutation.emplace(*p.permutation);
+  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto narrow) {
+    const auto run = [&](const auto& words) {
+      for (std::size_t i = 0; i < n; i += 8) {
+        two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
+                    [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
+                      const auto x = sums.operand(words(p.x[j], i, half));
+                      const std::size_t at = i + 4 * half;
+                      sums.add_product(sum0, x, sums.operand(load_constant<narrow>(p.key0[j], at)));
+                      sums.add_product(sum1, x, sums.operand(load_constant<narrow>(p.key1[j], at)));
+                    });
+      }
+    };
+    if (permutation) {
+      run([&](const u64* x, std::size_t i, std::size_t half) { return permutation->words(x, i / 8, half); });
+    } else {
+      run([](const u64* x, std::size_t i, std::size_t half) { return load(x + i + 4 * half); });
+    }
+  });
+}
+
+void plain_product(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
+  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto narrow) {
+    for (std::size_t i = 0; i < n; i += 8) {
+      two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
+                  [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
+                    const std::size_t at = i + 4 * half;
+                    const auto plain = sums.operand(load_constant<narrow>(p.plain[j], at));
+                    sums.add_product(sum0, sums.operand(load(p.x0[j] + at)), plain);
+                    sums.add_product(sum1, sums.operand(load(p.x1[j] + at)), plain);
+                  });
+    }
+  });
+}
+
+void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t n) {
+  const Lanes lanes(modulus);
+  for (std::size_t i = 0; i < n; i += 4) {
+    const Vector a0 = to_doubles(load(p.a0 + i)), a1 = to_doubles(load(p.a1 + i));
+    const Vector b0 = to_doubles(load(p.b0 + i)), b1 = to_doubles(load(p.b1 + i));
+    store(p.d0 + i, lanes.canonical(lanes.multiply(a0, b0)));
+    store(p.d1 + i, lanes.canonical(lanes.reduce(add(lanes.multiply(a0, b1), lanes.multiply(a1, b0)))));
+    store(p.d2 + i, lanes.canonical(lanes.multiply(a1, b1)));
+  }
+}
+
+// --- between primes ------------------------------------------------------------------------------------------------------
+
+void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
+  const Lanes lanes(modulus);
+  const WideSums sums(lanes, modulus, kMaxPrimeBits);
+  const Factor excess = lanes.factor_centred(modulus.reduce_montgomery(p.excess));
+  for (std::size_t i = 0; i < n; i += 8) {
+    Vector result[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+    Vector quotient[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+    for (std::size_t first = 0; first < p.terms; first += sums.terms_per_reduction) {
+      const std::size_t last = std::min(first + sums.terms_per_reduction, p.terms);
+      WideSums::Sum sum[2] = {sums.start(), sums.start()};
+      for (std::size_t j = first; j < last; ++j) {
+        const Vector factor = to_doubles(broadcast(p.factors[j]));
+        for (std::size_t half = 0; half < 2; ++half) {
+          const Vector y = to_doubles(load(p.y[j] + i + 4 * half));
+          sums.add_product(sum[half], y, factor);
+          // Not fused, term after term: the sum must be the portable kernel's to the last bit.
+          if (p.inverses != nullptr)
+            quotient[half] = add(quotient[half], _mm256_mul_pd(y, broadcast(p.inverses[j])));
+        }
+      }
+      for (std::size_t half = 0; half < 2; ++half)
+        result[half] = lanes.reduce(add(result[half], sums.reduce_montgomery(sum[half])));
+    }
+    for (std::size_t half = 0; half < 2; ++half) {
+      if (p.inverses != nullptr) {
+        const Vector v = _mm256_floor_pd(add(quotient[half], broadcast(0.5)));
+        result[half] = lanes.reduce(subtract(result[half], lanes.multiply(v, excess)));
+      }
+      store(p.out + i + 4 * half, lanes.canonical(result[half]));
+    }
+  }
+}
+
+void lift_centred(u64 m, u64 offset, u64* out, const u64* a, std::size_t n) {
+  const Words half = broadcast(m / 2), low = broadcast(offset), all = broadcast(m);
+  map(out, a, a, n, [&](Words x, Words) {
+    return _mm256_sub_epi64(_mm256_add_epi64(x, low), _mm256_and_si256(_mm256_cmpgt_epi64(x, half), all));
+  });
+}
+
+// For each set of lanes, as a bit mask, the order that moves their words to the front, as 32-bit halves.
+constexpr auto kCompressions = [] {
+  std::array<std::array<std::uint32_t, 8>, 16> orders{};
+  for (std::uint32_t mask = 0; mask < 16; ++mask) {
+    std::size_t front = 0;
+    for (std::uint32_t lane = 0; lane < 4; ++lane) {
+      if ((mask >> lane & 1) == 0) continue;
+      orders[mask][2 * front] = 2 * lane;
+      orders[mask][2 * front++ + 1] = 2 * lane + 1;
+    }
+  }
+  return orders;
+}();
+
+std::size_t sample_uniform(const Modulus& modulus, u64 threshold, u64* out, std::size_t capacity,
+                           const u64* words, std::size_t n) {
+  const Vector q = broadcast(static_cast<double>(modulus.value()));
+  const Vector limit = broadcast(static_cast<double>(threshold));
+  // Added to a product below 2^102, it leaves the product's multiple of 2^52, rounded, in the low bits.
+  const Vector bias = broadcast(0x1p104);
+  const Words mask = broadcast(kRadixMask);
+  std::size_t count = 0, i = 0;
+  for (; i < n && count + 4 <= capacity; i += 4) {
+    const Vector r = to_doubles(_mm256_and_si256(load(words + i), mask));
+    const Vector high = _mm256_fmadd_pd(r, q, bias);
+    Vector low = _mm256_fmsub_pd(r, q, subtract(high, bias));
+    // Rounded up where the rest is negative.
+    const Vector negative = _mm256_cmp_pd(low, _mm256_setzero_pd(), _CMP_LT_OQ);
+    low = add(low, _mm256_and_pd(negative, broadcast(0x1p52)));
+    const Words quotient =
+        _mm256_add_epi64(_mm256_and_si256(_mm256_castpd_si256(high), mask), _mm256_castpd_si256(negative));
+    const auto accepted = static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(low, limit, _CMP_GE_OQ)));
+    const Words order = _mm256_loadu_si256(reinterpret_cast<const Words*>(kCompressions[accepted].data()));
+    _mm256_storeu_si256(reinterpret_cast<Words*>(out + count), _mm256_permutevar8x32_epi32(quotient, order));
+    count += static_cast<std::size_t>(__builtin_popcount(accepted));
+  }
+  return count +
+         kPortableKernels.sample_uniform(modulus, threshold, out + count, capacity - count, words + i, n - i);
+}
+
+// libsodium's own has an AVX2 form.
+void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count) {
+  kPortableKernels.keystream(key, first, out, count);
+}
+
+}  // namespace
+}  // namespace avx2
+
+const Kernels kAvx2Kernels = {
+    "avx2",
+    avx2::available,
+    avx2::forward_ntt,
+    avx2::inverse_ntt,
+    avx2::add_limbs,
+    avx2::subtract_limbs,
+    avx2::negate,
+    avx2::multiply,
+    avx2::multiply_constant,
+    avx2::add_multiple,
+    avx2::subtract_multiply,
+    avx2::permute,
+    avx2::key_product,
+    avx2::plain_product,
+    avx2::tensor_product,
+    avx2::convert_base,
+    avx2::lift_centred,
+    avx2::sample_uniform,
+    avx2::keystream,
+};
+
+}  // namespace tacit::ring
