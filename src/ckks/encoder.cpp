@@ -209,7 +209,8 @@ AlignedVector<double> Encoder::to_doubles(const Plaintext& plaintext) const {
   ring::Poly residues(degree, limbs);
   for (std::size_t i = 0; i < limbs; ++i) {
     const ring::NttTable& table = parameters_.ring().ntt(i);
-    ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, residues.data(i), plaintext.poly.data(i));
+    ring::kernels().inverse_ntt(table, table.inverse_degree, nullptr, residues.data(i),
+                                plaintext.poly.data(i));
   }
   AlignedVector<double> coefficients(degree);
   std::ranges::fill(coefficients, 0);

@@ -45,8 +45,9 @@ struct KeyLimbs {
 
 // Of a key for a higher level, the limbs in between are skipped.
 std::size_t key_limb_of(const SwitchingKey& key, int level, std::size_t limb) {
-  return limb <= static_cast<std::size_t>(level) ? limb
-                                                 : limb + static_cast<std::size_t>(key.request.shape.level - level);
+  return limb <= static_cast<std::size_t>(level)
+             ? limb
+             : limb + static_cast<std::size_t>(key.request.shape.level - level);
 }
 
 }  // namespace
@@ -64,7 +65,8 @@ const ring::Automorphism& KeySwitcher::automorphism(std::uint32_t element) const
   return *entry;
 }
 
-const std::vector<ring::BaseConverter>& KeySwitcher::digit_converters(int level, const KeyShape& shape) const {
+const std::vector<ring::BaseConverter>& KeySwitcher::digit_converters(int level,
+                                                                      const KeyShape& shape) const {
   std::lock_guard lock(mutex_);
   auto& entry = digit_converters_[{level, shape.digit_size, shape.special_count, false}];
   if (entry) return *entry;
@@ -100,8 +102,8 @@ Poly KeySwitcher::prepare_digits(const Poly& poly, const ring::Automorphism* per
   Poly prepared(poly.degree(), poly.limbs());
   const std::size_t digit_size = converters[0].source_count();
   parallel_for(poly.limbs(), [&](std::size_t i) {
-    kernels().inverse_ntt(parameters_.ring().ntt(i), converters[i / digit_size].scale(i % digit_size), permutation,
-                          prepared.data(i), poly.data(i));
+    kernels().inverse_ntt(parameters_.ring().ntt(i), converters[i / digit_size].scale(i % digit_size),
+                          permutation, prepared.data(i), poly.data(i));
   });
   return prepared;
 }
@@ -127,7 +129,8 @@ struct DigitRaiser {
     }
     Pointers y;
     for (std::size_t s = 0; s < count; ++s) y[s] = prepared.data(first + s);
-    const u64* words = converter.convert(limb < first ? limb : limb - count, scratch, y.data(), poly.degree());
+    const u64* words =
+        converter.convert(limb < first ? limb : limb - count, scratch, y.data(), poly.degree());
     kernels().forward_ntt(parameters.ring().ntt(parameters.limb_index(level, limb)), scratch, words);
     return scratch;
   }
@@ -175,8 +178,8 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
   return digits;
 }
 
-void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
-                           ExtendedPair& sum, Into into) const {
+void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
+                           const SwitchingKey& key, ExtendedPair& sum, Into into) const {
   const std::size_t count = digits.polys.size();
   assert(key.request.shape.digit_size == digits.digit_size && key.request.shape.level >= digits.level);
   assert(sum.level == digits.level && sum.special_count == digits.special_count);
@@ -199,7 +202,8 @@ void KeySwitcher::divide(const ring::BaseConverter& converter, int level, const 
   parallel_for(sources * count, [&](std::size_t i) {
     // Sources are the special limbs, then the last of the others where that goes too.
     const std::size_t s = i % sources;
-    const std::size_t limb = s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
+    const std::size_t limb =
+        s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
     kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
                           prepared.data(i), in[i / sources]->data(limb));
   });
@@ -252,7 +256,8 @@ void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count,
       kernels().permute(*permutation, permuted.data(), words, poly.degree());
       words = permuted.data();
     }
-    kernels().add_multiple(parameters_.ring().modulus(i), converter.product(i), sum.data(i), words, poly.degree());
+    kernels().add_multiple(parameters_.ring().modulus(i), converter.product(i), sum.data(i), words,
+                           poly.degree());
   });
 }
 

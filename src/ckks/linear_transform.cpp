@@ -69,7 +69,8 @@ std::size_t LinearTransform::memory_bytes() const {
 
 Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator, std::int64_t step,
                                                       const EvaluationKeys& keys) const {
-  TACIT_TRY(const SwitchingKey* key, keys.find(rotation_element(evaluator.parameters(), step), domain_.level));
+  TACIT_TRY(const SwitchingKey* key,
+            keys.find(rotation_element(evaluator.parameters(), step), domain_.level));
   if (key->request.shape.special_count == domain_.special_count) return key;
   return Error{ErrorCode::kKeyMissing, "the keys of one linear transform must share their special primes"};
 }
@@ -108,7 +109,8 @@ Result<std::vector<ExtendedPair>> LinearTransform::rotate_babies(const Evaluator
 }
 
 void LinearTransform::add_products(const Parameters& parameters, const EncodedGroup& group,
-                                   const std::vector<ExtendedPair>& babies, ExtendedPair& sum, Into into) const {
+                                   const std::vector<ExtendedPair>& babies, ExtendedPair& sum,
+                                   Into into) const {
   parallel_for(sum.c0.limbs(), [&](std::size_t i) {
     std::vector<ring::CompactLimb> values;
     std::vector<const u64*> c0, c1;
@@ -118,8 +120,8 @@ void LinearTransform::add_products(const Parameters& parameters, const EncodedGr
       c1.push_back(babies[term.baby].c1.data(i));
     }
     kernels().plain_product(parameters.ring().modulus(parameters.limb_index(domain_.level, i)),
-                            {values.data(), c0.data(), c1.data(), values.size(), sum.c0.data(i), sum.c1.data(i),
-                             into == Into::kSum},
+                            {values.data(), c0.data(), c1.data(), values.size(), sum.c0.data(i),
+                             sum.c1.data(i), into == Into::kSum},
                             parameters.degree());
   });
 }
@@ -166,7 +168,8 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   std::vector<Status> statuses(chains);
   parallel_for(chains, [&](std::size_t c) {
     for (std::size_t g = c; g < groups_.size() && statuses[c].ok(); g += chains) {
-      statuses[c] = add_group(evaluator, groups_[g], babies, keys, sums[c], g == c ? Into::kFresh : Into::kSum);
+      statuses[c] =
+          add_group(evaluator, groups_[g], babies, keys, sums[c], g == c ? Into::kFresh : Into::kSum);
     }
   });
   for (Status& status : statuses) TACIT_CHECK(status);

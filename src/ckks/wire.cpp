@@ -298,7 +298,8 @@ Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes, KeyF
   key.request = {header.element, header.shape};
   key.tag = header.tag;
   TACIT_TRY(key.seed, read_seed(in));
-  const std::vector<Modulus> moduli = parameters.extended_moduli(header.shape.level, header.shape.special_count);
+  const std::vector<Modulus> moduli =
+      parameters.extended_moduli(header.shape.level, header.shape.special_count);
   AlignedVector<u64> words(parameters.degree());
   for (std::size_t digit = 0; digit < header.shape.digits(); ++digit) {
     ring::CompactPoly b(parameters.degree(), moduli);

@@ -38,8 +38,8 @@ class BaseConverter {
   const Context* context_;
   std::vector<std::size_t> sources_, targets_;
   std::vector<InverseScale> scales_;
-  std::vector<double> inverses_;             // 1 / m_j
-  std::vector<std::vector<u64>> factors_;    // M / m_j modulo each target, Montgomery form
+  std::vector<double> inverses_;           // 1 / m_j
+  std::vector<std::vector<u64>> factors_;  // M / m_j modulo each target, Montgomery form
   std::vector<ShoupConstant> products_, inverse_products_;
   std::vector<u64> lifts_;  // for a single source: the least multiple of each target that is at least M / 2
 };

@@ -68,7 +68,8 @@ Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& stor
   }
   auto memory_bytes = [&](ckks::KeyForm form) {
     std::uint64_t bytes = 0;
-    for (const auto& piece : pieces) bytes += ckks::key_memory_bytes(model.parameters(), piece->request.shape, form);
+    for (const auto& piece : pieces)
+      bytes += ckks::key_memory_bytes(model.parameters(), piece->request.shape, form);
     return bytes;
   };
   const bool fit = memory_bytes(ckks::KeyForm::kWhole) <= capacity_;

@@ -30,7 +30,8 @@ Poly to_seal(const Parameters& parameters, const ring::CompactPoly& poly) {
   for (std::size_t i = 0; i < poly.limbs(); ++i) {
     const ring::Modulus& q = parameters.ring().modulus(i);
     poly.load(i, out.data(i));
-    ring::kernels().multiply_constant(q, q.shoup(q.inverse(q.radix())), out.data(i), out.data(i), poly.degree());
+    ring::kernels().multiply_constant(q, q.shoup(q.inverse(q.radix())), out.data(i), out.data(i),
+                                      poly.degree());
   }
   return out;
 }

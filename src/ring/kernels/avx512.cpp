@@ -9,7 +9,8 @@ namespace avx512 {
 
 bool available() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512ifma");
 }
 
 namespace {
@@ -83,7 +84,8 @@ void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out,
 class Permuted {
  public:
   explicit Permuted(const Automorphism& automorphism, std::size_t b)
-      : from_(automorphism.blocks[b] & ~7u), order_(load(automorphism.order[automorphism.blocks[b] & 7].data())) {}
+      : from_(automorphism.blocks[b] & ~7u),
+        order_(load(automorphism.order[automorphism.blocks[b] & 7].data())) {}
   Vector of(const u64* in) const { return _mm512_permutexvar_epi64(order_, load(in + from_)); }
 
  private:
@@ -140,11 +142,12 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
   const Lanes lanes(modulus);
   for (std::size_t i = 0; i < n; i += 8) {
     auto run = [&](const auto& word) {
-      two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i, [&](std::size_t j, Sum& sum0, Sum& sum1) {
-        const Vector x = word(p.x[j]);
-        sum0.add_product(x, load_constant<kNarrow>(p.key0[j], i));
-        sum1.add_product(x, load_constant<kNarrow>(p.key1[j], i));
-      });
+      two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
+                  [&](std::size_t j, Sum& sum0, Sum& sum1) {
+                    const Vector x = word(p.x[j]);
+                    sum0.add_product(x, load_constant<kNarrow>(p.key0[j], i));
+                    sum1.add_product(x, load_constant<kNarrow>(p.key1[j], i));
+                  });
     };
     if (p.permutation != nullptr) {
       const Permuted permuted(*p.permutation, i / 8);
@@ -163,11 +166,12 @@ template <bool kNarrow>
 void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
   const Lanes lanes(modulus);
   for (std::size_t i = 0; i < n; i += 8) {
-    two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i, [&](std::size_t j, Sum& sum0, Sum& sum1) {
-      const Vector plain = load_constant<kNarrow>(p.plain[j], i);
-      sum0.add_product(plain, load(p.x0[j] + i));
-      sum1.add_product(plain, load(p.x1[j] + i));
-    });
+    two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
+                [&](std::size_t j, Sum& sum0, Sum& sum1) {
+                  const Vector plain = load_constant<kNarrow>(p.plain[j], i);
+                  sum0.add_product(plain, load(p.x0[j] + i));
+                  sum1.add_product(plain, load(p.x1[j] + i));
+                });
   }
 }
 
@@ -180,7 +184,8 @@ void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t 
   const ShoupLanes radix(modulus.shoup(modulus.radix()));
   for (std::size_t i = 0; i < n; i += 8) {
     // One factor in Montgomery form, in [0, 2q), makes up for the division by 2^52 of what follows.
-    const Vector a0 = lanes.multiply_lazy(radix, load(p.a0 + i)), a1 = lanes.multiply_lazy(radix, load(p.a1 + i));
+    const Vector a0 = lanes.multiply_lazy(radix, load(p.a0 + i)),
+                 a1 = lanes.multiply_lazy(radix, load(p.a1 + i));
     const Vector b0 = load(p.b0 + i), b1 = load(p.b1 + i);
     Sum d0, d1, d2;
     d0.add_product(a0, b0);

@@ -14,8 +14,12 @@ using Vector = __m512i;
 inline Vector load(const u64* p) { return _mm512_load_si512(p); }
 inline void store(u64* p, Vector v) { _mm512_store_si512(p, v); }
 inline Vector broadcast(u64 x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
-inline Vector lo52(Vector accumulator, Vector a, Vector b) { return _mm512_madd52lo_epu64(accumulator, a, b); }
-inline Vector hi52(Vector accumulator, Vector a, Vector b) { return _mm512_madd52hi_epu64(accumulator, a, b); }
+inline Vector lo52(Vector accumulator, Vector a, Vector b) {
+  return _mm512_madd52lo_epu64(accumulator, a, b);
+}
+inline Vector hi52(Vector accumulator, Vector a, Vector b) {
+  return _mm512_madd52hi_epu64(accumulator, a, b);
+}
 inline Vector zero() { return _mm512_setzero_si512(); }
 inline Vector add(Vector a, Vector b) { return _mm512_add_epi64(a, b); }
 inline Vector subtract(Vector a, Vector b) { return _mm512_sub_epi64(a, b); }
@@ -50,7 +54,9 @@ struct Lanes {
     return _mm512_and_si512(lo52(x, hi52(zero(), radix_quotient, x), minus_q), mask);
   }
   Vector canonical_from_two_q(Vector x) const { return subtract_if_at_least(x, q); }
-  Vector canonical_from_four_q(Vector x) const { return canonical_from_two_q(subtract_if_at_least(x, two_q)); }
+  Vector canonical_from_four_q(Vector x) const {
+    return canonical_from_two_q(subtract_if_at_least(x, two_q));
+  }
   // (high 2^52 + low) / 2^52 mod q in (0, 5q] for sums below 4q 2^52, where `low` may exceed 52 bits. The low halves
   // of the sum and of m q cancel exactly, so only their high halves are subtracted.
   Vector reduce_montgomery_lazy(Vector high, Vector low) const {

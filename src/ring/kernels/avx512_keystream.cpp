@@ -35,7 +35,8 @@ void transpose(Vector (&x)[kWords]) {
   }
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {  // the quarters among each other
-    const Vector a = _mm512_shuffle_i64x2(t[j], t[4 + j], 0x44), b = _mm512_shuffle_i64x2(t[j], t[4 + j], 0xEE);
+    const Vector a = _mm512_shuffle_i64x2(t[j], t[4 + j], 0x44),
+                 b = _mm512_shuffle_i64x2(t[j], t[4 + j], 0xEE);
     const Vector c = _mm512_shuffle_i64x2(t[8 + j], t[12 + j], 0x44),
                  d = _mm512_shuffle_i64x2(t[8 + j], t[12 + j], 0xEE);
     x[j] = _mm512_shuffle_i64x2(a, c, 0x88);
@@ -48,7 +49,8 @@ void transpose(Vector (&x)[kWords]) {
 }  // namespace
 
 void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count) {
-  constexpr std::uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};  // "expand 32-byte k"
+  constexpr std::uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32,
+                                           0x6b206574};  // "expand 32-byte k"
   std::uint32_t key_words[8];
   std::memcpy(key_words, key, sizeof key_words);
   Vector start[kWords];
@@ -70,7 +72,8 @@ void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::si
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) quarter_round(x[i], x[4 + i], x[8 + i], x[12 + i]);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) quarter_round(x[i], x[4 + (i + 1) % 4], x[8 + (i + 2) % 4], x[12 + (i + 3) % 4]);
+      for (int i = 0; i < 4; ++i)
+        quarter_round(x[i], x[4 + (i + 1) % 4], x[8 + (i + 2) % 4], x[12 + (i + 3) % 4]);
     }
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < kWords; ++i) x[i] = _mm512_add_epi32(x[i], start[i]);

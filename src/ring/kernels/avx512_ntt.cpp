@@ -55,7 +55,8 @@ void inverse_butterfly(const Lanes& lanes, Vector& x, Vector& y, const ShoupLane
 // The roots of kStages stages of one block, stage by stage: that of stage s, group i at 2^s - 1 + i.
 template <int kStages>
 struct PassRoots {
-  [[gnu::always_inline]] PassRoots(const AlignedVector<u64>& roots, const AlignedVector<u64>& quotients, std::size_t root) {
+  [[gnu::always_inline]] PassRoots(const AlignedVector<u64>& roots, const AlignedVector<u64>& quotients,
+                                   std::size_t root) {
 #pragma GCC unroll 8
     for (int stage = 0; stage < kStages; ++stage) {
 #pragma GCC unroll 8
@@ -70,7 +71,8 @@ struct PassRoots {
 
 // kStages stages between 2^kStages vectors, which must stay in registers: always inlined. What comes in and goes out is below 8q where each pass reduces.
 template <int kStages, Reduce kReduce>
-[[gnu::always_inline]] inline void forward_stages(const Lanes& lanes, Vector (&x)[1 << kStages], const PassRoots<kStages>& roots) {
+[[gnu::always_inline]] inline void forward_stages(const Lanes& lanes, Vector (&x)[1 << kStages],
+                                                  const PassRoots<kStages>& roots) {
   constexpr int kRows = 1 << kStages;
   if constexpr (kReduce == Reduce::kEachPass) {
     // The other half is only multiplied in the first stage, which takes any number and leaves one below 2q.
@@ -110,9 +112,11 @@ struct InverseBounds {
 // The inverse of the same; what comes in and goes out is below 8q, or 2q where each stage reduces. kLast: the last stage
 // multiplies by `scale` and leaves canonical residues.
 template <int kStages, Reduce kReduce, bool kLast>
-[[gnu::always_inline]] inline void inverse_stages(const Lanes& lanes, Vector (&x)[1 << kStages], const PassRoots<kStages>& roots,
-                    const InverseBounds<kStages, kReduce>& bounds, const ShoupLanes& sum_scale,
-                    const ShoupLanes& difference_scale) {
+[[gnu::always_inline]] inline void inverse_stages(const Lanes& lanes, Vector (&x)[1 << kStages],
+                                                  const PassRoots<kStages>& roots,
+                                                  const InverseBounds<kStages, kReduce>& bounds,
+                                                  const ShoupLanes& sum_scale,
+                                                  const ShoupLanes& difference_scale) {
   constexpr int kRows = 1 << kStages;
 #pragma GCC unroll 8
   for (int stage = kStages - 1; stage >= 0; --stage) {
@@ -390,7 +394,8 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
 
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
                  const u64* in) {
-  if (table.log_degree < kMinLogDegree) return kPortableKernels.inverse_ntt(table, scale, permutation, out, in);
+  if (table.log_degree < kMinLogDegree)
+    return kPortableKernels.inverse_ntt(table, scale, permutation, out, in);
   const Lanes lanes(table.modulus);
   const Inverse transform{table, lanes, scale, permutation, out, in};
   if (table.modulus.bits() <= kNeverBits) {

@@ -64,8 +64,8 @@ struct Kernels {
   void (*forward_ntt)(const NttTable& table, u64* out, const u64* in);
   // Values to coefficients times the number that `scale` stands for. The values are first permuted by `permutation`,
   // unless it is null; out may be in only where it is.
-  void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
-                      const u64* in);
+  void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation,
+                      u64* out, const u64* in);
 
   void (*add)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);
   void (*subtract)(const Modulus& q, u64* out, const u64* a, const u64* b, std::size_t n);

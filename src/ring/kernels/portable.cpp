@@ -220,10 +220,9 @@ void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::si
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable",     available,     forward_ntt,       inverse_ntt, add,           subtract,
-    negate,         multiply,      multiply_constant, add_multiple, subtract_multiply, permute,
-    key_product,    plain_product, tensor_product,    convert_base, lift_centred, sample_uniform,
-    keystream,
+    "portable",     available,         forward_ntt,  inverse_ntt,       add,       subtract,    negate,
+    multiply,       multiply_constant, add_multiple, subtract_multiply, permute,   key_product, plain_product,
+    tensor_product, convert_base,      lift_centred, sample_uniform,    keystream,
 };
 
 }  // namespace tacit::ring
