@@ -67,6 +67,9 @@ void key_product(benchmark::State& state, const Kernels& kernels, int log_degree
   std::vector<const u64*> x;
   CompactPoly key(n, std::vector<Modulus>(2 * kTerms, q));
   std::vector<CompactLimb> limbs;
+  words.reserve(kTerms);
+  x.reserve(kTerms);
+  limbs.reserve(2 * kTerms);
   for (std::size_t j = 0; j < kTerms; ++j) words.push_back(random_limb(n, q.value()));
   for (const auto& limb : words) x.push_back(limb.data());
   for (std::size_t j = 0; j < 2 * kTerms; ++j) {

@@ -27,31 +27,31 @@ struct Options {
 class Reference {
  public:
   static Result<Reference> load(const std::filesystem::path& path, const plan::ClientHalf& half) {
-    Reference reference;
     TACIT_TRY(graph::Graph loaded, graph::load_onnx(path));
-    reference.graph_ = std::make_unique<graph::Graph>(std::move(loaded));
+    auto network = std::make_unique<const graph::Graph>(std::move(loaded));
     const plan::Shape& shape = half.input.shape;
-    const graph::Shape& in = reference.graph_->input_shape();
+    const graph::Shape& in = network->input_shape();
     if (in != graph::Shape{shape.channels, shape.height, shape.width} ||
-        static_cast<std::size_t>(reference.graph_->output_shape().size()) != half.output.shape.elements()) {
+        static_cast<std::size_t>(network->output_shape().size()) != half.output.shape.elements()) {
       return Error{ErrorCode::kInvalidArgument,
                    path.string() + " has other inputs or outputs than the model " + half.name};
     }
-    TACIT_TRY(graph::Executor executor, graph::Executor::create(*reference.graph_));
-    reference.executor_.emplace(std::move(executor));
-    return reference;
+    TACIT_TRY(graph::Executor executor, graph::Executor::create(*network));
+    return Reference(std::move(network), std::move(executor));
   }
 
   // The network's output before its softmax, which is what the encrypted one gives.
   Result<std::vector<float>> outputs(std::vector<float> tensor) const {
-    TACIT_TRY(graph::Tensor result, executor_->run({graph_->input_shape(), std::move(tensor)}));
+    TACIT_TRY(graph::Tensor result, executor_.run({graph_->input_shape(), std::move(tensor)}));
     return std::move(result.data);
   }
 
  private:
-  Reference() = default;
-  std::unique_ptr<graph::Graph> graph_;  // the executor points to it
-  std::optional<graph::Executor> executor_;
+  Reference(std::unique_ptr<const graph::Graph> network, graph::Executor executor)
+      : graph_(std::move(network)), executor_(std::move(executor)) {}
+
+  std::unique_ptr<const graph::Graph> graph_;  // the executor points to it
+  graph::Executor executor_;
 };
 
 // Where the clear network of a model is by default: the bundled ones, seen from the project's folder.
