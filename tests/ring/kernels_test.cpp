@@ -425,7 +425,7 @@ TEST_P(EveryKernel, BaseConversionMatchesPortable) {
   for (auto [bits, source_bits] : {std::pair{27, 49}, {27, 50}, {50, 49}, {50, 50}, {50, 27}}) {
     const std::vector<u64> sources = ntt_primes(10, source_bits, 20);
     const Modulus q(ntt_primes(10, bits, 21).at(20));
-    for (std::size_t terms : {1, 2, 3, 8, 9, 16, 20}) {
+    for (std::size_t terms : {1, 2, 3, 4, 5, 8, 9, 16, 20}) {
       for (Pattern pattern : kPatterns) {
         std::vector<Words> words;
         std::vector<const u64*> y;
@@ -434,18 +434,21 @@ TEST_P(EveryKernel, BaseConversionMatchesPortable) {
         inverses.reserve(terms);
         for (std::size_t j = 0; j < terms; ++j) {
           words.push_back(make_words(pattern, n, sources[j], random));
-          factors.push_back(random() % q.value());
+          factors.push_back(pattern == Pattern::kLargest ? q.value() - 1 : random() % q.value());
           inverses.push_back(1.0 / static_cast<double>(sources[j]));
         }
         for (const Words& w : words) y.push_back(w.data());
         for (const double* corrected : std::initializer_list<const double*>{nullptr, inverses.data()}) {
-          Words expected(n), actual(n);
-          auto run = [&](const Kernels& k, Words& out) {
-            k.convert_base(q, {y.data(), factors.data(), terms, corrected, q.value() / 3, out.data()}, n);
-          };
-          run(kPortableKernels, expected);
-          run(tested(), actual);
-          ASSERT_EQ(actual, expected) << terms << " terms, " << bits << " bits";
+          for (u64 excess : {u64{0}, u64{1}, q.value() / 3, q.value() - 1}) {
+            Words expected(n), actual(n);
+            auto run = [&](const Kernels& k, Words& out) {
+              k.convert_base(q, {y.data(), factors.data(), terms, corrected, excess, out.data()}, n);
+            };
+            run(kPortableKernels, expected);
+            run(tested(), actual);
+            ASSERT_EQ(actual, expected) << terms << " terms, " << bits << " bits, excess " << excess;
+            for (u64 x : expected) ASSERT_LT(x, q.value());
+          }
         }
       }
     }
