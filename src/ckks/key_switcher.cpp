@@ -194,6 +194,14 @@ void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permu
   });
 }
 
+void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+    const ring::Modulus& q = parameters_.ring().modulus(parameters_.limb_index(sum.level, i));
+    kernels().add(q, sum.c0.data(i), sum.c0.data(i), other.c0.data(i), parameters_.degree());
+    kernels().add(q, sum.c1.data(i), sum.c1.data(i), other.c1.data(i), parameters_.degree());
+  });
+}
+
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, const Poly* const* in, Poly* out,
                          std::size_t count) const {
   const std::size_t n = parameters_.degree(), sources = converter.source_count();

@@ -53,6 +53,9 @@ class KeySwitcher {
   void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
                 ExtendedPair& sum, Into into) const;
 
+  // sum += other; both of one level and special count.
+  void add(ExtendedPair& sum, const ExtendedPair& other) const;
+
   // round(pair / P), or round(pair / (P q_level)) one level lower where `rescale`: ModDown, merged with the rescale
   // of the product that follows or precedes it.
   std::pair<ring::Poly, ring::Poly> mod_down(const ExtendedPair& pair, bool rescale) const;

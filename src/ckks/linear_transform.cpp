@@ -11,6 +11,16 @@ namespace tacit::ckks {
 
 using ring::kernels;
 
+namespace {
+
+// The babies of one tile in the second-level cache, beside what streams past.
+constexpr std::size_t kTileBytes = std::size_t{1} << 18;
+constexpr std::size_t kMinTile = 64;
+constexpr std::size_t kGroupsAtOnce = 16;
+static_assert(kGroupsAtOnce % 2 == 0, "a chain must go on with its own sum");
+
+}  // namespace
+
 Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const std::vector<Group>& groups,
                                                 const Domain& domain, double scale) {
   if (domain.level < 1) {
@@ -108,36 +118,48 @@ Result<std::vector<ExtendedPair>> LinearTransform::rotate_babies(const Evaluator
   return rotated;
 }
 
-void LinearTransform::add_products(const Parameters& parameters, const EncodedGroup& group,
-                                   const std::vector<ExtendedPair>& babies, ExtendedPair& sum,
-                                   Into into) const {
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
+// Tile by tile: the babies of one tile stay in the cache for all groups, and the constants stream past once.
+void LinearTransform::multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies,
+                               std::size_t first, std::vector<ExtendedPair>& products) const {
+  const std::size_t n = parameters.degree(), limbs = products[0].c0.limbs();
+  std::size_t tile = n;
+  while (tile > kMinTile && 2 * babies.size() * tile * sizeof(u64) > kTileBytes) tile /= 2;
+  const std::size_t tiles = n / tile;
+  parallel_for(limbs * tiles, [&](std::size_t job) {
+    const std::size_t i = job / tiles, at = job % tiles * tile;
+    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
     std::vector<ring::CompactLimb> values;
     std::vector<const u64*> c0, c1;
-    for (const EncodedTerm& term : group.terms) {
-      values.push_back(term.values.limb(i));
-      c0.push_back(babies[term.baby].c0.data(i));
-      c1.push_back(babies[term.baby].c1.data(i));
+    for (std::size_t g = 0; g < products.size(); ++g) {
+      values.clear();
+      c0.clear();
+      c1.clear();
+      for (const EncodedTerm& term : groups_[first + g].terms) {
+        values.push_back(term.values.limb(i).from(q, at));
+        c0.push_back(babies[term.baby].c0.data(i) + at);
+        c1.push_back(babies[term.baby].c1.data(i) + at);
+      }
+      kernels().plain_product(q,
+                              {values.data(), c0.data(), c1.data(), values.size(),
+                               products[g].c0.data(i) + at, products[g].c1.data(i) + at, false},
+                              tile);
     }
-    kernels().plain_product(parameters.ring().modulus(parameters.limb_index(domain_.level, i)),
-                            {values.data(), c0.data(), c1.data(), values.size(), sum.c0.data(i),
-                             sum.c1.data(i), into == Into::kSum},
-                            parameters.degree());
   });
 }
 
-Status LinearTransform::add_group(const Evaluator& evaluator, const EncodedGroup& group,
-                                  const std::vector<ExtendedPair>& babies, const EvaluationKeys& keys,
-                                  ExtendedPair& sum, Into into) const {
+Status LinearTransform::add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
+                                    const EvaluationKeys& keys, ExtendedPair& sum, Into into) const {
   const Parameters& parameters = evaluator.parameters();
   const KeySwitcher& switcher = evaluator.switcher();
-  if (rotation_element(parameters, group.giant) == 1) {
-    add_products(parameters, group, babies, sum, into);
+  if (rotation_element(parameters, giant) == 1) {
+    if (into == Into::kFresh) {
+      std::swap(sum, product);
+    } else {
+      switcher.add(sum, product);
+    }
     return {};
   }
-  TACIT_TRY(const SwitchingKey* key, find_key(evaluator, group.giant, keys));
-  ExtendedPair product(parameters, domain_.level, domain_.special_count);
-  add_products(parameters, group, babies, product, Into::kFresh);
+  TACIT_TRY(const SwitchingKey* key, find_key(evaluator, giant, keys));
   const ring::Automorphism& automorphism = switcher.automorphism(key->request.element);
   switcher.switch_key(switcher.mod_down(product.c1, domain_.level), &automorphism, *key, sum, into);
   parallel_for(sum.c0.limbs(), [&](std::size_t i) {
@@ -160,28 +182,27 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   }
   TACIT_TRY(const std::vector<ExtendedPair> babies, rotate_babies(evaluator, input, keys));
 
-  // Giants in as many chains as there may be threads, each with a sum of its own.
-  const std::size_t chains = std::min<std::size_t>(groups_.size(), 2);
+  // Giants in as many chains as there may be threads, each with a sum of its own; so many at a time that their products
+  // do not take much more memory than the babies.
+  constexpr std::size_t kChains = 2;
   std::vector<ExtendedPair> sums;
-  for (std::size_t c = 0; c < chains; ++c)
+  for (std::size_t c = 0; c < std::min(groups_.size(), kChains); ++c)
     sums.emplace_back(parameters, domain_.level, domain_.special_count);
-  std::vector<Status> statuses(chains);
-  parallel_for(chains, [&](std::size_t c) {
-    for (std::size_t g = c; g < groups_.size() && statuses[c].ok(); g += chains) {
-      statuses[c] =
-          add_group(evaluator, groups_[g], babies, keys, sums[c], g == c ? Into::kFresh : Into::kSum);
-    }
-  });
-  for (Status& status : statuses) TACIT_CHECK(status);
-  if (chains == 2) {
-    parallel_for(sums[0].c0.limbs(), [&](std::size_t i) {
-      const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
-      for (ring::Poly ExtendedPair::*part : {&ExtendedPair::c0, &ExtendedPair::c1}) {
-        u64* sum = (sums[0].*part).data(i);
-        kernels().add(q, sum, sum, (sums[1].*part).data(i), parameters.degree());
+  for (std::size_t first = 0; first < groups_.size(); first += kGroupsAtOnce) {
+    std::vector<ExtendedPair> products;
+    for (std::size_t g = first; g < std::min(first + kGroupsAtOnce, groups_.size()); ++g)
+      products.emplace_back(parameters, domain_.level, domain_.special_count);
+    multiply(parameters, babies, first, products);
+    std::vector<Status> statuses(sums.size());
+    parallel_for(sums.size(), [&](std::size_t c) {
+      for (std::size_t g = c; g < products.size() && statuses[c].ok(); g += sums.size()) {
+        const Into into = first + g == c ? Into::kFresh : Into::kSum;
+        statuses[c] = add_rotated(evaluator, groups_[first + g].giant, products[g], keys, sums[c], into);
       }
     });
+    for (Status& status : statuses) TACIT_CHECK(status);
   }
+  if (sums.size() > 1) evaluator.switcher().add(sums[0], sums[1]);
   auto [c0, c1] = evaluator.switcher().mod_down(sums[0], true);
   Ciphertext out;
   out.parts.push_back(std::move(c0));

@@ -56,12 +56,12 @@ class LinearTransform {
   // P times the rotated input, modulo QP, for each of babies_.
   Result<std::vector<ExtendedPair>> rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
                                                   const EvaluationKeys& keys) const;
-  void add_products(const Parameters& parameters, const EncodedGroup& group,
-                    const std::vector<ExtendedPair>& babies, ExtendedPair& sum, Into into) const;
-  // The group's products, rotated by its giant step, into `sum`.
-  Status add_group(const Evaluator& evaluator, const EncodedGroup& group,
-                   const std::vector<ExtendedPair>& babies, const EvaluationKeys& keys, ExtendedPair& sum,
-                   Into into) const;
+  // The sums of products of the groups from `first` on, one for each of `products`.
+  void multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies, std::size_t first,
+                std::vector<ExtendedPair>& products) const;
+  // A group's sum of products, rotated by its giant step, into `sum`. The product is used up.
+  Status add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
+                     const EvaluationKeys& keys, ExtendedPair& sum, Into into) const;
 
   Domain domain_;
   double scale_ = 1;

@@ -13,6 +13,10 @@ struct CompactLimb {
   const void* words = nullptr;
 
   static bool narrow(const Modulus& q) { return q.bits() <= 32; }
+  // The same residues from place `first` on.
+  CompactLimb from(const Modulus& q, std::size_t first) const {
+    return {static_cast<const std::uint8_t*>(words) + bytes(q, first)};
+  }
   static std::size_t bytes(const Modulus& q, std::size_t n) { return n * (narrow(q) ? 4 : 8); }
   const std::uint32_t* narrow_words() const { return static_cast<const std::uint32_t*>(words); }
   const u64* wide_words() const { return static_cast<const u64*>(words); }
