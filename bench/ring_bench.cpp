@@ -65,24 +65,17 @@ void key_product(benchmark::State& state, const Kernels& kernels, int log_degree
   const Modulus q(ntt_primes(log_degree, bits, 1).at(0));
   std::vector<AlignedVector<u64>> words;
   std::vector<const u64*> x;
-  CompactPoly key(n, std::vector<Modulus>(2 * kTerms, q));
-  std::vector<CompactLimb> limbs;
+  Constants key(n, {q, q}, kTerms);
   words.reserve(kTerms);
   x.reserve(kTerms);
-  limbs.reserve(2 * kTerms);
   for (std::size_t j = 0; j < kTerms; ++j) words.push_back(random_limb(n, q.value()));
   for (const auto& limb : words) x.push_back(limb.data());
-  for (std::size_t j = 0; j < 2 * kTerms; ++j) {
-    key.store(j, random_limb(n, q.value()).data());
-    limbs.push_back(key.limb(j));
-  }
+  for (std::size_t j = 0; j < 2 * kTerms; ++j) key.store(j % 2, j / 2, random_limb(n, q.value()).data());
   const Automorphism automorphism(log_degree, 3);
   AlignedVector<u64> out0(n), out1(n);
   for (auto _ : state) {
-    kernels.key_product(q,
-                        {x.data(), limbs.data(), limbs.data() + kTerms, kTerms, &automorphism, out0.data(),
-                         out1.data(), false},
-                        n);
+    kernels.key_product(
+        q, {x.data(), key.limb(0), key.limb(1), kTerms, &automorphism, out0.data(), out1.data(), false}, n);
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(

@@ -202,15 +202,11 @@ void permute(Case& c) {
   });
 }
 
-// `terms` limbs, and a view of each.
-struct Constants {
-  Constants(Case& c, std::size_t terms) : poly(c.n, std::vector<Modulus>(terms, c.q)) {
-    for (std::size_t j = 0; j < terms; ++j) poly.store(j, c.residues().data());
-    for (std::size_t j = 0; j < terms; ++j) limbs.push_back(poly.limb(j));
-  }
-  CompactPoly poly;
-  std::vector<CompactLimb> limbs;
-};
+Constants random_constants(Case& c, std::size_t rows) {
+  Constants constants(c.n, {c.q}, rows);
+  for (std::size_t row = 0; row < rows; ++row) constants.store(0, row, c.residues().data());
+  return constants;
+}
 struct Terms {
   Terms(Case& c, std::size_t terms) {
     for (std::size_t j = 0; j < terms; ++j) words.push_back(c.residues());
@@ -224,12 +220,12 @@ void key_product(Case& c) {
   const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
   const bool permuted = c.input.flag(), accumulate = c.input.flag();
   const Automorphism automorphism = c.automorphism();
-  const Constants key0(c, terms), key1(c, terms);
+  const Constants key0 = random_constants(c, terms), key1 = random_constants(c, terms);
   const Terms x(c, terms);
   compare("key_product", c.q, c.n, {c.residues(), c.residues()},
           [&](const Kernels& k, std::vector<Words>& b) {
             k.key_product(c.q,
-                          {x.pointers.data(), key0.limbs.data(), key1.limbs.data(), terms,
+                          {x.pointers.data(), key0.limb(0), key1.limb(0), terms,
                            permuted ? &automorphism : nullptr, b[0].data(), b[1].data(), accumulate},
                           c.n);
           });
@@ -238,12 +234,12 @@ void key_product(Case& c) {
 void plain_product(Case& c) {
   const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
   const bool accumulate = c.input.flag();
-  const Constants plain(c, terms);
+  const Constants plain = random_constants(c, terms);
   const Terms x0(c, terms), x1(c, terms);
   compare("plain_product", c.q, c.n, {c.residues(), c.residues()},
           [&](const Kernels& k, std::vector<Words>& b) {
             k.plain_product(c.q,
-                            {plain.limbs.data(), x0.pointers.data(), x1.pointers.data(), terms, b[0].data(),
+                            {plain.limb(0), x0.pointers.data(), x1.pointers.data(), terms, b[0].data(),
                              b[1].data(), accumulate},
                             c.n);
           });

@@ -3,6 +3,9 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
+#include <cstddef>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
@@ -24,14 +27,31 @@ constexpr bool kPooling = true;
 // spend their time on address translation.
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
+// Large blocks start at different cache lines of a page. Polynomials at a power of two from each other would otherwise
+// compete for the same few places of every cache wherever many are read side by side. Before a block stands the address
+// of what was allocated.
+constexpr std::size_t kColours = 63;
+
 std::align_val_t alignment(std::size_t bytes) {
   return std::align_val_t{bytes >= kHugePage ? kHugePage : kCacheLine};
 }
 
 void* allocate(std::size_t bytes) {
-  void* block = ::operator new(bytes, alignment(bytes));
-  if (bytes >= kHugePage) ::madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return block;
+  if (bytes < kMinPooledBytes) return ::operator new(bytes, alignment(bytes));
+  static std::atomic<std::size_t> next{0};
+  const std::size_t offset = kCacheLine * (1 + next.fetch_add(1, std::memory_order_relaxed) % kColours);
+  const std::size_t total = bytes + kCacheLine * (1 + kColours);
+  auto* start = static_cast<std::byte*>(::operator new(total, alignment(bytes)));
+  if (bytes >= kHugePage) ::madvise(start, total / kHugePage * kHugePage, MADV_HUGEPAGE);
+  std::memcpy(start + offset - sizeof start, &start, sizeof start);
+  return start + offset;
+}
+
+void release(void* block, std::size_t bytes) noexcept {
+  if (bytes >= kMinPooledBytes) {
+    std::memcpy(&block, static_cast<std::byte*>(block) - sizeof block, sizeof block);
+  }
+  ::operator delete(block, alignment(bytes));
 }
 
 struct Pool {
@@ -76,7 +96,7 @@ void free_block(void* block, std::size_t bytes) noexcept {
       }
     }
   }
-  ::operator delete(block, alignment(bytes));
+  release(block, bytes);
 }
 
 std::size_t kept_block_bytes() {

@@ -185,21 +185,20 @@ Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, 
   return to_plaintext(parameters_, message, scale, level);
 }
 
-Result<ring::CompactPoly> Encoder::encode_constant(std::span<const double> values, double scale, int level,
-                                                   int special_count) const {
+Status Encoder::encode_constant(std::span<const double> values, double scale, int level, ring::Constants& out,
+                                std::size_t row) const {
   TACIT_CHECK(check_level(parameters_, level));
   TACIT_TRY(const Message message, repeated_message(tables_->embedding, values, scale));
   TACIT_CHECK(check_fits(parameters_, message, level));
-  ring::CompactPoly constant(parameters_.degree(), parameters_.extended_moduli(level, special_count));
   AlignedVector<u64> limb(parameters_.degree());
-  for (std::size_t i = 0; i < constant.limbs(); ++i) {
+  for (std::size_t i = 0; i < out.limbs(); ++i) {
     const ring::NttTable& table = parameters_.ring().ntt(parameters_.limb_index(level, i));
     const ring::Modulus& q = table.modulus;
     transform(message, table, limb.data());
     ring::kernels().multiply_constant(q, q.shoup(q.radix()), limb.data(), limb.data(), limb.size());
-    constant.store(i, limb.data());
+    out.store(i, row, limb.data());
   }
-  return constant;
+  return {};
 }
 
 // With h = (Q - 1) / 2 and its mixed-radix digits (q_i - 1) / 2, all in the middle of their range: adding h to the

@@ -9,7 +9,7 @@
 
 #include "ckks/ciphertext.h"
 #include "ckks/parameters.h"
-#include "ring/compact_limb.h"
+#include "ring/constants.h"
 
 namespace tacit::ckks {
 
@@ -24,10 +24,10 @@ class Encoder {
   Result<Plaintext> encode(std::span<const double> values, double scale, int level,
                            bool repeat = false) const;
   Result<Plaintext> encode(std::span<const std::complex<double>> values, double scale, int level) const;
-  // A constant that ciphertexts modulo QP are multiplied with, over q_0 .. q_level, p_0 .. p_{special_count-1}: NTT and
-  // Montgomery form. `values` are repeated over all slots. The same errors.
-  Result<ring::CompactPoly> encode_constant(std::span<const double> values, double scale, int level,
-                                            int special_count) const;
+  // A constant that ciphertexts modulo QP are multiplied with, into a row over q_0 .. q_level, p_0 .. : NTT and Montgomery
+  // form. `values` are repeated over all slots. The same errors.
+  Status encode_constant(std::span<const double> values, double scale, int level, ring::Constants& out,
+                         std::size_t row) const;
   // The integer coefficients of the message, before reduction modulo the primes.
   Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> values,
                                                     double scale) const;

@@ -20,16 +20,17 @@ void expand_key_limb(const ring::Modulus& q, const ring::Seed& seed, std::size_t
   ring::sample_uniform(stream, q, out);
 }
 
-ring::CompactPoly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape,
-                                  std::size_t digit) {
-  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(shape.level, shape.special_count);
-  ring::CompactPoly poly(parameters.degree(), moduli);
-  parallel_for(poly.limbs(), [&](std::size_t i) {
+ring::Constants expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape) {
+  ring::Constants half(parameters.degree(), parameters.extended_moduli(shape.level, shape.special_count),
+                       shape.digits());
+  parallel_for(half.limbs(), [&](std::size_t i) {
     AlignedVector<u64> words(parameters.degree());
-    expand_key_limb(moduli[i], seed, digit, words);
-    poly.store(i, words.data());
+    for (std::size_t digit = 0; digit < half.rows(); ++digit) {
+      expand_key_limb(half.modulus(i), seed, digit, words);
+      half.store(i, digit, words.data());
+    }
   });
-  return poly;
+  return half;
 }
 
 ring::Poly expand_public_key_half(const Parameters& parameters, const ring::Seed& seed) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ckks/parameters.h"
-#include "ring/compact_limb.h"
+#include "ring/constants.h"
 #include "ring/poly.h"
 #include "ring/random.h"
 
@@ -13,9 +13,8 @@ namespace tacit::ckks {
 ring::Poly expand_ciphertext_half(const Parameters& parameters, const ring::Seed& seed, int level);
 // One limb of a_j of a switching key, from the stream "switching-key" with the digit and the prime. NTT, Montgomery form.
 void expand_key_limb(const ring::Modulus& q, const ring::Seed& seed, std::size_t digit, std::span<u64> out);
-// The whole a_j.
-ring::CompactPoly expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape,
-                                  std::size_t digit);
+// All a_j, a row each.
+ring::Constants expand_key_half(const Parameters& parameters, const ring::Seed& seed, const KeyShape& shape);
 // a of a public key: each limb from the stream "public-key" with index q_i. NTT form.
 ring::Poly expand_public_key_half(const Parameters& parameters, const ring::Seed& seed);
 

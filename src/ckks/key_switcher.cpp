@@ -19,28 +19,27 @@ namespace {
 // One pointer for each digit or source prime.
 using Pointers = std::array<const u64*, kMaxPrimes>;
 
-// The limbs at one prime of a key's digits, as key_product takes them.
-struct KeyLimbs {
-  // Limb `key_limb` of the first `count` digits; the halves that are kept as a seed are expanded.
-  KeyLimbs(const Parameters& parameters, const SwitchingKey& key, std::size_t count, std::size_t key_limb) {
-    for (std::size_t j = 0; j < count; ++j) b[j] = key.b[j].limb(key_limb);
-    if (!key.a.empty()) {
-      for (std::size_t j = 0; j < count; ++j) a[j] = key.a[j].limb(key_limb);
+// The halves of a key at one prime; what is kept as a seed is expanded.
+struct KeyRows {
+  // Limb `limb` of at least the first `count` digits.
+  KeyRows(const Parameters& parameters, const SwitchingKey& key, std::size_t count, std::size_t limb)
+      : b(key.b.limb(limb)) {
+    if (key.a.limbs() > 0) {
+      a = key.a.limb(limb);
       return;
     }
-    const KeyShape& shape = key.request.shape;
-    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(shape.level, key_limb));
-    expanded = ring::CompactPoly(parameters.degree(), std::vector<ring::Modulus>(count, q));
+    const ring::Modulus& q = key.b.modulus(limb);
+    expanded = ring::Constants(parameters.degree(), {q}, count);
     AlignedVector<u64> words(parameters.degree());
     for (std::size_t j = 0; j < count; ++j) {
       expand_key_limb(q, key.seed, j, words);
-      expanded.store(j, words.data());
-      a[j] = expanded.limb(j);
+      expanded.store(0, j, words.data());
     }
+    a = expanded.limb(0);
   }
 
-  std::array<ring::CompactLimb, kMaxPrimes> b, a;
-  ring::CompactPoly expanded;
+  ring::ConstantRows b, a;
+  ring::Constants expanded;
 };
 
 // Of a key for a higher level, the limbs in between are skipped.
@@ -152,10 +151,10 @@ void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permuta
     Poly scratch(poly.degree(), converters.size());
     Pointers digits;
     for (std::size_t j = 0; j < converters.size(); ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
-    const KeyLimbs limbs(parameters_, key, converters.size(), key_limb_of(key, level, i));
+    const KeyRows rows(parameters_, key, converters.size(), key_limb_of(key, level, i));
     kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(level, i)),
-                          {digits.data(), limbs.b.data(), limbs.a.data(), converters.size(), nullptr,
-                           sum.c0.data(i), sum.c1.data(i), into == Into::kSum},
+                          {digits.data(), rows.b, rows.a, converters.size(), nullptr, sum.c0.data(i),
+                           sum.c1.data(i), into == Into::kSum},
                           poly.degree());
   });
 }
@@ -186,11 +185,11 @@ void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permu
   parallel_for(sum.c0.limbs(), [&](std::size_t i) {
     Pointers x;
     for (std::size_t j = 0; j < count; ++j) x[j] = digits.polys[j].data(i);
-    const KeyLimbs limbs(parameters_, key, count, key_limb_of(key, digits.level, i));
-    kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(digits.level, i)),
-                          {x.data(), limbs.b.data(), limbs.a.data(), count, permutation, sum.c0.data(i),
-                           sum.c1.data(i), into == Into::kSum},
-                          parameters_.degree());
+    const KeyRows rows(parameters_, key, count, key_limb_of(key, digits.level, i));
+    kernels().key_product(
+        parameters_.ring().modulus(parameters_.limb_index(digits.level, i)),
+        {x.data(), rows.b, rows.a, count, permutation, sum.c0.data(i), sum.c1.data(i), into == Into::kSum},
+        parameters_.degree());
   });
 }
 

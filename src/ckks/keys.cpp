@@ -19,10 +19,9 @@ std::uint32_t conjugation_element(const Parameters& parameters) {
 }
 
 std::size_t key_memory_bytes(const Parameters& parameters, const KeyShape& shape, KeyForm form) {
-  std::size_t poly = 0;
-  for (const ring::Modulus& q : parameters.extended_moduli(shape.level, shape.special_count))
-    poly += ring::CompactLimb::bytes(q, parameters.degree());
-  return (form == KeyForm::kWhole ? 2 : 1) * shape.digits() * poly;
+  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(shape.level, shape.special_count);
+  return (form == KeyForm::kWhole ? 2 : 1) *
+         ring::Constants::memory_bytes(parameters.degree(), moduli, shape.digits());
 }
 
 void EvaluationKeys::insert(SwitchingKey key) {
@@ -43,10 +42,7 @@ Result<const SwitchingKey*> EvaluationKeys::find(std::uint32_t element, int leve
 
 std::size_t EvaluationKeys::memory_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& [element, key] : keys_) {
-    for (const auto* half : {&key.b, &key.a})
-      for (const ring::CompactPoly& poly : *half) bytes += poly.memory_bytes();
-  }
+  for (const auto& [element, key] : keys_) { bytes += key.b.memory_bytes() + key.a.memory_bytes(); }
   return bytes;
 }
 

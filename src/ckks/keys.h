@@ -7,7 +7,7 @@
 
 #include "ckks/ciphertext.h"
 #include "ckks/parameters.h"
-#include "ring/compact_limb.h"
+#include "ring/constants.h"
 
 namespace tacit::ckks {
 
@@ -32,9 +32,9 @@ struct SwitchingKey {
   KeyRequest request;
   KeyTag tag{};
   ring::Seed seed{};  // a_j is expanded from it
-  // One for each digit; a may be empty, and is then expanded, a limb at a time, whenever the key is used: half the
+  // A row for each digit; a may be empty, and is then expanded, a limb at a time, whenever the key is used: half the
   // memory for about twice the time of reading it.
-  std::vector<ring::CompactPoly> b, a;
+  ring::Constants b, a;
 };
 
 // How a key that is read is kept.

@@ -41,29 +41,29 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
   const auto repeated = std::ranges::unique(transform.babies_);
   transform.babies_.erase(repeated.begin(), repeated.end());
 
+  const Parameters& parameters = encoder.parameters();
+  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(domain.level, domain.special_count);
+  for (const Group& group : groups) {
+    EncodedGroup& encoded = transform.groups_.emplace_back();
+    encoded.giant = group.giant;
+    encoded.values = ring::Constants(parameters.degree(), moduli, group.terms.size());
+    for (const Term& term : group.terms) {
+      const auto place = std::ranges::lower_bound(transform.babies_, term.baby);
+      encoded.babies.push_back(static_cast<std::size_t>(place - transform.babies_.begin()));
+    }
+  }
   struct Job {
-    const Term* term;
-    EncodedTerm* encoded;
+    std::size_t group, term;
   };
   std::vector<Job> jobs;
-  transform.groups_.resize(groups.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    transform.groups_[g].giant = groups[g].giant;
-    transform.groups_[g].terms.resize(groups[g].terms.size());
-    for (std::size_t t = 0; t < groups[g].terms.size(); ++t) {
-      jobs.push_back({&groups[g].terms[t], &transform.groups_[g].terms[t]});
-    }
+    for (std::size_t t = 0; t < groups[g].terms.size(); ++t) jobs.push_back({g, t});
   }
   std::vector<Status> statuses(jobs.size());
   parallel_for(jobs.size(), [&](std::size_t i) {
-    auto encoded = encoder.encode_constant(jobs[i].term->values, scale, domain.level, domain.special_count);
-    if (!encoded.ok()) {
-      statuses[i] = std::move(encoded).error();
-      return;
-    }
-    jobs[i].encoded->values = std::move(encoded).value();
-    const auto position = std::ranges::lower_bound(transform.babies_, jobs[i].term->baby);
-    jobs[i].encoded->baby = static_cast<std::size_t>(position - transform.babies_.begin());
+    const auto [g, t] = jobs[i];
+    statuses[i] = encoder.encode_constant(groups[g].terms[t].values, scale, domain.level,
+                                          transform.groups_[g].values, t);
   });
   for (Status& status : statuses) TACIT_CHECK(status);
   return transform;
@@ -71,9 +71,7 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
 
 std::size_t LinearTransform::memory_bytes() const {
   std::size_t bytes = 0;
-  for (const EncodedGroup& group : groups_) {
-    for (const EncodedTerm& term : group.terms) bytes += term.values.memory_bytes();
-  }
+  for (const EncodedGroup& group : groups_) bytes += group.values.memory_bytes();
   return bytes;
 }
 
@@ -128,19 +126,17 @@ void LinearTransform::multiply(const Parameters& parameters, const std::vector<E
   parallel_for(limbs * tiles, [&](std::size_t job) {
     const std::size_t i = job / tiles, at = job % tiles * tile;
     const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
-    std::vector<ring::CompactLimb> values;
     std::vector<const u64*> c0, c1;
     for (std::size_t g = 0; g < products.size(); ++g) {
-      values.clear();
+      const EncodedGroup& group = groups_[first + g];
       c0.clear();
       c1.clear();
-      for (const EncodedTerm& term : groups_[first + g].terms) {
-        values.push_back(term.values.limb(i).from(q, at));
-        c0.push_back(babies[term.baby].c0.data(i) + at);
-        c1.push_back(babies[term.baby].c1.data(i) + at);
+      for (std::size_t baby : group.babies) {
+        c0.push_back(babies[baby].c0.data(i) + at);
+        c1.push_back(babies[baby].c1.data(i) + at);
       }
       kernels().plain_product(q,
-                              {values.data(), c0.data(), c1.data(), values.size(),
+                              {group.values.limb(i, at), c0.data(), c1.data(), c0.size(),
                                products[g].c0.data(i) + at, products[g].c1.data(i) + at, false},
                               tile);
     }

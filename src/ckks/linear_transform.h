@@ -40,13 +40,10 @@ class LinearTransform {
   std::size_t memory_bytes() const;
 
  private:
-  struct EncodedTerm {
-    std::size_t baby = 0;  // index into babies_
-    ring::CompactPoly values;
-  };
   struct EncodedGroup {
     std::int64_t giant = 0;
-    std::vector<EncodedTerm> terms;
+    std::vector<std::size_t> babies;  // of each term, index into babies_
+    ring::Constants values;           // a row for each term
   };
 
   LinearTransform() = default;

@@ -259,10 +259,10 @@ Bytes write_key(const Parameters& parameters, const SwitchingKey& key) {
   write_header(out, header);
   out.raw(key.seed);
   AlignedVector<u64> words(parameters.degree());
-  for (const ring::CompactPoly& b : key.b) {
-    for (std::size_t i = 0; i < b.limbs(); ++i) {
-      b.load(i, words.data());
-      pack(out, parameters, modulus_of(parameters, shape, i), words.data());
+  for (std::size_t digit = 0; digit < key.b.rows(); ++digit) {
+    for (std::size_t i = 0; i < key.b.limbs(); ++i) {
+      key.b.load(i, digit, words.data());
+      pack(out, parameters, key.b.modulus(i), words.data());
     }
   }
   return std::move(out).take();
@@ -298,18 +298,17 @@ Result<SwitchingKey> read_key(const Parameters& parameters, ByteView bytes, KeyF
   key.request = {header.element, header.shape};
   key.tag = header.tag;
   TACIT_TRY(key.seed, read_seed(in));
-  const std::vector<Modulus> moduli =
-      parameters.extended_moduli(header.shape.level, header.shape.special_count);
+  const KeyShape& shape = header.shape;
+  key.b = ring::Constants(parameters.degree(), parameters.extended_moduli(shape.level, shape.special_count),
+                          shape.digits());
   AlignedVector<u64> words(parameters.degree());
-  for (std::size_t digit = 0; digit < header.shape.digits(); ++digit) {
-    ring::CompactPoly b(parameters.degree(), moduli);
-    for (std::size_t i = 0; i < moduli.size(); ++i) {
-      TACIT_CHECK(unpack(in, parameters, moduli[i], words.data()));
-      b.store(i, words.data());
+  for (std::size_t digit = 0; digit < key.b.rows(); ++digit) {
+    for (std::size_t i = 0; i < key.b.limbs(); ++i) {
+      TACIT_CHECK(unpack(in, parameters, key.b.modulus(i), words.data()));
+      key.b.store(i, digit, words.data());
     }
-    key.b.push_back(std::move(b));
-    if (form == KeyForm::kWhole) key.a.push_back(expand_key_half(parameters, key.seed, header.shape, digit));
   }
+  if (form == KeyForm::kWhole) key.a = expand_key_half(parameters, key.seed, shape);
   TACIT_CHECK(in.finish());
   return key;
 }

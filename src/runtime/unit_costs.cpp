@@ -53,10 +53,13 @@ ring::Poly filled(std::size_t degree, std::size_t limbs, const ring::Modulus& q)
   return poly;
 }
 
-ring::CompactPoly compact(const ring::Poly& poly, const ring::Modulus& q) {
-  ring::CompactPoly out(poly.degree(), std::vector<ring::Modulus>(poly.limbs(), q));
-  for (std::size_t i = 0; i < poly.limbs(); ++i) out.store(i, poly.data(i));
-  return out;
+// The two columns of kProducts keys of kTerms digits each.
+ring::Constants filled_keys(std::size_t degree, const ring::Modulus& q) {
+  const ring::Poly poly = filled(degree, 1, q);
+  ring::Constants keys(degree, std::vector<ring::Modulus>(2 * kProducts, q), kTerms);
+  for (std::size_t i = 0; i < keys.limbs(); ++i)
+    for (std::size_t row = 0; row < kTerms; ++row) keys.store(i, row, poly.data(0));
+  return keys;
 }
 
 }  // namespace
@@ -68,10 +71,10 @@ UnitCosts measure_unit_costs(const ckks::Parameters& parameters) {
   const ring::NttTable& table = parameters.ring().ntt(0);
   const ring::Kernels& kernels = ring::kernels();
   std::vector<ring::Poly> x, out;
-  std::vector<ring::CompactPoly> y;
+  std::vector<ring::Constants> y;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     x.push_back(filled(n, kTerms, q));
-    y.push_back(compact(filled(n, 2 * kTerms * kProducts, q), q));
+    y.push_back(filled_keys(n, q));
     out.push_back(filled(n, 2, q));
   }
 
@@ -86,15 +89,12 @@ UnitCosts measure_unit_costs(const ckks::Parameters& parameters) {
   });
   costs.product = time_per_limb(lanes, 2 * kTerms, [&](std::size_t lane, std::size_t round) {
     const u64* digits[kTerms];
-    ring::CompactLimb left[kTerms], right[kTerms];
-    for (std::size_t i = 0; i < kTerms; ++i) {
-      const std::size_t key = 2 * (round % kProducts * kTerms + i);
-      digits[i] = x[lane].data(i);
-      left[i] = y[lane].limb(key);
-      right[i] = y[lane].limb(key + 1);
-    }
-    kernels.key_product(
-        q, {digits, left, right, kTerms, nullptr, out[lane].data(0), out[lane].data(1), false}, n);
+    for (std::size_t i = 0; i < kTerms; ++i) digits[i] = x[lane].data(i);
+    const std::size_t key = 2 * (round % kProducts);
+    kernels.key_product(q,
+                        {digits, y[lane].limb(key), y[lane].limb(key + 1), kTerms, nullptr, out[lane].data(0),
+                         out[lane].data(1), false},
+                        n);
   });
   // From the first special prime, as when a ciphertext is divided by P.
   const ring::BaseConverter converter(parameters.ring(), {parameters.special_index(0)}, {0});

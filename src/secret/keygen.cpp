@@ -80,18 +80,19 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
   key.request = request;
   key.tag = tag_;
   TACIT_TRY(key.seed, ring::fresh_seed());
+  key.a = ring::Constants(n, moduli, shape.digits());
+  key.b = ring::Constants(n, moduli, shape.digits());
   const ring::Automorphism automorphism(parameters_.log_degree(), request.element);
   Wiped<std::int8_t> error(n);
   for (std::size_t digit = 0; digit < shape.digits(); ++digit) {
     TACIT_CHECK(sample_fresh_error(error.values));
-    ring::CompactPoly a(n, moduli), b(n, moduli);
     parallel_for(moduli.size(), [&](std::size_t i) {
       const std::size_t prime = parameters_.limb_index(shape.level, i);
       const ring::NttTable& table = parameters_.ring().ntt(prime);
       const ring::Modulus& q = table.modulus;
       AlignedVector<u64> mask(n), masked(n);
       ckks::expand_key_limb(q, key.seed, digit, mask);
-      a.store(i, mask.data());
+      key.a.store(i, digit, mask.data());
       u64* out = masked.data();
       // All in Montgomery form: b = e - a s, plus P s' in the digit's own limbs.
       Wiped<u64> product(n);
@@ -99,7 +100,8 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
       kernels().multiply_constant(q, q.shoup(q.radix()), out, out, n);
       kernels().multiply(q, product.values.data(), mask.data(), limb(prime), n);
       kernels().subtract(q, out, out, product.values.data(), n);
-      if (i >= limbs || i / static_cast<std::size_t>(shape.digit_size) != digit) return b.store(i, out);
+      if (i >= limbs || i / static_cast<std::size_t>(shape.digit_size) != digit)
+        return key.b.store(i, digit, out);
       if (request.element == ckks::kRelinearisation) {
         kernels().multiply(q, product.values.data(), limb(prime), limb(prime), n);
       } else {
@@ -112,10 +114,8 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
       }
       kernels().multiply_constant(q, q.shoup(factor), product.values.data(), product.values.data(), n);
       kernels().add(q, out, out, product.values.data(), n);
-      b.store(i, out);
+      key.b.store(i, digit, out);
     });
-    key.a.push_back(std::move(a));
-    key.b.push_back(std::move(b));
   }
   return key;
 }

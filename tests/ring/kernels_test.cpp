@@ -199,19 +199,42 @@ TEST_P(EveryKernel, ProductsAreThoseOfIntegers) {
   for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], static_cast<u64>(u128{a[i]} * b[i] % q.value()));
 }
 
-// `terms` limbs of constants modulo q.
-CompactPoly make_constants(Pattern pattern, std::size_t n, const Modulus& q, std::size_t terms,
-                           std::mt19937_64& random) {
-  CompactPoly constants(n, std::vector<Modulus>(terms, q));
-  for (std::size_t j = 0; j < terms; ++j)
-    constants.store(j, make_words(pattern, n, q.value(), random).data());
+// One more row than terms, as a key has that is used below its level.
+Constants make_constants(Pattern pattern, std::size_t n, const Modulus& q, std::size_t terms,
+                         std::mt19937_64& random) {
+  Constants constants(n, {q}, terms + 1);
+  for (std::size_t row = 0; row <= terms; ++row)
+    constants.store(0, row, make_words(pattern, n, q.value(), random).data());
   return constants;
 }
 
-std::vector<CompactLimb> limbs_of(const CompactPoly& poly) {
-  std::vector<CompactLimb> limbs;
-  for (std::size_t j = 0; j < poly.limbs(); ++j) limbs.push_back(poly.limb(j));
-  return limbs;
+TEST(Constants, GiveBackWhatIsStored) {
+  std::mt19937_64 random(kSeed);
+  const std::size_t n = 64;
+  const std::vector<Modulus> moduli = {
+      Modulus(ntt_primes(10, 50, 1).at(0)), Modulus(ntt_primes(10, 32, 1, true).at(0)),
+      Modulus(ntt_primes(10, 27, 1).at(0)), Modulus(ntt_primes(10, 33, 1, true).at(0))};
+  Constants constants(n, moduli, 3);
+  EXPECT_EQ(constants.memory_bytes(), n * 3 * (8 + 4 + 4 + 8));
+  EXPECT_EQ(constants.memory_bytes(), Constants::memory_bytes(n, moduli, 3));
+  std::vector<Words> stored;
+  for (std::size_t i = 0; i < moduli.size(); ++i) {
+    for (std::size_t row = 0; row < 3; ++row) {
+      stored.push_back(make_words(Pattern::kRandom, n, moduli[i].value(), random));
+      constants.store(i, row, stored.back().data());
+    }
+  }
+  for (std::size_t i = 0; i < moduli.size(); ++i) {
+    for (std::size_t row = 0; row < 3; ++row) {
+      Words words(n);
+      constants.load(i, row, words.data());
+      EXPECT_EQ(words, stored[3 * i + row]);
+      const ConstantRows from16 = constants.limb(i, 16);
+      const std::size_t index = from16.index(5, row);
+      EXPECT_EQ(ConstantRows::narrow(moduli[i]) ? from16.narrow_words()[index] : from16.wide_words()[index],
+                words[21]);
+    }
+  }
 }
 
 // Both sums of products on one set of terms; the 32-bit and the 64-bit form of constants; primes next to the border, and
@@ -221,8 +244,6 @@ struct SumCase {
       : q(ntt_primes(kLogDegree, bits, 1, true).at(0)),
         constants0(make_constants(pattern, kSize, q, term_count, random)),
         constants1(make_constants(pattern, kSize, q, term_count, random)),
-        limbs0(limbs_of(constants0)),
-        limbs1(limbs_of(constants1)),
         start(make_words(Pattern::kRandom, kSize, q.value(), random)) {
     for (std::size_t j = 0; j < 2 * term_count; ++j)
       words.push_back(make_words(pattern, kSize, q.value(), random));
@@ -236,8 +257,7 @@ struct SumCase {
   std::size_t terms() const { return x0.size(); }
 
   Modulus q;
-  CompactPoly constants0, constants1;
-  std::vector<CompactLimb> limbs0, limbs1;
+  Constants constants0, constants1;
   Words start;
   std::vector<Words> words;
   std::vector<const u64*> x0, x1;
@@ -263,8 +283,8 @@ TEST_P(EveryKernel, KeyProductMatchesPortable) {
         Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
         auto run = [&](const Kernels& k, Words* out) {
           k.key_product(c.q,
-                        {c.x0.data(), c.limbs0.data(), c.limbs1.data(), c.terms(), permutation, out[0].data(),
-                         out[1].data(), accumulate},
+                        {c.x0.data(), c.constants0.limb(0), c.constants1.limb(0), c.terms(), permutation,
+                         out[0].data(), out[1].data(), accumulate},
                         c.kSize);
         };
         run(kPortableKernels, expected);
@@ -281,10 +301,10 @@ TEST_P(EveryKernel, PlainProductMatchesPortable) {
     for (bool accumulate : {false, true}) {
       Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
       auto run = [&](const Kernels& k, Words* out) {
-        k.plain_product(
-            c.q,
-            {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), out[0].data(), out[1].data(), accumulate},
-            c.kSize);
+        k.plain_product(c.q,
+                        {c.constants0.limb(0), c.x0.data(), c.x1.data(), c.terms(), out[0].data(),
+                         out[1].data(), accumulate},
+                        c.kSize);
       };
       run(kPortableKernels, expected);
       run(tested(), actual);
@@ -299,20 +319,20 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
   for_each_sum_case([&](const SumCase& c) {
     Words by_key[2] = {Words(c.kSize), Words(c.kSize)}, by_plain[2] = {Words(c.kSize), Words(c.kSize)};
     tested().key_product(c.q,
-                         {c.x0.data(), c.limbs0.data(), c.limbs1.data(), c.terms(), nullptr, by_key[0].data(),
-                          by_key[1].data(), false},
+                         {c.x0.data(), c.constants0.limb(0), c.constants1.limb(0), c.terms(), nullptr,
+                          by_key[0].data(), by_key[1].data(), false},
                          c.kSize);
-    tested().plain_product(
-        c.q,
-        {c.limbs0.data(), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(), by_plain[1].data(), false},
-        c.kSize);
+    tested().plain_product(c.q,
+                           {c.constants0.limb(0), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(),
+                            by_plain[1].data(), false},
+                           c.kSize);
     const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix());
     Words constant0(c.kSize), constant1(c.kSize);
     Words expected[3] = {Words(c.kSize), Words(c.kSize), Words(c.kSize)};
     for (Words& words : expected) std::ranges::fill(words, 0);
     for (std::size_t j = 0; j < c.terms(); ++j) {
-      c.constants0.load(j, constant0.data());
-      c.constants1.load(j, constant1.data());
+      c.constants0.load(0, j, constant0.data());
+      c.constants1.load(0, j, constant1.data());
       auto product = [&](u64 a, u64 b) { return static_cast<u64>(u128{a} * b % q * inverse_radix % q); };
       for (std::size_t i = 0; i < c.kSize; ++i) {
         expected[0][i] = (expected[0][i] + product(c.x0[j][i], constant0[i])) % q;
@@ -346,14 +366,14 @@ TEST_P(EveryKernel, SumsOfProductsKeepTheLargestRests) {
         } while (x[i] >= q.value());
       }
       for (std::size_t terms : {7, 8, 9, 15, 16, 17, 33, 40}) {
-        CompactPoly constants(n, std::vector<Modulus>(terms, q));
-        for (std::size_t j = 0; j < terms; ++j) constants.store(j, constant.data());
-        const std::vector<CompactLimb> limbs = limbs_of(constants);
+        Constants constants(n, {q}, terms);
+        for (std::size_t j = 0; j < terms; ++j) constants.store(0, j, constant.data());
         const std::vector<const u64*> pointers(terms, x.data());
         Words out0(n), out1(n);
-        tested().key_product(
-            q, {pointers.data(), limbs.data(), limbs.data(), terms, nullptr, out0.data(), out1.data(), false},
-            n);
+        tested().key_product(q,
+                             {pointers.data(), constants.limb(0), constants.limb(0), terms, nullptr,
+                              out0.data(), out1.data(), false},
+                             n);
         for (std::size_t i = 0; i < n; ++i) {
           const u64 product = q.multiply(x[i], constant[i]);
           const u64 expected = q.reduce_montgomery(u128{product} * terms);

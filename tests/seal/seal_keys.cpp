@@ -14,24 +14,22 @@ using ring::Poly;
 namespace {
 
 // Our keys are in Montgomery form, 2^52 times the residue.
-ring::CompactPoly from_seal(const Parameters& parameters, const Poly& poly) {
-  ring::CompactPoly out(poly.degree(), parameters.extended_moduli(parameters.max_level(), 1));
+void from_seal(const Parameters& parameters, const Poly& poly, ring::Constants& out, std::size_t row) {
   AlignedVector<u64> words(poly.degree());
   for (std::size_t i = 0; i < poly.limbs(); ++i) {
     const ring::Modulus& q = parameters.ring().modulus(i);
     ring::kernels().multiply_constant(q, q.shoup(q.radix()), words.data(), poly.data(i), poly.degree());
-    out.store(i, words.data());
+    out.store(i, row, words.data());
   }
-  return out;
 }
 
-Poly to_seal(const Parameters& parameters, const ring::CompactPoly& poly) {
-  Poly out(poly.degree(), poly.limbs());
-  for (std::size_t i = 0; i < poly.limbs(); ++i) {
-    const ring::Modulus& q = parameters.ring().modulus(i);
-    poly.load(i, out.data(i));
+Poly to_seal(const Parameters& parameters, const ring::Constants& constants, std::size_t row) {
+  Poly out(parameters.degree(), constants.limbs());
+  for (std::size_t i = 0; i < out.limbs(); ++i) {
+    const ring::Modulus& q = constants.modulus(i);
+    constants.load(i, row, out.data(i));
     ring::kernels().multiply_constant(q, q.shoup(q.inverse(q.radix())), out.data(i), out.data(i),
-                                      poly.degree());
+                                      out.degree());
   }
   return out;
 }
@@ -47,10 +45,13 @@ Result<std::optional<ckks::SwitchingKey>> read_switching_key(const Parameters& p
     return malformed(reader, "has a key of " + std::to_string(digits) + " digits where there must be " +
                                  std::to_string(key.request.shape.digits()));
   }
+  const auto moduli = parameters.extended_moduli(parameters.max_level(), 1);
+  key.b = ring::Constants(parameters.degree(), moduli, digits);
+  key.a = ring::Constants(parameters.degree(), moduli, digits);
   for (u64 j = 0; j < digits; ++j) {
     TACIT_TRY(const ckks::Ciphertext pair, read_ciphertext_object(parameters, reader, Basis::kKey));
-    key.b.push_back(from_seal(parameters, pair.parts[0]));
-    key.a.push_back(from_seal(parameters, pair.parts[1]));
+    from_seal(parameters, pair.parts[0], key.b, j);
+    from_seal(parameters, pair.parts[1], key.a, j);
   }
   return std::optional(std::move(key));
 }
@@ -90,7 +91,7 @@ Bytes write_switching_keys(const Parameters& parameters, std::span<const ckks::S
   std::ranges::sort(keys, {}, [](const ckks::SwitchingKey* key) { return key->request.element; });
   u64 total = kHeaderBytes + 32 + 8 + 8 * dimension;
   for (const ckks::SwitchingKey* key : keys) {
-    total += key->b.size() * ciphertext_bytes(2 * u64{parameters.degree()} * parameters.ring().count());
+    total += key->b.rows() * ciphertext_bytes(2 * u64{parameters.degree()} * parameters.ring().count());
   }
   ByteWriter out;
   put_header(out, total);
@@ -105,9 +106,9 @@ Bytes write_switching_keys(const Parameters& parameters, std::span<const ckks::S
     }
     const ckks::SwitchingKey& key = **next++;
     assert(key.request.shape == (ckks::KeyShape{parameters.max_level(), 1, 1}));
-    out.u64(key.b.size());
-    for (std::size_t j = 0; j < key.b.size(); ++j) {
-      const Poly b = to_seal(parameters, key.b[j]), a = to_seal(parameters, key.a[j]);
+    out.u64(key.b.rows());
+    for (std::size_t j = 0; j < key.b.rows(); ++j) {
+      const Poly b = to_seal(parameters, key.b, j), a = to_seal(parameters, key.a, j);
       const Poly* parts[] = {&b, &a};
       put_ciphertext(out, id, 1, parts);
     }

@@ -387,17 +387,17 @@ ckks::SwitchingKey artificial_key(const Parameters& parameters, std::uint32_t el
                                   const std::function<u64(std::size_t digit, u64 q)>& residue) {
   ckks::SwitchingKey key;
   key.request = {element, {parameters.max_level(), 1, 1}};
-  for (std::size_t digit = 0; digit < key.request.shape.digits(); ++digit) {
-    ring::CompactPoly poly(parameters.degree(), parameters.extended_moduli(parameters.max_level(), 1));
-    AlignedVector<u64> words(parameters.degree());
-    for (std::size_t limb = 0; limb < poly.limbs(); ++limb) {
+  const std::size_t digits = key.request.shape.digits();
+  key.b = ring::Constants(parameters.degree(), parameters.extended_moduli(parameters.max_level(), 1), digits);
+  AlignedVector<u64> words(parameters.degree());
+  for (std::size_t digit = 0; digit < digits; ++digit) {
+    for (std::size_t limb = 0; limb < key.b.limbs(); ++limb) {
       const ring::Modulus& q = parameters.ring().modulus(limb);
       std::ranges::fill(words, q.to_montgomery(residue(digit, q.value())));
-      poly.store(limb, words.data());
+      key.b.store(limb, digit, words.data());
     }
-    key.b.push_back(poly);
-    key.a.push_back(std::move(poly));
   }
+  key.a = key.b;
   return key;
 }
 

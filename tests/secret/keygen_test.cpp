@@ -72,13 +72,13 @@ TEST(KeyHolder, SwitchingKeysEncryptTheGadget) {
        {ckks::KeyShape{4, 1, 1}, ckks::KeyShape{4, 2, 2}, ckks::KeyShape{2, 3, 2}}) {
     const ckks::SwitchingKey key = unwrap(scheme.holder.make_key({ckks::kRelinearisation, shape}));
     for (std::size_t digit = 0; digit < shape.digits(); ++digit) {
-      for (std::size_t i = 0; i < key.a[digit].limbs(); ++i) {
+      for (std::size_t i = 0; i < key.a.limbs(); ++i) {
         const auto limbs = static_cast<std::size_t>(shape.level) + 1;
         const ring::NttTable& table = parameters.ring().ntt(parameters.limb_index(shape.level, i));
         const ring::Modulus& q = table.modulus;
         AlignedVector<ring::u64> s(n), a(n), b(n), error(n);
-        key.a[digit].load(i, a.data());
-        key.b[digit].load(i, b.data());
+        key.a.load(i, digit, a.data());
+        key.b.load(i, digit, b.data());
         ckks::small_to_ntt(table, scheme.key.coefficients(), s.data());
         ring::u64 factor = 1;
         for (int k = 0; k < shape.special_count; ++k) {

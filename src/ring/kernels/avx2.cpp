@@ -164,11 +164,12 @@ class WideSums {
 };
 
 template <bool kNarrow>
-Words load_constant(const CompactLimb& limb, std::size_t i) {
+Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
+  const std::size_t i = rows.index(place, row);
   if constexpr (kNarrow) {
-    return _mm256_cvtepu32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(limb.narrow_words() + i)));
+    return _mm256_cvtepu32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(rows.narrow_words() + i)));
   } else {
-    return load(limb.wide_words() + i);
+    return load(rows.wide_words() + i);
   }
 }
 
@@ -205,7 +206,7 @@ void with_sums(const Modulus& modulus, const Run& run) {
   const Lanes lanes(modulus);
   if (modulus.bits() <= NarrowSums::kMaxBits) {
     run(lanes, NarrowSums(lanes, modulus), std::true_type{});
-  } else if (CompactLimb::narrow(modulus)) {
+  } else if (ConstantRows::narrow(modulus)) {
     run(lanes, WideSums(lanes, modulus, modulus.bits()), std::true_type{});
   } else {
     run(lanes, WideSums(lanes, modulus, modulus.bits()), std::false_type{});
@@ -222,8 +223,8 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
                     [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
                       const auto x = sums.operand(words(p.x[j], i, half));
                       const std::size_t at = i + 4 * half;
-                      sums.add_product(sum0, x, sums.operand(load_constant<narrow>(p.key0[j], at)));
-                      sums.add_product(sum1, x, sums.operand(load_constant<narrow>(p.key1[j], at)));
+                      sums.add_product(sum0, x, sums.operand(load_constant<narrow>(p.key0, at, j)));
+                      sums.add_product(sum1, x, sums.operand(load_constant<narrow>(p.key1, at, j)));
                     });
       }
     };
@@ -241,7 +242,7 @@ void plain_product(const Modulus& modulus, const PlainProduct& p, std::size_t n)
       two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                   [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
                     const std::size_t at = i + 4 * half;
-                    const auto plain = sums.operand(load_constant<narrow>(p.plain[j], at));
+                    const auto plain = sums.operand(load_constant<narrow>(p.plain, at, j));
                     sums.add_product(sum0, sums.operand(load(p.x0[j] + at)), plain);
                     sums.add_product(sum1, sums.operand(load(p.x1[j] + at)), plain);
                   });

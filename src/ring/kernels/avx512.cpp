@@ -112,12 +112,13 @@ struct Sum {
 };
 
 template <bool kNarrow>
-Vector load_constant(const CompactLimb& limb, std::size_t i) {
+Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
+  const std::size_t i = rows.index(place, row);
   if constexpr (kNarrow) {
     return _mm512_cvtepu32_epi64(
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(limb.narrow_words() + i)));
+        _mm256_load_si256(reinterpret_cast<const __m256i*>(rows.narrow_words() + i)));
   } else {
-    return load(limb.wide_words() + i);
+    return load(rows.wide_words() + i);
   }
 }
 
@@ -145,8 +146,8 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
       two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                   [&](std::size_t j, Sum& sum0, Sum& sum1) {
                     const Vector x = word(p.x[j]);
-                    sum0.add_product(x, load_constant<kNarrow>(p.key0[j], i));
-                    sum1.add_product(x, load_constant<kNarrow>(p.key1[j], i));
+                    sum0.add_product(x, load_constant<kNarrow>(p.key0, i, j));
+                    sum1.add_product(x, load_constant<kNarrow>(p.key1, i, j));
                   });
     };
     if (p.permutation != nullptr) {
@@ -159,7 +160,7 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  CompactLimb::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
+  ConstantRows::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
 }
 
 template <bool kNarrow>
@@ -168,7 +169,7 @@ void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::
   for (std::size_t i = 0; i < n; i += 8) {
     two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                 [&](std::size_t j, Sum& sum0, Sum& sum1) {
-                  const Vector plain = load_constant<kNarrow>(p.plain[j], i);
+                  const Vector plain = load_constant<kNarrow>(p.plain, i, j);
                   sum0.add_product(plain, load(p.x0[j] + i));
                   sum1.add_product(plain, load(p.x1[j] + i));
                 });
@@ -176,7 +177,7 @@ void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
-  CompactLimb::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
+  ConstantRows::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
 }
 
 void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t n) {

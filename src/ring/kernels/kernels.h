@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "ring/automorphism.h"
-#include "ring/compact_limb.h"
+#include "ring/constants.h"
 #include "ring/ntt.h"
 
 namespace tacit::ring {
@@ -17,8 +17,7 @@ namespace tacit::ring {
 // p is the automorphism's permutation, or none. Two columns, since both halves of a key meet the same digit.
 struct KeyProduct {
   const u64* const* x = nullptr;
-  const CompactLimb* key0 = nullptr;  // Montgomery form
-  const CompactLimb* key1 = nullptr;
+  ConstantRows key0, key1;  // a row for each term, at least; Montgomery form
   std::size_t terms = 0;
   const Automorphism* permutation = nullptr;
   u64* out0 = nullptr;
@@ -29,7 +28,7 @@ struct KeyProduct {
 // out_c[i] = [accumulate] out_c[i] + sum_j plain_j[i] x_{c,j}[i] for c = 0, 1: both halves of a ciphertext meet the same
 // plaintext.
 struct PlainProduct {
-  const CompactLimb* plain = nullptr;  // Montgomery form
+  ConstantRows plain;  // likewise
   const u64* const* x0 = nullptr;
   const u64* const* x1 = nullptr;
   std::size_t terms = 0;

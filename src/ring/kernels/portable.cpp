@@ -127,11 +127,11 @@ u64 sum_products(const Modulus& q, u64 accumulator, std::size_t terms, const Pro
 }
 
 template <bool kNarrow>
-u64 constant(const CompactLimb& limb, std::size_t i) {
+u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
   if constexpr (kNarrow) {
-    return limb.narrow_words()[i];
+    return rows.narrow_words()[rows.index(place, row)];
   } else {
-    return limb.wide_words()[i];
+    return rows.wide_words()[rows.index(place, row)];
   }
 }
 
@@ -144,33 +144,33 @@ void key_product_of_width(const Modulus& q, const KeyProduct& p, std::size_t n) 
       const std::size_t from =
           p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
       p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant<kNarrow>(p.key0[j], i);
+        return u128{p.x[j][from]} * constant<kNarrow>(p.key0, i, j);
       });
       p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant<kNarrow>(p.key1[j], i);
+        return u128{p.x[j][from]} * constant<kNarrow>(p.key1, i, j);
       });
     }
   }
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  CompactLimb::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
+  ConstantRows::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
 }
 
 template <bool kNarrow>
 void plain_product_of_width(const Modulus& q, const PlainProduct& p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x0[j][i]} * constant<kNarrow>(p.plain[j], i);
+      return u128{p.x0[j][i]} * constant<kNarrow>(p.plain, i, j);
     });
     p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x1[j][i]} * constant<kNarrow>(p.plain[j], i);
+      return u128{p.x1[j][i]} * constant<kNarrow>(p.plain, i, j);
     });
   }
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
-  CompactLimb::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
+  ConstantRows::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
 }
 
 void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {

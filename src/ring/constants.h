@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Polynomials of constants (evaluation keys, encoded plaintexts) as sums of products read them. Each use reads all of
+// them once, so their bytes are its price: they lie in the order of reading, which the memory then streams at its full
+// rate, and in as few bytes as their prime allows.
+#pragma once
+
+#include <vector>
+
+#include "base/aligned.h"
+#include "ring/modulus.h"
+
+namespace tacit::ring {
+
+// The limbs modulo one prime of several polynomials, the rows: of each eight places all rows, one after the other.
+// Residue `place` of row r is word 8 (place / 8 * rows + r) + place % 8, of 32 bits where the prime is below 2^32, else
+// of 64. A view.
+struct ConstantRows {
+  const void* words = nullptr;
+  std::size_t rows = 0;
+
+  static bool narrow(const Modulus& q) { return q.bits() <= 32; }
+  static std::size_t residue_bytes(const Modulus& q) { return narrow(q) ? 4 : 8; }
+  std::size_t index(std::size_t place, std::size_t row) const {
+    return 8 * (place / 8 * rows + row) + place % 8;
+  }
+  const std::uint32_t* narrow_words() const { return static_cast<const std::uint32_t*>(words); }
+  const u64* wide_words() const { return static_cast<const u64*>(words); }
+};
+
+// Such rows for each of several primes.
+class Constants {
+ public:
+  Constants() = default;
+  // Uninitialised: `rows` polynomials of n residues modulo each of `moduli`. n is a multiple of 16.
+  Constants(std::size_t n, const std::vector<Modulus>& moduli, std::size_t rows);
+
+  // What the constructor allocates.
+  static std::size_t memory_bytes(std::size_t n, const std::vector<Modulus>& moduli, std::size_t rows);
+  std::size_t memory_bytes() const { return bytes_.size(); }
+
+  std::size_t rows() const { return rows_; }
+  std::size_t limbs() const { return moduli_.size(); }
+  const Modulus& modulus(std::size_t limb) const { return moduli_[limb]; }
+  // The rows of one limb, from place `first` on, a multiple of 16.
+  ConstantRows limb(std::size_t i, std::size_t first = 0) const;
+
+  // Stores the n residues at `words` as limb i of a row, and gives them back. Different rows may be stored at once.
+  void store(std::size_t i, std::size_t row, const u64* words);
+  void load(std::size_t i, std::size_t row, u64* words) const;
+
+  friend bool operator==(const Constants&, const Constants&) = default;
+
+ private:
+  std::size_t degree_ = 0, rows_ = 0;
+  std::vector<Modulus> moduli_;
+  std::vector<std::size_t> offsets_;
+  AlignedVector<std::uint8_t> bytes_;
+};
+
+}  // namespace tacit::ring
