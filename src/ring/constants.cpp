@@ -1,47 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/constants.h"
 
+#include <bit>
+#include <cstring>
+
 namespace tacit::ring {
 
+static_assert(std::endian::native == std::endian::little, "residues are copied as the low bytes of words");
+
 Constants::Constants(std::size_t n, const std::vector<Modulus>& moduli, std::size_t rows)
-    : degree_(n), rows_(rows), moduli_(moduli) {
-  std::size_t size = 0;
+    : degree_(n), rows_(rows), moduli_(moduli), bytes_(memory_bytes(n, moduli, rows)) {
+  std::size_t offset = 0;
   for (const Modulus& q : moduli) {
-    offsets_.push_back(size);
-    size += n * rows * ConstantRows::residue_bytes(q);
+    offsets_.push_back(offset);
+    offset += n * rows * ConstantRows::width(q);
   }
-  bytes_.resize(size);
+  // What may be read ahead is defined, though it never matters.
+  std::memset(bytes_.data() + offset, 0, bytes_.size() - offset);
 }
 
 std::size_t Constants::memory_bytes(std::size_t n, const std::vector<Modulus>& moduli, std::size_t rows) {
-  std::size_t size = 0;
-  for (const Modulus& q : moduli) size += n * rows * ConstantRows::residue_bytes(q);
+  std::size_t size = ConstantRows::kReadAhead;
+  for (const Modulus& q : moduli) size += n * rows * ConstantRows::width(q);
   return size;
 }
 
 ConstantRows Constants::limb(std::size_t i, std::size_t first) const {
-  return {bytes_.data() + offsets_[i] + first * rows_ * ConstantRows::residue_bytes(moduli_[i]), rows_};
+  return {bytes_.data() + offsets_[i] + first * rows_ * ConstantRows::width(moduli_[i]), rows_};
 }
 
 void Constants::store(std::size_t i, std::size_t row, const u64* words) {
+  const std::size_t width = ConstantRows::width(moduli_[i]);
   const ConstantRows rows = limb(i);
-  std::uint8_t* bytes = bytes_.data() + offsets_[i];
-  if (ConstantRows::narrow(moduli_[i])) {
-    auto* narrow = reinterpret_cast<std::uint32_t*>(bytes);
-    for (std::size_t k = 0; k < degree_; ++k)
-      narrow[rows.index(k, row)] = static_cast<std::uint32_t>(words[k]);
-  } else {
-    auto* wide = reinterpret_cast<u64*>(bytes);
-    for (std::size_t k = 0; k < degree_; ++k) wide[rows.index(k, row)] = words[k];
+  for (std::size_t k = 0; k < degree_; ++k) {
+    std::memcpy(bytes_.data() + (rows.at(k, row, width) - bytes_.data()), &words[k], width);
   }
 }
 
 void Constants::load(std::size_t i, std::size_t row, u64* words) const {
+  const std::size_t width = ConstantRows::width(moduli_[i]);
   const ConstantRows rows = limb(i);
-  const bool narrow = ConstantRows::narrow(moduli_[i]);
   for (std::size_t k = 0; k < degree_; ++k) {
-    const std::size_t index = rows.index(k, row);
-    words[k] = narrow ? rows.narrow_words()[index] : rows.wide_words()[index];
+    words[k] = 0;
+    std::memcpy(&words[k], rows.at(k, row, width), width);
   }
 }
 

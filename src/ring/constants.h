@@ -11,27 +11,29 @@
 
 namespace tacit::ring {
 
-// The limbs modulo one prime of several polynomials, the rows: of each eight places all rows, one after the other.
-// Residue `place` of row r is word 8 (place / 8 * rows + r) + place % 8, of 32 bits where the prime is below 2^32, else
-// of 64. A view.
+// The limbs modulo one prime of several polynomials, the rows: of each eight places all rows, one after the other, each
+// residue in as many whole bytes as its prime has (little-endian; at least four). kReadAhead bytes after the last one may
+// be read. A view.
 struct ConstantRows {
-  const void* words = nullptr;
+  const std::uint8_t* bytes = nullptr;
   std::size_t rows = 0;
 
-  static bool narrow(const Modulus& q) { return q.bits() <= 32; }
-  static std::size_t residue_bytes(const Modulus& q) { return narrow(q) ? 4 : 8; }
-  std::size_t index(std::size_t place, std::size_t row) const {
-    return 8 * (place / 8 * rows + row) + place % 8;
+  static constexpr std::size_t kMinWidth = 4, kMaxWidth = 7, kReadAhead = 64;
+  // Bytes of a residue modulo q.
+  static std::size_t width(const Modulus& q) {
+    return q.bits() <= 32 ? kMinWidth : static_cast<std::size_t>(q.bits() + 7) / 8;
   }
-  const std::uint32_t* narrow_words() const { return static_cast<const std::uint32_t*>(words); }
-  const u64* wide_words() const { return static_cast<const u64*>(words); }
+  // Where the residue at `place` of a row begins.
+  const std::uint8_t* at(std::size_t place, std::size_t row, std::size_t width) const {
+    return bytes + (8 * (place / 8 * rows + row) + place % 8) * width;
+  }
 };
 
 // Such rows for each of several primes.
 class Constants {
  public:
   Constants() = default;
-  // Uninitialised: `rows` polynomials of n residues modulo each of `moduli`. n is a multiple of 16.
+  // Uninitialised: `rows` polynomials of n residues modulo each of `moduli`. n is a multiple of 8.
   Constants(std::size_t n, const std::vector<Modulus>& moduli, std::size_t rows);
 
   // What the constructor allocates.
@@ -41,7 +43,7 @@ class Constants {
   std::size_t rows() const { return rows_; }
   std::size_t limbs() const { return moduli_.size(); }
   const Modulus& modulus(std::size_t limb) const { return moduli_[limb]; }
-  // The rows of one limb, from place `first` on, a multiple of 16.
+  // The rows of one limb, from place `first` on, a multiple of 8.
   ConstantRows limb(std::size_t i, std::size_t first = 0) const;
 
   // Stores the n residues at `words` as limb i of a row, and gives them back. Different rows may be stored at once.

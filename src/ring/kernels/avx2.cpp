@@ -163,13 +163,23 @@ class WideSums {
   Factor inverse_radix_;
 };
 
-template <bool kNarrow>
+// Four residues of kWidth bytes each: two in either half of the vector, from where they are shifted into words.
+template <int kWidth>
 Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
-  const std::size_t i = rows.index(place, row);
-  if constexpr (kNarrow) {
-    return _mm256_cvtepu32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(rows.narrow_words() + i)));
+  const std::uint8_t* bytes = rows.at(place, row, kWidth);
+  if constexpr (kWidth == 4) {
+    return _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
   } else {
-    return load(rows.wide_words() + i);
+    alignas(32) static constexpr auto kOrder = [] {
+      std::array<std::uint8_t, 32> order{};
+      for (std::size_t i = 0; i < 32; ++i)
+        order[i] = static_cast<std::uint8_t>(i % 8 < kWidth ? i % 16 / 8 * kWidth + i % 8 : 0x80);
+      return order;
+    }();
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 2 * kWidth));
+    return _mm256_shuffle_epi8(_mm256_set_m128i(high, low),
+                               _mm256_load_si256(reinterpret_cast<const __m256i*>(kOrder.data())));
   }
 }
 
@@ -200,31 +210,38 @@ void two_columns(const Lanes& lanes, const Sums& sums, std::size_t terms, bool a
   }
 }
 
-// Calls run(lanes, sums, narrow constants or not) with the sums that are fastest for the prime.
+// Calls run(lanes, sums, the width of constants as a type) with the sums that are fastest for the prime.
 template <class Run>
 void with_sums(const Modulus& modulus, const Run& run) {
   const Lanes lanes(modulus);
   if (modulus.bits() <= NarrowSums::kMaxBits) {
-    run(lanes, NarrowSums(lanes, modulus), std::true_type{});
-  } else if (ConstantRows::narrow(modulus)) {
-    run(lanes, WideSums(lanes, modulus, modulus.bits()), std::true_type{});
-  } else {
-    run(lanes, WideSums(lanes, modulus, modulus.bits()), std::false_type{});
+    return run(lanes, NarrowSums(lanes, modulus), std::integral_constant<int, 4>{});
+  }
+  const WideSums sums(lanes, modulus, modulus.bits());
+  switch (ConstantRows::width(modulus)) {
+    case 4:
+      return run(lanes, sums, std::integral_constant<int, 4>{});
+    case 5:
+      return run(lanes, sums, std::integral_constant<int, 5>{});
+    case 6:
+      return run(lanes, sums, std::integral_constant<int, 6>{});
+    default:
+      return run(lanes, sums, std::integral_constant<int, 7>{});
   }
 }
 
 void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
   std::optional<BlockPermutation> permutation;
   if (p.permutation != nullptr) permutation.emplace(*p.permutation);
-  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto narrow) {
+  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto width) {
     const auto run = [&](const auto& words) {
       for (std::size_t i = 0; i < n; i += 8) {
         two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                     [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
                       const auto x = sums.operand(words(p.x[j], i, half));
                       const std::size_t at = i + 4 * half;
-                      sums.add_product(sum0, x, sums.operand(load_constant<narrow>(p.key0, at, j)));
-                      sums.add_product(sum1, x, sums.operand(load_constant<narrow>(p.key1, at, j)));
+                      sums.add_product(sum0, x, sums.operand(load_constant<width>(p.key0, at, j)));
+                      sums.add_product(sum1, x, sums.operand(load_constant<width>(p.key1, at, j)));
                     });
       }
     };
@@ -237,12 +254,12 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
 }
 
 void plain_product(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
-  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto narrow) {
+  with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto width) {
     for (std::size_t i = 0; i < n; i += 8) {
       two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                   [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
                     const std::size_t at = i + 4 * half;
-                    const auto plain = sums.operand(load_constant<narrow>(p.plain, at, j));
+                    const auto plain = sums.operand(load_constant<width>(p.plain, at, j));
                     sums.add_product(sum0, sums.operand(load(p.x0[j] + at)), plain);
                     sums.add_product(sum1, sums.operand(load(p.x1[j] + at)), plain);
                   });

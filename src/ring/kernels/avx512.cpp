@@ -3,6 +3,8 @@
 #include "ring/kernels/avx512.h"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 
 namespace tacit::ring {
 namespace avx512 {
@@ -10,7 +12,7 @@ namespace avx512 {
 bool available() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512ifma");
+         __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi");
 }
 
 namespace {
@@ -111,14 +113,45 @@ struct Sum {
   }
 };
 
-template <bool kNarrow>
+// The bytes of eight residues of kWidth bytes each, and where they go in eight words.
+template <int kWidth>
+struct Spread {
+  static constexpr __mmask64 kKept = [] {
+    __mmask64 mask = 0;
+    for (int i = 0; i < 64; ++i) mask |= __mmask64{i % 8 < kWidth} << i;
+    return mask;
+  }();
+  alignas(64) static constexpr std::array<std::uint8_t, 64> kOrder = [] {
+    std::array<std::uint8_t, 64> order{};
+    for (std::size_t i = 0; i < 64; ++i)
+      order[i] = i % 8 < kWidth ? static_cast<std::uint8_t>(i / 8 * kWidth + i % 8) : 0;
+    return order;
+  }();
+};
+
+template <int kWidth>
 Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
-  const std::size_t i = rows.index(place, row);
-  if constexpr (kNarrow) {
-    return _mm512_cvtepu32_epi64(
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(rows.narrow_words() + i)));
+  const std::uint8_t* bytes = rows.at(place, row, kWidth);
+  if constexpr (kWidth == 4) {
+    return _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
   } else {
-    return load(rows.wide_words() + i);
+    const Vector order = _mm512_load_si512(Spread<kWidth>::kOrder.data());
+    return _mm512_maskz_permutexvar_epi8(Spread<kWidth>::kKept, order, _mm512_loadu_si512(bytes));
+  }
+}
+
+// Calls run with the width of constants modulo q, as a type.
+template <class Run>
+void with_width(const Modulus& q, const Run& run) {
+  switch (ConstantRows::width(q)) {
+    case 4:
+      return run(std::integral_constant<int, 4>{});
+    case 5:
+      return run(std::integral_constant<int, 5>{});
+    case 6:
+      return run(std::integral_constant<int, 6>{});
+    default:
+      return run(std::integral_constant<int, 7>{});
   }
 }
 
@@ -138,7 +171,7 @@ void two_columns(const Lanes& lanes, std::size_t terms, bool accumulate, u64* ou
   store(out1, result1);
 }
 
-template <bool kNarrow>
+template <int kWidth>
 void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
   const Lanes lanes(modulus);
   for (std::size_t i = 0; i < n; i += 8) {
@@ -146,8 +179,8 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
       two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                   [&](std::size_t j, Sum& sum0, Sum& sum1) {
                     const Vector x = word(p.x[j]);
-                    sum0.add_product(x, load_constant<kNarrow>(p.key0, i, j));
-                    sum1.add_product(x, load_constant<kNarrow>(p.key1, i, j));
+                    sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
+                    sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
                   });
     };
     if (p.permutation != nullptr) {
@@ -160,16 +193,16 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  ConstantRows::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
+  with_width(q, [&](auto width) { key_product_of_width<width>(q, p, n); });
 }
 
-template <bool kNarrow>
+template <int kWidth>
 void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
   const Lanes lanes(modulus);
   for (std::size_t i = 0; i < n; i += 8) {
     two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
                 [&](std::size_t j, Sum& sum0, Sum& sum1) {
-                  const Vector plain = load_constant<kNarrow>(p.plain, i, j);
+                  const Vector plain = load_constant<kWidth>(p.plain, i, j);
                   sum0.add_product(plain, load(p.x0[j] + i));
                   sum1.add_product(plain, load(p.x1[j] + i));
                 });
@@ -177,7 +210,7 @@ void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
-  ConstantRows::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
+  with_width(q, [&](auto width) { plain_product_of_width<width>(q, p, n); });
 }
 
 void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t n) {

@@ -126,17 +126,14 @@ u64 sum_products(const Modulus& q, u64 accumulator, std::size_t terms, const Pro
   return accumulator;
 }
 
-template <bool kNarrow>
-u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
-  if constexpr (kNarrow) {
-    return rows.narrow_words()[rows.index(place, row)];
-  } else {
-    return rows.wide_words()[rows.index(place, row)];
-  }
+u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row, std::size_t width) {
+  u64 word;  // its high bytes belong to what comes next
+  std::memcpy(&word, rows.at(place, row, width), sizeof word);
+  return word & ((u64{1} << (8 * width)) - 1);
 }
 
-template <bool kNarrow>
-void key_product_of_width(const Modulus& q, const KeyProduct& p, std::size_t n) {
+void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
+  const std::size_t width = ConstantRows::width(q);
   for (std::size_t b = 0; b < n / 8; ++b) {
     const std::size_t source = p.permutation ? p.permutation->blocks[b] & ~7u : 8 * b;
     for (std::size_t t = 0; t < 8; ++t) {
@@ -144,33 +141,25 @@ void key_product_of_width(const Modulus& q, const KeyProduct& p, std::size_t n) 
       const std::size_t from =
           p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
       p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant<kNarrow>(p.key0, i, j);
+        return u128{p.x[j][from]} * constant(p.key0, i, j, width);
       });
       p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant<kNarrow>(p.key1, i, j);
+        return u128{p.x[j][from]} * constant(p.key1, i, j, width);
       });
     }
   }
 }
 
-void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  ConstantRows::narrow(q) ? key_product_of_width<true>(q, p, n) : key_product_of_width<false>(q, p, n);
-}
-
-template <bool kNarrow>
-void plain_product_of_width(const Modulus& q, const PlainProduct& p, std::size_t n) {
+void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
+  const std::size_t width = ConstantRows::width(q);
   for (std::size_t i = 0; i < n; ++i) {
     p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x0[j][i]} * constant<kNarrow>(p.plain, i, j);
+      return u128{p.x0[j][i]} * constant(p.plain, i, j, width);
     });
     p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x1[j][i]} * constant<kNarrow>(p.plain, i, j);
+      return u128{p.x1[j][i]} * constant(p.plain, i, j, width);
     });
   }
-}
-
-void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
-  ConstantRows::narrow(q) ? plain_product_of_width<true>(q, p, n) : plain_product_of_width<false>(q, p, n);
 }
 
 void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {
