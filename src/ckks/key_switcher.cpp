@@ -67,7 +67,7 @@ const ring::Automorphism& KeySwitcher::automorphism(std::uint32_t element) const
 const std::vector<ring::BaseConverter>& KeySwitcher::digit_converters(int level,
                                                                       const KeyShape& shape) const {
   std::lock_guard lock(mutex_);
-  auto& entry = digit_converters_[{level, shape.digit_size, shape.special_count, false}];
+  auto& entry = digit_converters_[{level, shape.digit_size, shape.special_count}];
   if (entry) return *entry;
   std::vector<ring::BaseConverter> converters;
   for (int first = 0; first <= level; first += shape.digit_size) {
@@ -85,7 +85,7 @@ const std::vector<ring::BaseConverter>& KeySwitcher::digit_converters(int level,
 
 const ring::BaseConverter& KeySwitcher::division(int level, int special_count, bool rescale) const {
   std::lock_guard lock(mutex_);
-  auto& entry = divisions_[{level, 0, special_count, rescale}];
+  auto& entry = divisions_[{level, special_count, rescale}];
   if (entry) return *entry;
   std::vector<std::size_t> sources, targets;
   for (int i = 0; i < special_count; ++i) sources.push_back(parameters_.special_index(i));

@@ -71,8 +71,6 @@ class KeySwitcher {
   const ring::Automorphism& automorphism(std::uint32_t element) const;
 
  private:
-  // Level, digit size, special primes; for a division also whether q_level goes with P (digit size 0).
-  using ShapeKey = std::tuple<int, int, int, bool>;
   // One converter for each digit: from its primes to the others at this level.
   const std::vector<ring::BaseConverter>& digit_converters(int level, const KeyShape& shape) const;
   // From the special primes, and q_level where `rescale`, to the primes that stay.
@@ -85,8 +83,10 @@ class KeySwitcher {
 
   Parameters parameters_;
   mutable std::mutex mutex_;
-  mutable std::map<ShapeKey, std::unique_ptr<const std::vector<ring::BaseConverter>>> digit_converters_;
-  mutable std::map<ShapeKey, std::unique_ptr<const ring::BaseConverter>> divisions_;
+  // By level, digit size and special primes; by level, special primes and whether q_level goes with P.
+  mutable std::map<std::tuple<int, int, int>, std::unique_ptr<const std::vector<ring::BaseConverter>>>
+      digit_converters_;
+  mutable std::map<std::tuple<int, int, bool>, std::unique_ptr<const ring::BaseConverter>> divisions_;
   mutable std::map<std::uint32_t, std::unique_ptr<const ring::Automorphism>> automorphisms_;
 };
 

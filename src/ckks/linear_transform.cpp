@@ -2,7 +2,6 @@
 #include "ckks/linear_transform.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/parallel.h"
 #include "ring/kernels/kernels.h"
@@ -16,8 +15,11 @@ namespace {
 // The babies of one tile in the second-level cache, beside what streams past.
 constexpr std::size_t kTileBytes = std::size_t{1} << 18;
 constexpr std::size_t kMinTile = 64;
+// Giants are summed up in as many chains as there may be threads, each with a sum of its own; so many at a time that
+// their products do not take much more memory than the babies.
+constexpr std::size_t kChains = 2;
 constexpr std::size_t kGroupsAtOnce = 16;
-static_assert(kGroupsAtOnce % 2 == 0, "a chain must go on with its own sum");
+static_assert(kGroupsAtOnce % kChains == 0, "a chain must go on with its own sum");
 
 }  // namespace
 
@@ -178,9 +180,6 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   }
   TACIT_TRY(const std::vector<ExtendedPair> babies, rotate_babies(evaluator, input, keys));
 
-  // Giants in as many chains as there may be threads, each with a sum of its own; so many at a time that their products
-  // do not take much more memory than the babies.
-  constexpr std::size_t kChains = 2;
   std::vector<ExtendedPair> sums;
   for (std::size_t c = 0; c < std::min(groups_.size(), kChains); ++c)
     sums.emplace_back(parameters, domain_.level, domain_.special_count);

@@ -33,7 +33,7 @@ void Constants::store(std::size_t i, std::size_t row, const u64* words) {
   const std::size_t width = ConstantRows::width(moduli_[i]);
   const ConstantRows rows = limb(i);
   for (std::size_t k = 0; k < degree_; ++k) {
-    std::memcpy(bytes_.data() + (rows.at(k, row, width) - bytes_.data()), &words[k], width);
+    std::memcpy(bytes_.data() + offsets_[i] + rows.offset(k, row, width), &words[k], width);
   }
 }
 

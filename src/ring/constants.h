@@ -4,6 +4,7 @@
 // rate, and in as few bytes as their prime allows.
 #pragma once
 
+#include <type_traits>
 #include <vector>
 
 #include "base/aligned.h"
@@ -24,10 +25,28 @@ struct ConstantRows {
     return q.bits() <= 32 ? kMinWidth : static_cast<std::size_t>(q.bits() + 7) / 8;
   }
   // Where the residue at `place` of a row begins.
+  std::size_t offset(std::size_t place, std::size_t row, std::size_t width) const {
+    return (8 * (place / 8 * rows + row) + place % 8) * width;
+  }
   const std::uint8_t* at(std::size_t place, std::size_t row, std::size_t width) const {
-    return bytes + (8 * (place / 8 * rows + row) + place % 8) * width;
+    return bytes + offset(place, row, width);
   }
 };
+
+// Calls run(std::integral_constant<int, w>) with the width w of constants modulo q, for loops compiled for each width.
+template <class Run>
+void with_constant_width(const Modulus& q, const Run& run) {
+  switch (ConstantRows::width(q)) {
+    case 4:
+      return run(std::integral_constant<int, 4>{});
+    case 5:
+      return run(std::integral_constant<int, 5>{});
+    case 6:
+      return run(std::integral_constant<int, 6>{});
+    default:
+      return run(std::integral_constant<int, 7>{});
+  }
+}
 
 // Such rows for each of several primes.
 class Constants {

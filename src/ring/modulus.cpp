@@ -13,7 +13,6 @@ Modulus::Modulus(u64 q) : q_(q), bits_(std::bit_width(q)) {
   for (int i = 0; i < 5; ++i) inverse *= 2 - q * inverse;
   inverse_mod_radix_ = inverse & kRadixMask;
   radix_ = (u64{1} << kRadixBits) % q;
-  radix_squared_ = multiply(radix_, radix_);
   radix_quotient_ = (u64{1} << kRadixBits) / q;
 }
 

@@ -42,9 +42,8 @@ class Modulus {
   int bits() const { return bits_; }
   // -> q^-1 mod 2^52, for Montgomery reduction.
   u64 inverse_mod_radix() const { return inverse_mod_radix_; }
-  // 2^52 mod q and 2^104 mod q.
+  // 2^52 mod q.
   u64 radix() const { return radix_; }
-  u64 radix_squared() const { return radix_squared_; }
   // floor(2^52 / q): reduces x < 2^52 to [0, 2q).
   u64 radix_quotient() const { return radix_quotient_; }
 
@@ -92,7 +91,6 @@ class Modulus {
   int bits_ = 0;
   u64 inverse_mod_radix_ = 0;
   u64 radix_ = 0;
-  u64 radix_squared_ = 0;
   u64 radix_quotient_ = 0;
 };
 

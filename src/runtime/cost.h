@@ -22,7 +22,7 @@ struct Cost {
   std::uint64_t product_limbs = 0;     // multiply-accumulates of inner products (both columns counted)
   std::uint64_t conversion_limbs = 0;  // source limb to target limb of base conversions
   std::uint64_t pointwise_limbs = 0;   // additions, constant products, permutations
-  std::uint64_t key_bytes = 0, plaintext_bytes = 0;  // read from memory
+  std::uint64_t key_bytes = 0, plaintext_bytes = 0;  // read, were residues 64-bit words
 
   std::uint64_t rotations() const { return babies + giants + folds; }
   Cost& operator+=(const Cost& other);

@@ -177,7 +177,7 @@ Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row
       return order;
     }();
     const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 2 * kWidth));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + std::size_t{2} * kWidth));
     return _mm256_shuffle_epi8(_mm256_set_m128i(high, low),
                                _mm256_load_si256(reinterpret_cast<const __m256i*>(kOrder.data())));
   }
@@ -218,16 +218,7 @@ void with_sums(const Modulus& modulus, const Run& run) {
     return run(lanes, NarrowSums(lanes, modulus), std::integral_constant<int, 4>{});
   }
   const WideSums sums(lanes, modulus, modulus.bits());
-  switch (ConstantRows::width(modulus)) {
-    case 4:
-      return run(lanes, sums, std::integral_constant<int, 4>{});
-    case 5:
-      return run(lanes, sums, std::integral_constant<int, 5>{});
-    case 6:
-      return run(lanes, sums, std::integral_constant<int, 6>{});
-    default:
-      return run(lanes, sums, std::integral_constant<int, 7>{});
-  }
+  with_constant_width(modulus, [&](auto width) { run(lanes, sums, width); });
 }
 
 void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {

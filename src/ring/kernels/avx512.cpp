@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <type_traits>
 
 namespace tacit::ring {
 namespace avx512 {
@@ -82,19 +81,6 @@ void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out,
   });
 }
 
-// Eight permuted words, those of block b of the image.
-class Permuted {
- public:
-  explicit Permuted(const Automorphism& automorphism, std::size_t b)
-      : from_(automorphism.blocks[b] & ~7u),
-        order_(load(automorphism.order[automorphism.blocks[b] & 7].data())) {}
-  Vector of(const u64* in) const { return _mm512_permutexvar_epi64(order_, load(in + from_)); }
-
- private:
-  std::size_t from_;
-  Vector order_;
-};
-
 void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
   for (std::size_t b = 0; b < n / 8; ++b) store(out + 8 * b, Permuted(automorphism, b).of(in));
 }
@@ -140,21 +126,6 @@ Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t ro
   }
 }
 
-// Calls run with the width of constants modulo q, as a type.
-template <class Run>
-void with_width(const Modulus& q, const Run& run) {
-  switch (ConstantRows::width(q)) {
-    case 4:
-      return run(std::integral_constant<int, 4>{});
-    case 5:
-      return run(std::integral_constant<int, 5>{});
-    case 6:
-      return run(std::integral_constant<int, 6>{});
-    default:
-      return run(std::integral_constant<int, 7>{});
-  }
-}
-
 // Two columns of sums at once for eight places: columns(j, sum0, sum1) adds term j to both.
 template <class Columns>
 void two_columns(const Lanes& lanes, std::size_t terms, bool accumulate, u64* out0, u64* out1,
@@ -193,7 +164,7 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  with_width(q, [&](auto width) { key_product_of_width<width>(q, p, n); });
+  with_constant_width(q, [&](auto width) { key_product_of_width<width>(q, p, n); });
 }
 
 template <int kWidth>
@@ -210,7 +181,7 @@ void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
-  with_width(q, [&](auto width) { plain_product_of_width<width>(q, p, n); });
+  with_constant_width(q, [&](auto width) { plain_product_of_width<width>(q, p, n); });
 }
 
 void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t n) {

@@ -72,6 +72,19 @@ struct Lanes {
   Vector q, two_q, minus_q, inverse, radix_quotient, mask;
 };
 
+// Eight permuted words, those of block b of the image.
+class Permuted {
+ public:
+  explicit Permuted(const Automorphism& automorphism, std::size_t b)
+      : from_(automorphism.blocks[b] & ~7u),
+        order_(load(automorphism.order[automorphism.blocks[b] & 7].data())) {}
+  Vector of(const u64* in) const { return _mm512_permutexvar_epi64(order_, load(in + from_)); }
+
+ private:
+  std::size_t from_;
+  Vector order_;
+};
+
 // The instructions that all of these kernels need.
 bool available();
 void forward_ntt(const NttTable& table, u64* out, const u64* in);

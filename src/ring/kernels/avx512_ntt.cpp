@@ -7,8 +7,6 @@
 // 16 stages. Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in three stages, so each
 // pass reduces once. Any other prime reduces in every butterfly (Harvey 2014, algorithms 3 and 4). An inverse transform
 // doubles the first row of a pass in each stage; below 2^46 only that row is reduced, once for each pass.
-#include <algorithm>
-
 #include "ring/kernels/avx512.h"
 
 namespace tacit::ring::avx512 {
@@ -69,7 +67,8 @@ struct PassRoots {
   ShoupLanes w[(1 << kStages) - 1];
 };
 
-// kStages stages between 2^kStages vectors, which must stay in registers: always inlined. What comes in and goes out is below 8q where each pass reduces.
+// kStages stages between 2^kStages vectors, which must stay in registers: always inlined. What comes in and goes out is
+// below 8q where each pass reduces.
 template <int kStages, Reduce kReduce>
 [[gnu::always_inline]] inline void forward_stages(const Lanes& lanes, Vector (&x)[1 << kStages],
                                                   const PassRoots<kStages>& roots) {
@@ -255,8 +254,7 @@ struct Inverse {
   // Eight words of the input, through the permutation if there is one.
   Vector eight_words(std::size_t block) const {
     if (permutation == nullptr) return load(in + 8 * block);
-    const std::uint32_t source = permutation->blocks[block];
-    return _mm512_permutexvar_epi64(load(permutation->order[source & 7].data()), load(in + (source & ~7u)));
+    return Permuted(*permutation, block).of(in);
   }
 };
 
