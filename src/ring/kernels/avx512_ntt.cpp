@@ -2,11 +2,14 @@
 // The transforms: radix-8 passes (three stages for one load and store of every element), depth first, so that a block
 // stays in the first-level cache from the pass in which it fits there; the last six stages within registers.
 //
-// Ranges. The multiplier takes factors below 2^52, whatever they are multiples of. A prime below 2^46 leaves so much
-// room that a forward transform is reduced at its end only: inputs below 2^51 grow by less than 2q in each of at most
-// 16 stages. Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in three stages, so each
-// pass reduces once. Any other prime reduces in every butterfly (Harvey 2014, algorithms 3 and 4). An inverse transform
-// doubles the first row of a pass in each stage; below 2^46 only that row is reduced, once for each pass.
+// Ranges. The multiplier takes factors below 2^52, whatever they are multiples of, and reads no more of a word than that:
+// what is above need not be cleared, and numbers are kept modulo 2^52 until the last reduction. A ("number" below is
+// what the low 52 bits say.) A prime below 2^45 leaves so much room that a forward transform is reduced at its end only:
+// inputs below 2^51 are raised by a multiple of q once, so that at most 16 stages, each of which adds or subtracts less
+// than 2q, leave them in [0, 2^52). Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in
+// three stages, so each pass reduces once. An inverse transform doubles sums in each stage: below 2^46 only the first
+// row of a pass is reduced, once, below 2^49 those sums that would exceed 8q. Any other prime reduces in every butterfly
+// (Harvey 2014, algorithms 3 and 4), with words that are clear above.
 #include "ring/kernels/avx512.h"
 
 namespace tacit::ring::avx512 {
@@ -15,7 +18,7 @@ namespace {
 // Where a transform reduces what it will multiply or add.
 enum class Reduce { kNever, kEachPass, kEachStage };
 
-constexpr int kNeverBits = 46, kEachPassBits = 49;
+constexpr int kForwardNeverBits = 45, kInverseNeverBits = 46, kEachPassBits = 49;
 
 // The blocks of 2^kLeafLogSize words are transformed within registers.
 constexpr int kLeafLogSize = 6;
@@ -25,29 +28,50 @@ constexpr int stages_of_pass(int log_size) { return (log_size - kLeafLogSize) % 
 
 // --- butterflies -----------------------------------------------------------------------------------------------------
 
-// The sums of a butterfly: X + v and X - v + 2q for v = wY in [0, 2q).
+// floor(w y / q), or one less.
+Vector quotient_of(const ShoupLanes& w, Vector y) { return hi52(zero(), w.quotient, y); }
+
+// What a forward butterfly makes of X, Y and the quotient of wY by q, T = wY mod q being in [0, 2q): X + T and X - T.
+// Where each pass reduces, X - T + 2q. Where each stage does, X is brought to [0, 2q) first, and both are in [0, 4q).
 template <Reduce kReduce>
-void add_product(const Lanes& lanes, Vector& x, Vector& y, Vector v) {
-  const Vector u = kReduce == Reduce::kEachStage ? subtract_if_at_least(x, lanes.two_q) : x;
-  x = add(u, v);
-  y = subtract(add(u, lanes.two_q), v);
+void add_product(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w, Vector quotient) {
+  if constexpr (kReduce == Reduce::kEachStage) {
+    const Vector product =
+        _mm512_and_si512(lo52(lo52(zero(), w.value, y), quotient, lanes.minus_q), lanes.mask);
+    const Vector u = subtract_if_at_least(x, lanes.two_q);
+    x = add(u, product);
+    y = subtract(add(u, lanes.two_q), product);
+  } else {
+    // X + T needs no instruction of its own, and X - T = 2X - (X + T).
+    Vector twice = add(x, x);
+    if constexpr (kReduce == Reduce::kEachPass) twice = add(twice, lanes.two_q);
+    x = lo52(lo52(x, w.value, y), quotient, lanes.minus_q);
+    y = subtract(twice, x);
+  }
 }
 
-// X + wY, X - wY + 2q. Where each stage reduces, X, Y and both results are in [0, 4q); otherwise X and Y may be any
-// numbers below 2^52, and what becomes of X grows by less than 2q.
 template <Reduce kReduce>
 void forward_butterfly(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w) {
-  add_product<kReduce>(lanes, x, y, lanes.multiply_lazy(w, y));
+  add_product<kReduce>(lanes, x, y, w, quotient_of(w, y));
 }
 
-// X + Y, w (X - Y). Where each stage reduces, X, Y and both results are in [0, 2q), and `bound` is 2q; otherwise X and
-// Y are below `bound`, the sum below twice that, the product in [0, 2q).
+// x mod q in [0, 2q), modulo 2^52.
+Vector reduce(const Lanes& lanes, Vector x) {
+  return lo52(x, hi52(zero(), lanes.radix_quotient, x), lanes.minus_q);
+}
+
+// X + Y, w (X - Y). X and Y are below `bound`, the sum below twice that, the product in [0, 2q). Where each stage reduces,
+// the sum is in [0, 2q) too, `bound` being 2q.
 template <Reduce kReduce>
 void inverse_butterfly(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w, Vector bound) {
   const Vector difference = subtract(add(x, bound), y);
   x = add(x, y);
-  if constexpr (kReduce == Reduce::kEachStage) x = subtract_if_at_least(x, lanes.two_q);
-  y = lanes.multiply_lazy(w, difference);
+  if constexpr (kReduce == Reduce::kEachStage) {
+    x = subtract_if_at_least(x, lanes.two_q);
+    y = lanes.multiply_lazy(w, difference);
+  } else {
+    y = lo52(lo52(zero(), w.value, difference), quotient_of(w, difference), lanes.minus_q);
+  }
 }
 
 // The roots of kStages stages of one block, stage by stage: that of stage s, group i at 2^s - 1 + i.
@@ -76,40 +100,44 @@ template <int kStages, Reduce kReduce>
   if constexpr (kReduce == Reduce::kEachPass) {
     // The other half is only multiplied in the first stage, which takes any number and leaves one below 2q.
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows / 2; ++r) x[r] = lanes.reduce_lazy(x[r]);
+    for (int r = 0; r < kRows / 2; ++r) x[r] = reduce(lanes, x[r]);
   }
 #pragma GCC unroll 8
   for (int stage = 0; stage < kStages; ++stage) {
     const int half = kRows >> (stage + 1);
-    // All products of a stage before all sums: the multiplier's latency is what there is to hide.
-    Vector product[kRows / 2];
+    // All quotients of a stage before all sums: the multiplier's latency is what there is to hide.
+    Vector quotient[kRows / 2];
 #pragma GCC unroll 8
     for (int b = 0; b < kRows / 2; ++b) {
       const int group = b / half, r = group * 2 * half + b % half;
-      product[b] = lanes.multiply_lazy(roots.w[(1 << stage) - 1 + group], x[r + half]);
+      quotient[b] = quotient_of(roots.w[(1 << stage) - 1 + group], x[r + half]);
     }
 #pragma GCC unroll 8
     for (int b = 0; b < kRows / 2; ++b) {
       const int group = b / half, r = group * 2 * half + b % half;
-      add_product<kReduce>(lanes, x[r], x[r + half], product[b]);
+      add_product<kReduce>(lanes, x[r], x[r + half], roots.w[(1 << stage) - 1 + group], quotient[b]);
     }
   }
 }
 
-// The bounds of what enters each stage of an inverse pass.
+// The bounds of what enters the stages of an inverse pass.
 template <int kStages, Reduce kReduce>
 struct InverseBounds {
   [[gnu::always_inline]] explicit InverseBounds(const Lanes& lanes) {
-    of_stage[0] = kReduce == Reduce::kNever ? _mm512_slli_epi64(lanes.q, 3) : lanes.two_q;
+    const Vector four_q = add(lanes.two_q, lanes.two_q);
+    of_stage[0] = kReduce == Reduce::kNever ? add(four_q, four_q) : lanes.two_q;
 #pragma GCC unroll 8
-    for (int s = 1; s < kStages; ++s)
-      of_stage[s] = kReduce == Reduce::kNever ? add(of_stage[s - 1], of_stage[s - 1]) : of_stage[0];
+    for (int s = 1; s < kStages; ++s) {
+      of_stage[s] = kReduce == Reduce::kNever      ? add(of_stage[s - 1], of_stage[s - 1])
+                    : kReduce == Reduce::kEachPass ? four_q
+                                                   : lanes.two_q;
+    }
   }
   Vector of_stage[kStages];
 };
 
-// The inverse of the same; what comes in and goes out is below 8q, or 2q where each stage reduces. kLast: the last stage
-// multiplies by `scale` and leaves canonical residues.
+// The inverse of the same; what comes in and goes out is below 8q where nothing reduces, else below 2q. kLast: the last
+// stage multiplies by `scale` and leaves canonical residues.
 template <int kStages, Reduce kReduce, bool kLast>
 [[gnu::always_inline]] inline void inverse_stages(const Lanes& lanes, Vector (&x)[1 << kStages],
                                                   const PassRoots<kStages>& roots,
@@ -132,8 +160,20 @@ template <int kStages, Reduce kReduce, bool kLast>
         inverse_butterfly<kReduce>(lanes, x[r], x[r + half], roots.w[(1 << stage) - 1 + group], bound);
       }
     }
+    // The sums of two sums, below 8q, would exceed the multiplier's range in the next stage.
+    if constexpr (kReduce == Reduce::kEachPass) {
+      if (half == 2 && stage > 0) {
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; r += 2 * half) x[r] = reduce(lanes, x[r]);
+      }
+    }
   }
-  if constexpr (kReduce == Reduce::kNever && !kLast) x[0] = lanes.reduce_lazy(x[0]);
+  if constexpr (kReduce != Reduce::kEachStage && !kLast) {
+    // Sums of the last stage: where nothing reduces, the first has doubled in all three.
+    constexpr int kReduced = kReduce == Reduce::kNever ? 1 : kRows / 2;
+#pragma GCC unroll 8
+    for (int r = 0; r < kReduced; ++r) x[r] = reduce(lanes, x[r]);
+  }
 }
 
 // --- stages within sixteen consecutive elements ------------------------------------------------------------------------
@@ -217,7 +257,7 @@ void forward_leaf(const NttTable& table, const Lanes& lanes, std::size_t root, u
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kPairs; ++k) {
     p[k] = fours_from_natural({x[2 * k], x[2 * k + 1]});
-    if constexpr (kReduce == Reduce::kEachPass) p[k].x = lanes.reduce_lazy(p[k].x);
+    if constexpr (kReduce == Reduce::kEachPass) p[k].x = reduce(lanes, p[k].x);
     forward_butterfly<kReduce>(lanes, p[k].x, p[k].y, roots.of_four(8 * root + 2 * k));
   }
 #pragma GCC unroll 4
@@ -258,7 +298,7 @@ struct Inverse {
   }
 };
 
-// All stages of the 64 words at `first`. Inputs are in [0, q), results below 8q, or 2q where each stage reduces.
+// All stages of the 64 words at `first`. Inputs are in [0, q), results below 8q where nothing reduces, else below 2q.
 template <Reduce kReduce>
 void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
   const Lanes& lanes = t.lanes;
@@ -274,12 +314,13 @@ void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
     p[k] = twos_from_ones(p[k]);
     inverse_butterfly<kReduce>(lanes, p[k].x, p[k].y, roots.of_two(16 * root + 4 * k), lanes.two_q);
   }
-  const Vector bound = kReduce == Reduce::kNever ? add(lanes.two_q, lanes.two_q) : lanes.two_q;
+  const Vector bound = kReduce == Reduce::kEachStage ? lanes.two_q : add(lanes.two_q, lanes.two_q);
   Vector x[8];
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kPairs; ++k) {
     p[k] = fours_from_twos(p[k]);
     inverse_butterfly<kReduce>(lanes, p[k].x, p[k].y, roots.of_four(8 * root + 2 * k), bound);
+    if constexpr (kReduce == Reduce::kEachPass) p[k].x = reduce(lanes, p[k].x);
     p[k] = natural_from_fours(p[k]);
     x[2 * k] = p[k].x;
     x[2 * k + 1] = p[k].y;
@@ -298,6 +339,8 @@ void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
 template <int kStages, Reduce kReduce, bool kFirst>
 void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, std::size_t row, u64* out,
                   const u64* in) {
+  // Less than 2q is subtracted in each stage.
+  const Vector raise = broadcast(2 * table.modulus.value() * static_cast<u64>(table.log_degree));
   constexpr std::size_t kRows = std::size_t{1} << kStages;
   const PassRoots<kStages> roots(table.roots, table.root_quotients, root);
   for (std::size_t i = 0; i < row; i += 8) {
@@ -305,7 +348,10 @@ void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, s
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kRows; ++r) {
       x[r] = load(in + i + r * row);
-      if (kFirst && kReduce == Reduce::kEachStage && r < kRows / 2) x[r] = lanes.reduce_lazy(x[r]);
+      if (kFirst && r < kRows / 2) {
+        if (kReduce == Reduce::kNever) x[r] = add(x[r], raise);
+        if (kReduce == Reduce::kEachStage) x[r] = lanes.reduce_lazy(x[r]);
+      }
     }
     forward_stages<kStages, kReduce>(lanes, x, roots);
 #pragma GCC unroll 8
@@ -381,7 +427,7 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   if (table.log_degree < kMinLogDegree) return kPortableKernels.forward_ntt(table, out, in);
   const Lanes lanes(table.modulus);
   const int bits = table.modulus.bits();
-  if (bits <= kNeverBits) {
+  if (bits <= kForwardNeverBits) {
     forward_block<Reduce::kNever, true>(table, lanes, 1, table.log_degree, out, in);
   } else if (bits <= kEachPassBits) {
     forward_block<Reduce::kEachPass, true>(table, lanes, 1, table.log_degree, out, in);
@@ -396,8 +442,11 @@ void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automor
     return kPortableKernels.inverse_ntt(table, scale, permutation, out, in);
   const Lanes lanes(table.modulus);
   const Inverse transform{table, lanes, scale, permutation, out, in};
-  if (table.modulus.bits() <= kNeverBits) {
+  const int bits = table.modulus.bits();
+  if (bits <= kInverseNeverBits) {
     inverse_block<Reduce::kNever, true>(transform, 1, table.log_degree, 0);
+  } else if (bits <= kEachPassBits) {
+    inverse_block<Reduce::kEachPass, true>(transform, 1, table.log_degree, 0);
   } else {
     inverse_block<Reduce::kEachStage, true>(transform, 1, table.log_degree, 0);
   }
