@@ -31,6 +31,8 @@ inline Vector subtract_if_at_least(Vector x, Vector m) { return _mm512_min_epu64
 struct ShoupLanes {
   ShoupLanes() = default;
   explicit ShoupLanes(ShoupConstant w) : value(broadcast(w.value)), quotient(broadcast(w.quotient)) {}
+  // floor(w y / q), or one less, for the low 52 bits of y.
+  Vector quotient_of(Vector y) const { return hi52(zero(), quotient, y); }
   Vector value, quotient;
 };
 
@@ -44,15 +46,22 @@ struct Lanes {
         radix_quotient(broadcast(modulus.radix_quotient())),
         mask(broadcast(kRadixMask)) {}
 
+  // "Open": right modulo 2^52, the twelve bits above being anything, in the result and in x and y.
+  // sum + (w y mod q in [0, 2q)), `quotient` being w.quotient_of(y).
+  Vector multiply_add_open(Vector sum, const ShoupLanes& w, Vector y, Vector quotient) const {
+    return lo52(lo52(sum, w.value, y), quotient, minus_q);
+  }
+  Vector multiply_open(const ShoupLanes& w, Vector y) const {
+    return multiply_add_open(zero(), w, y, w.quotient_of(y));
+  }
+  // x mod q in [0, 2q).
+  Vector reduce_open(Vector x) const { return lo52(x, hi52(zero(), radix_quotient, x), minus_q); }
+  Vector close(Vector x) const { return _mm512_and_si512(x, mask); }
+
   // w y mod q in [0, 2q) for y < 2^52.
-  Vector multiply_lazy(const ShoupLanes& w, Vector y) const {
-    const Vector quotient = hi52(zero(), w.quotient, y);
-    return _mm512_and_si512(lo52(lo52(zero(), w.value, y), quotient, minus_q), mask);
-  }
+  Vector multiply_lazy(const ShoupLanes& w, Vector y) const { return close(multiply_open(w, y)); }
   // x mod q in [0, 2q) for x < 2^52.
-  Vector reduce_lazy(Vector x) const {
-    return _mm512_and_si512(lo52(x, hi52(zero(), radix_quotient, x), minus_q), mask);
-  }
+  Vector reduce_lazy(Vector x) const { return close(reduce_open(x)); }
   Vector canonical_from_two_q(Vector x) const { return subtract_if_at_least(x, q); }
   Vector canonical_from_four_q(Vector x) const {
     return canonical_from_two_q(subtract_if_at_least(x, two_q));

@@ -2,14 +2,14 @@
 // The transforms: radix-8 passes (three stages for one load and store of every element), depth first, so that a block
 // stays in the first-level cache from the pass in which it fits there; the last six stages within registers.
 //
-// Ranges. The multiplier takes factors below 2^52, whatever they are multiples of, and reads no more of a word than that:
-// what is above need not be cleared, and numbers are kept modulo 2^52 until the last reduction. A ("number" below is
-// what the low 52 bits say.) A prime below 2^45 leaves so much room that a forward transform is reduced at its end only:
-// inputs below 2^51 are raised by a multiple of q once, so that at most 16 stages, each of which adds or subtracts less
-// than 2q, leave them in [0, 2^52). Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in
-// three stages, so each pass reduces once. An inverse transform doubles sums in each stage: below 2^46 only the first
-// row of a pass is reduced, once, below 2^49 those sums that would exceed 8q. Any other prime reduces in every butterfly
-// (Harvey 2014, algorithms 3 and 4), with words that are clear above.
+// Ranges. The multiplier takes factors below 2^52, whatever they are multiples of, and reads no more of a word than
+// that: what is above need not be cleared, and numbers are kept open (see Lanes) until the last reduction. A prime
+// below 2^45 leaves so much room that a forward transform is reduced at its end only: inputs below 2^51 are raised by
+// a multiple of q once, so that at most 16 stages, each of which adds or subtracts less than 2q, leave them in [0,
+// 2^52). Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in three stages, so each pass
+// reduces once. An inverse transform doubles sums in each stage: below 2^46 only the first row of a pass is reduced,
+// once, below 2^49 those sums that would exceed 8q. Any other prime reduces in every butterfly (Harvey 2014,
+// algorithms 3 and 4), with words that are clear above.
 #include "ring/kernels/avx512.h"
 
 namespace tacit::ring::avx512 {
@@ -28,16 +28,12 @@ constexpr int stages_of_pass(int log_size) { return (log_size - kLeafLogSize) % 
 
 // --- butterflies -----------------------------------------------------------------------------------------------------
 
-// floor(w y / q), or one less.
-Vector quotient_of(const ShoupLanes& w, Vector y) { return hi52(zero(), w.quotient, y); }
-
 // What a forward butterfly makes of X, Y and the quotient of wY by q, T = wY mod q being in [0, 2q): X + T and X - T.
 // Where each pass reduces, X - T + 2q. Where each stage does, X is brought to [0, 2q) first, and both are in [0, 4q).
 template <Reduce kReduce>
 void add_product(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w, Vector quotient) {
   if constexpr (kReduce == Reduce::kEachStage) {
-    const Vector product =
-        _mm512_and_si512(lo52(lo52(zero(), w.value, y), quotient, lanes.minus_q), lanes.mask);
+    const Vector product = lanes.close(lanes.multiply_add_open(zero(), w, y, quotient));
     const Vector u = subtract_if_at_least(x, lanes.two_q);
     x = add(u, product);
     y = subtract(add(u, lanes.two_q), product);
@@ -45,19 +41,14 @@ void add_product(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w, 
     // X + T needs no instruction of its own, and X - T = 2X - (X + T).
     Vector twice = add(x, x);
     if constexpr (kReduce == Reduce::kEachPass) twice = add(twice, lanes.two_q);
-    x = lo52(lo52(x, w.value, y), quotient, lanes.minus_q);
+    x = lanes.multiply_add_open(x, w, y, quotient);
     y = subtract(twice, x);
   }
 }
 
 template <Reduce kReduce>
 void forward_butterfly(const Lanes& lanes, Vector& x, Vector& y, const ShoupLanes& w) {
-  add_product<kReduce>(lanes, x, y, w, quotient_of(w, y));
-}
-
-// x mod q in [0, 2q), modulo 2^52.
-Vector reduce(const Lanes& lanes, Vector x) {
-  return lo52(x, hi52(zero(), lanes.radix_quotient, x), lanes.minus_q);
+  add_product<kReduce>(lanes, x, y, w, w.quotient_of(y));
 }
 
 // X + Y, w (X - Y). X and Y are below `bound`, the sum below twice that, the product in [0, 2q). Where each stage reduces,
@@ -70,7 +61,7 @@ void inverse_butterfly(const Lanes& lanes, Vector& x, Vector& y, const ShoupLane
     x = subtract_if_at_least(x, lanes.two_q);
     y = lanes.multiply_lazy(w, difference);
   } else {
-    y = lo52(lo52(zero(), w.value, difference), quotient_of(w, difference), lanes.minus_q);
+    y = lanes.multiply_open(w, difference);
   }
 }
 
@@ -100,7 +91,7 @@ template <int kStages, Reduce kReduce>
   if constexpr (kReduce == Reduce::kEachPass) {
     // The other half is only multiplied in the first stage, which takes any number and leaves one below 2q.
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows / 2; ++r) x[r] = reduce(lanes, x[r]);
+    for (int r = 0; r < kRows / 2; ++r) x[r] = lanes.reduce_open(x[r]);
   }
 #pragma GCC unroll 8
   for (int stage = 0; stage < kStages; ++stage) {
@@ -110,7 +101,7 @@ template <int kStages, Reduce kReduce>
 #pragma GCC unroll 8
     for (int b = 0; b < kRows / 2; ++b) {
       const int group = b / half, r = group * 2 * half + b % half;
-      quotient[b] = quotient_of(roots.w[(1 << stage) - 1 + group], x[r + half]);
+      quotient[b] = roots.w[(1 << stage) - 1 + group].quotient_of(x[r + half]);
     }
 #pragma GCC unroll 8
     for (int b = 0; b < kRows / 2; ++b) {
@@ -164,7 +155,7 @@ template <int kStages, Reduce kReduce, bool kLast>
     if constexpr (kReduce == Reduce::kEachPass) {
       if (half == 2 && stage > 0) {
 #pragma GCC unroll 8
-        for (int r = 0; r < kRows; r += 2 * half) x[r] = reduce(lanes, x[r]);
+        for (int r = 0; r < kRows; r += 2 * half) x[r] = lanes.reduce_open(x[r]);
       }
     }
   }
@@ -172,7 +163,7 @@ template <int kStages, Reduce kReduce, bool kLast>
     // Sums of the last stage: where nothing reduces, the first has doubled in all three.
     constexpr int kReduced = kReduce == Reduce::kNever ? 1 : kRows / 2;
 #pragma GCC unroll 8
-    for (int r = 0; r < kReduced; ++r) x[r] = reduce(lanes, x[r]);
+    for (int r = 0; r < kReduced; ++r) x[r] = lanes.reduce_open(x[r]);
   }
 }
 
@@ -257,7 +248,7 @@ void forward_leaf(const NttTable& table, const Lanes& lanes, std::size_t root, u
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kPairs; ++k) {
     p[k] = fours_from_natural({x[2 * k], x[2 * k + 1]});
-    if constexpr (kReduce == Reduce::kEachPass) p[k].x = reduce(lanes, p[k].x);
+    if constexpr (kReduce == Reduce::kEachPass) p[k].x = lanes.reduce_open(p[k].x);
     forward_butterfly<kReduce>(lanes, p[k].x, p[k].y, roots.of_four(8 * root + 2 * k));
   }
 #pragma GCC unroll 4
@@ -320,7 +311,7 @@ void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
   for (std::size_t k = 0; k < kPairs; ++k) {
     p[k] = fours_from_twos(p[k]);
     inverse_butterfly<kReduce>(lanes, p[k].x, p[k].y, roots.of_four(8 * root + 2 * k), bound);
-    if constexpr (kReduce == Reduce::kEachPass) p[k].x = reduce(lanes, p[k].x);
+    if constexpr (kReduce == Reduce::kEachPass) p[k].x = lanes.reduce_open(p[k].x);
     p[k] = natural_from_fours(p[k]);
     x[2 * k] = p[k].x;
     x[2 * k + 1] = p[k].y;
