@@ -241,7 +241,7 @@ template <Reduce kReduce>
 void forward_leaf(const NttTable& table, const Lanes& lanes, std::size_t root, u64* a) {
   Vector x[8];
 #pragma GCC unroll 8
-  for (int r = 0; r < 8; ++r) x[r] = load(a + 8 * r);
+  for (std::size_t r = 0; r < 8; ++r) x[r] = load(a + 8 * r);
   forward_stages<3, kReduce>(lanes, x, PassRoots<3>(table.roots, table.root_quotients, root));
   const SpreadRoots roots{table.roots.data(), table.root_quotients.data()};
   Pair p[kPairs];
