@@ -33,6 +33,13 @@ struct ConstantRows {
   }
 };
 
+// Asks the memory for what follows `bytes` in a stream of constants. The processor's own foresight ends with the page,
+// and its window holds too few loads to bridge the wait. Beyond the stream's end this does nothing.
+inline void prefetch_constants(const std::uint8_t* bytes) {
+  constexpr std::size_t kDistance = 2048;
+  __builtin_prefetch(bytes + kDistance);
+}
+
 // Calls run(std::integral_constant<int, w>) with the width w of constants modulo q, for loops compiled for each width.
 template <class Run>
 void with_constant_width(const Modulus& q, const Run& run) {

@@ -167,6 +167,7 @@ class WideSums {
 template <int kWidth>
 Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
   const std::uint8_t* bytes = rows.at(place, row, kWidth);
+  prefetch_constants(bytes);
   if constexpr (kWidth == 4) {
     return _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
   } else {

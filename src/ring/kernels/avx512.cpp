@@ -118,6 +118,7 @@ struct Spread {
 template <int kWidth>
 Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t row) {
   const std::uint8_t* bytes = rows.at(place, row, kWidth);
+  prefetch_constants(bytes);
   if constexpr (kWidth == 4) {
     return _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
   } else {
