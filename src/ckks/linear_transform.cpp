@@ -2,6 +2,7 @@
 #include "ckks/linear_transform.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/parallel.h"
 #include "ring/kernels/kernels.h"
@@ -15,11 +16,37 @@ namespace {
 // The babies of one tile in the second-level cache, beside what streams past.
 constexpr std::size_t kTileBytes = std::size_t{1} << 18;
 constexpr std::size_t kMinTile = 64;
-// Giants are summed up in as many chains as there may be threads, each with a sum of its own; so many at a time that
-// their products do not take much more memory than the babies.
-constexpr std::size_t kChains = 2;
+// So many giants at a time that their products do not take much more memory than the babies.
 constexpr std::size_t kGroupsAtOnce = 16;
-static_assert(kGroupsAtOnce % kChains == 0, "a chain must go on with its own sum");
+static_assert(kGroupsAtOnce % LinearTransform::kChains == 0, "a chain must go on with its own sum");
+
+Status check(const LinearTransform::Diagonals& diagonals, std::size_t slots) {
+  const std::size_t period = diagonals.period;
+  if (!std::has_single_bit(period) || period > slots) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "the period of a linear transform's input must be a power of two up to the " +
+                     std::to_string(slots) + " slots, not " + std::to_string(period)};
+  }
+  for (const auto& [diagonal, values] : diagonals.values) {
+    if (diagonal >= period) {
+      return Error{ErrorCode::kInvalidArgument, "diagonal " + std::to_string(diagonal) +
+                                                    " is not below the input's period, " +
+                                                    std::to_string(period)};
+    }
+    if (values.empty() || slots % values.size() != 0) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "diagonal " + std::to_string(diagonal) + " has " + std::to_string(values.size()) +
+                       " values, which does not divide the " + std::to_string(slots) + " slots"};
+    }
+  }
+  return {};
+}
+
+std::vector<std::size_t> indices_of(const LinearTransform::Diagonals& diagonals) {
+  std::vector<std::size_t> indices;
+  for (const auto& [diagonal, values] : diagonals.values) indices.push_back(diagonal);
+  return indices;
+}
 
 }  // namespace
 
@@ -69,6 +96,48 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
   });
   for (Status& status : statuses) TACIT_CHECK(status);
   return transform;
+}
+
+Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const Diagonals& diagonals,
+                                                const Domain& domain, double scale, std::size_t width) {
+  TACIT_CHECK(check(diagonals, encoder.parameters().slots()));
+  if (width == 0) return Error{ErrorCode::kInvalidArgument, "a split of width 0 has no babies"};
+  const Bsgs bsgs = make_bsgs(indices_of(diagonals), diagonals.period, width);
+  std::vector<Group> groups;
+  for (const BsgsGroup& group : bsgs.groups) {
+    Group& made = groups.emplace_back(Group{group.giant, {}});
+    for (const BsgsTerm& term : group.terms)
+      made.terms.push_back(
+          {bsgs.babies[term.baby], rotate_values(diagonals.values.at(term.diagonal), -group.giant)});
+  }
+  return create(encoder, groups, domain, scale);
+}
+
+Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const Diagonals& diagonals,
+                                                const Domain& domain, double scale, const UnitCosts& unit) {
+  TACIT_CHECK(check(diagonals, encoder.parameters().slots()));
+  return create(encoder, diagonals, domain, scale,
+                choose_split(indices_of(diagonals), diagonals.period, domain, unit));
+}
+
+std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& parameters) const {
+  std::map<std::uint32_t, int> digit_sizes;  // the first of two for one element stays
+  for (std::int64_t baby : babies_)
+    digit_sizes.emplace(rotation_element(parameters, baby), domain_.baby_digit_size);
+  for (const EncodedGroup& group : groups_)
+    digit_sizes.emplace(rotation_element(parameters, group.giant), domain_.giant_digit_size);
+  digit_sizes.erase(1);  // the identity
+  std::vector<KeyRequest> requests;
+  for (const auto& [element, digit_size] : digit_sizes)
+    requests.push_back({element, {domain_.level, digit_size, domain_.special_count}});
+  return requests;
+}
+
+KernelCounts LinearTransform::counts() const {
+  Bsgs bsgs{babies_, {}};
+  for (const EncodedGroup& group : groups_)
+    bsgs.groups.push_back({group.giant, std::vector<BsgsTerm>(group.babies.size())});
+  return transform_counts(transform_shape(bsgs, domain_));
 }
 
 std::size_t LinearTransform::memory_bytes() const {

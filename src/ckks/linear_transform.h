@@ -4,8 +4,10 @@
 // QP, each giant divides one polynomial by P, and one division by P q_level ends it all.
 #pragma once
 
+#include <map>
 #include <vector>
 
+#include "ckks/bsgs.h"
 #include "ckks/encoder.h"
 #include "ckks/evaluator.h"
 
@@ -22,20 +24,37 @@ class LinearTransform {
     std::int64_t giant = 0;
     std::vector<Term> terms;
   };
-  // What the inputs have, and how many special primes the keys of all rotations share.
-  struct Domain {
-    int level = 1;  // at least 1
-    int special_count = 1;
+  // A matrix by its diagonals: (M x)[t] = sum over d of values_d[t] x[t + d], for x that repeats with `period`, a power
+  // of two that divides the number of slots.
+  struct Diagonals {
+    std::size_t period = 0;
+    std::map<std::size_t, std::vector<double>> values;  // d in [0, period); each as Term::values
   };
+  using Domain = TransformDomain;
+  // Giants are summed up in as many chains as there may be threads, each with a sum of its own.
+  static constexpr std::size_t kChains = 2;
 
   // Encodes the values at `scale`. Groups and terms must not be empty (kInvalidArgument); kValueOutOfRange where a value
   // does not fit its scale.
   static Result<LinearTransform> create(const Encoder& encoder, const std::vector<Group>& groups,
                                         const Domain& domain, double scale);
+  // Groups the diagonals by a split of this width (make_bsgs). kInvalidArgument also where the period, an index or a
+  // number of values is not as above, or the width is 0.
+  static Result<LinearTransform> create(const Encoder& encoder, const Diagonals& diagonals,
+                                        const Domain& domain, double scale, std::size_t width);
+  // By the split that takes the least time at these costs (choose_split).
+  static Result<LinearTransform> create(const Encoder& encoder, const Diagonals& diagonals,
+                                        const Domain& domain, double scale, const UnitCosts& unit);
 
   // The product, one level below its input; its scale is input scale * scale / q_level. kKeyMissing, kLevelMismatch.
   Result<Ciphertext> apply(const Evaluator& evaluator, const Ciphertext& input,
                            const EvaluationKeys& keys) const;
+
+  // The keys that apply needs, at the domain's level and with its digits: one for each rotation, ascending elements. A
+  // rotation that is a baby and a giant has the baby's digits.
+  std::vector<KeyRequest> key_requests(const Parameters& parameters) const;
+  // What apply does with such keys, all steps being less than the number of slots.
+  KernelCounts counts() const;
 
   std::size_t memory_bytes() const;
 

@@ -110,7 +110,7 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   for (const ckks::KeyRequest& key : plan.keys)
     key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
   candidate.price =
-      runtime::estimate_ms(cost.total, fixed_unit_costs(parameters)) + kBytePrice * 1e-6 * key_bytes;
+      ckks::estimate_ms(cost.total, fixed_unit_costs(parameters)) + kBytePrice * 1e-6 * key_bytes;
   candidate.package = make_package(problem, std::move(plan));
   return candidate;
 }

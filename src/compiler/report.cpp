@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/report.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "ckks/wire.h"
@@ -17,27 +16,13 @@ std::string kind_of_operation(const plan::Operation& operation) {
   return kNames[operation.index()];
 }
 
-// The fastest of a few measurements, so that what else the machine does meanwhile counts little.
-runtime::UnitCosts measured_unit_costs(const ckks::Parameters& parameters) {
-  constexpr int kRounds = 3;
-  runtime::UnitCosts best = runtime::measure_unit_costs(parameters);
-  for (int i = 1; i < kRounds; ++i) {
-    const runtime::UnitCosts unit = runtime::measure_unit_costs(parameters);
-    best.ntt = std::min(best.ntt, unit.ntt);
-    best.product = std::min(best.product, unit.product);
-    best.conversion = std::min(best.conversion, unit.conversion);
-    best.pointwise = std::min(best.pointwise, unit.pointwise);
-  }
-  return best;
-}
-
 }  // namespace
 
 Status fill_costs(plan::Package& package) {
   plan::ClientHalf& client = package.client;
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(package.plan.parameters));
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(package.plan));
-  client.estimated_ms = runtime::estimate_ms(cost.total, measured_unit_costs(parameters));
+  client.estimated_ms = ckks::estimate_ms(cost.total, ckks::measure_unit_costs(parameters));
   client.rotations = static_cast<std::uint32_t>(cost.total.rotations());
   client.products = static_cast<std::uint32_t>(cost.total.ciphertext_products);
   client.upload_bytes = ckks::seeded_ciphertext_bytes(parameters, client.input_level);
@@ -52,8 +37,8 @@ Result<Report> describe(const plan::Package& package) {
   const plan::ClientHalf& client = package.client;
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(plan.parameters));
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
-  const runtime::UnitCosts unit = fixed_unit_costs(parameters);
-  const double total_ms = runtime::estimate_ms(cost.total, unit);
+  const ckks::UnitCosts unit = fixed_unit_costs(parameters);
+  const double total_ms = ckks::estimate_ms(cost.total, unit);
 
   Report report;
   report.name = client.name;
@@ -81,8 +66,7 @@ Result<Report> describe(const plan::Package& package) {
     layer.rotations = spent.rotations();
     layer.products = spent.ciphertext_products;
     layer.diagonals = spent.plaintext_products;
-    layer.estimated_ms =
-        total_ms == 0 ? 0 : client.estimated_ms * runtime::estimate_ms(spent, unit) / total_ms;
+    layer.estimated_ms = total_ms == 0 ? 0 : client.estimated_ms * ckks::estimate_ms(spent, unit) / total_ms;
     report.layers.push_back(std::move(layer));
   }
   return report;

@@ -7,6 +7,7 @@
 
 #include "ckks/wire.h"
 #include "plan/key_plan.h"
+#include "runtime/cost.h"
 #include "runtime/noise.h"
 
 namespace tacit::compiler {
@@ -20,7 +21,8 @@ constexpr double kSwitchesPerDivision = 64;
 constexpr double kNoiseShare = 0.5;
 
 // Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine.
-constexpr double kNttPerLog = 0.10, kProduct = 0.45, kConversion = 0.67, kPointwise = 0.20;
+constexpr double kNttPerLog = 0.10, kKeyProduct = 0.45, kHoistedProduct = 0.45, kPlainProduct = 0.45,
+                 kConversion = 0.67, kPointwise = 0.20;
 
 // What is known of the key for one rotation.
 struct Need {
@@ -48,15 +50,16 @@ class Search {
       for (int level = 0; level <= parameters.max_level(); ++level)
         bytes_[rescaled].push_back(
             static_cast<double>(ckks::key_bytes(parameters, key_shape(parameters, level, rescaled))));
-    const runtime::UnitCosts unit = fixed_unit_costs(parameters);
+    const ckks::UnitCosts unit = fixed_unit_costs(parameters);
     for (const LinearUse& layer : layers) {
+      const ckks::TransformDomain domain{layer.level, parameters.special_count(),
+                                         key_shape(parameters, layer.level, false).digit_size,
+                                         key_shape(parameters, layer.level, true).digit_size};
       std::vector<Choice> choices;
       for (std::size_t width = 1; width <= layer.diagonals.modulus; width *= 2) {
         Choice choice{{width}, 0, {}};
-        const ckks::KeyShape shape = key_shape(parameters, layer.level, false);
-        choice.milliseconds = runtime::estimate_ms(
-            runtime::linear_cost(layer.diagonals, choice.split, layer.level, shape, parameters.degree()),
-            unit);
+        choice.milliseconds =
+            ckks::estimate_ms(runtime::linear_cost(layer.diagonals, choice.split, domain), unit);
         for (const plan::RotationUse& use :
              plan::required_rotations(layer.diagonals, choice.split, layer.level))
           choice.needs[use.step].merge({use.level, use.role == plan::RotationRole::kGiant});
@@ -141,12 +144,14 @@ class Search {
 
 }  // namespace
 
-runtime::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters) {
+ckks::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters) {
   const auto n = static_cast<double>(parameters.degree());
-  runtime::UnitCosts unit;
+  ckks::UnitCosts unit;
   unit.degree = parameters.degree();
   unit.ntt = kNttPerLog * parameters.log_degree() * n;
-  unit.product = kProduct * n;
+  unit.key_product = kKeyProduct * n;
+  unit.hoisted_product = kHoistedProduct * n;
+  unit.plain_product = kPlainProduct * n;
   unit.conversion = kConversion * n;
   unit.pointwise = kPointwise * n;
   return unit;

@@ -6,9 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "ckks/parameters.h"
+#include "ckks/cost.h"
 #include "plan/bsgs.h"
-#include "runtime/cost.h"
 
 namespace tacit::compiler {
 
@@ -35,7 +34,7 @@ Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearU
 inline constexpr double kBytePrice = 0.02;
 
 // Kernels' times in fixed proportions, for choices that must not depend on the machine.
-runtime::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters);
+ckks::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters);
 
 // The shape of a key of this level: the largest digits for which key switching adds less noise than the
 // rounding that comes with it. Where all its uses are followed by a division by a prime (giants,

@@ -1,43 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The baby-step giant-step grouping of a linear layer's diagonals (Halevi and Shoup 2018, section 4): which rotations
-// of the input are multiplied by what, and how the products are rotated into place.
+// The baby-step giant-step grouping of a linear layer's diagonals (ckks/bsgs.h), and its plaintexts.
 #pragma once
 
-#include <span>
 #include <vector>
 
+#include "ckks/bsgs.h"
 #include "plan/plan.h"
 
 namespace tacit::plan {
 
-// One product: the rotated input number `baby` times the plaintext E[t] = D_diagonal[(t + shift) mod period].
-struct BsgsTerm {
-  std::size_t baby = 0;
-  std::size_t diagonal = 0;
-  std::size_t shift = 0;
-};
-
-// The products that are rotated together, by `giant` (0: not at all).
-struct BsgsGroup {
-  std::int64_t giant = 0;
-  std::vector<BsgsTerm> terms;
-};
-
 // y = sum over groups of rot_giant(sum over terms of E * rot_baby(x)). Steps are in [-modulus/2, modulus/2).
-struct Bsgs {
-  std::vector<std::int64_t> babies;  // ascending; 0 among them only where a term uses it
-  std::vector<BsgsGroup> groups;     // ascending giants
+ckks::Bsgs make_bsgs(const DiagonalIndices& diagonals, BsgsSplit split);
 
-  // Plaintext products: the number of diagonals.
-  std::size_t products() const;
-  // Rotations that need a key switch: steps other than 0.
-  std::size_t rotated_babies() const;
-  std::size_t rotated_giants() const;
-};
-
-Bsgs make_bsgs(const DiagonalIndices& diagonals, BsgsSplit split);
-
-// One period of the plaintext of a term of make_bsgs(diagonals.indices(), ...).
-std::vector<double> bsgs_plaintext(const Diagonals& diagonals, const BsgsTerm& term);
+// One period of the plaintext E of the term with this baby and giant: its diagonal, rotated by -giant, and where the
+// layer has folds by as much as baby + giant is another member of the diagonal's class.
+std::vector<double> bsgs_plaintext(const Diagonals& diagonals, std::int64_t baby, std::int64_t giant,
+                                   std::size_t diagonal);
 
 }  // namespace tacit::plan

@@ -16,9 +16,9 @@ void add_uses(const DiagonalIndices& diagonals, BsgsSplit split, int input_level
     if (step >= n / 2) step -= n;
     if (step != 0) uses.push_back({operation, role, step, level});
   };
-  const Bsgs bsgs = make_bsgs(diagonals, split);
+  const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
   for (std::int64_t baby : bsgs.babies) add(RotationRole::kBaby, baby, input_level);
-  for (const BsgsGroup& group : bsgs.groups) add(RotationRole::kGiant, group.giant, input_level);
+  for (const ckks::BsgsGroup& group : bsgs.groups) add(RotationRole::kGiant, group.giant, input_level);
   for (std::size_t fold : diagonals.folds)
     add(RotationRole::kFold, static_cast<std::int64_t>(fold), input_level - 1);
 }

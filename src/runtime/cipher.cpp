@@ -12,7 +12,7 @@ using ckks::Ciphertext;
 namespace {
 
 // How many special primes the keys of the babies and giants have, which a valid plan's share; 1 where there are none.
-int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, const plan::Bsgs& bsgs) {
+int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, const ckks::Bsgs& bsgs) {
   auto count_of = [&](std::int64_t step) {
     const std::uint32_t element = ckks::rotation_element(parameters, step);
     const auto key = std::ranges::find(plan.keys, element, &ckks::KeyRequest::element);
@@ -20,7 +20,7 @@ int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, co
   };
   int count = 1;
   for (std::int64_t baby : bsgs.babies) count = std::max(count, count_of(baby));
-  for (const plan::BsgsGroup& group : bsgs.groups) count = std::max(count, count_of(group.giant));
+  for (const ckks::BsgsGroup& group : bsgs.groups) count = std::max(count, count_of(group.giant));
   return count;
 }
 
@@ -31,10 +31,10 @@ Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encode
   PreparedLinear prepared = prepare_linear(plan, operation);
   std::vector<ckks::LinearTransform::Group> groups;
   std::size_t next = 0;
-  for (const plan::BsgsGroup& group : prepared.bsgs.groups) {
+  for (const ckks::BsgsGroup& group : prepared.bsgs.groups) {
     ckks::LinearTransform::Group& encoded = groups.emplace_back();
     encoded.giant = group.giant;
-    for (const plan::BsgsTerm& term : group.terms) {
+    for (const ckks::BsgsTerm& term : group.terms) {
       encoded.terms.push_back({prepared.bsgs.babies[term.baby], std::move(prepared.plaintexts[next++])});
     }
   }

@@ -13,9 +13,10 @@ PreparedLinear prepare_linear(const plan::Plan& plan, const plan::Linear& operat
       make_diagonals(map, in.layout, in.period, out.layout, out.period, plan.slots);
   PreparedLinear prepared;
   prepared.bsgs = make_bsgs(diagonals.indices(), operation.split);
-  for (const plan::BsgsGroup& group : prepared.bsgs.groups)
-    for (const plan::BsgsTerm& term : group.terms)
-      prepared.plaintexts.push_back(bsgs_plaintext(diagonals, term));
+  for (const ckks::BsgsGroup& group : prepared.bsgs.groups)
+    for (const ckks::BsgsTerm& term : group.terms)
+      prepared.plaintexts.push_back(
+          bsgs_plaintext(diagonals, prepared.bsgs.babies[term.baby], group.giant, term.diagonal));
   prepared.folds = diagonals.folds;
   prepared.bias = bias_slots(map, out.layout, out.period);
   return prepared;
@@ -150,9 +151,9 @@ Result<ClearVector> ClearArithmetic::linear(const plan::Linear& operation, const
   for (std::int64_t step : layer.bsgs.babies) babies.push_back(rotate(v.slots, step));
   ClearVector result{std::vector<double>(plan_->slots, 0), out.level, out.scale};
   std::size_t next = 0;
-  for (const plan::BsgsGroup& group : layer.bsgs.groups) {
+  for (const ckks::BsgsGroup& group : layer.bsgs.groups) {
     std::vector<double> sum(plan_->slots, 0);
-    for (const plan::BsgsTerm& term : group.terms)
+    for (const ckks::BsgsTerm& term : group.terms)
       add_product(sum, layer.plaintexts[next++], babies[term.baby]);
     add_repeated(result.slots, rotate(sum, group.giant));
   }

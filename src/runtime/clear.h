@@ -14,7 +14,7 @@ namespace tacit::runtime {
 
 // A linear layer made ready to be applied to slot vectors.
 struct PreparedLinear {
-  plan::Bsgs bsgs;
+  ckks::Bsgs bsgs;
   // One period of each term's plaintext, groups after each other in the order of bsgs.groups.
   std::vector<std::vector<double>> plaintexts;
   std::vector<std::size_t> folds;

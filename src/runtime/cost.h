@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plan costs on ciphertexts: rotations, products, transforms, bytes, and from them an estimate of the time.
+// What a plan costs on ciphertexts: rotations and products, and how often these call the ring's kernels (ckks/cost.h).
 #pragma once
 
 #include <map>
@@ -7,34 +7,26 @@
 #include <utility>
 #include <vector>
 
-#include "ckks/parameters.h"
+#include "ckks/cost.h"
 #include "plan/key_plan.h"
 #include "runtime/execute.h"
 
 namespace tacit::runtime {
 
-// Counts; a limb is one residue polynomial of N words.
-struct Cost {
+struct Cost : ckks::KernelCounts {
   std::uint64_t babies = 0, giants = 0, folds = 0;  // key-switched rotations by their place
   std::uint64_t plaintext_products = 0;             // a ciphertext by a plaintext or a constant
   std::uint64_t ciphertext_products = 0;            // with relinearisation
-  std::uint64_t ntt_limbs = 0;                      // transforms, either way
-  std::uint64_t product_limbs = 0;     // multiply-accumulates of inner products (both columns counted)
-  std::uint64_t conversion_limbs = 0;  // source limb to target limb of base conversions
-  std::uint64_t pointwise_limbs = 0;   // additions, constant products, permutations
-  std::uint64_t key_bytes = 0, plaintext_bytes = 0;  // read, were residues 64-bit words
 
   std::uint64_t rotations() const { return babies + giants + folds; }
+  using ckks::KernelCounts::operator+=;
   Cost& operator+=(const Cost& other);
   friend bool operator==(const Cost&, const Cost&) = default;
 };
 
-// One layer at `level` (of its input), all its keys in shape `shape` (its level is ignored), ring degree `degree`.
-// What the compiler compares splits with.
-Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split, int level,
-                 const ckks::KeyShape& shape, std::size_t degree);
-// Switching one polynomial at `level` under a key, up to and with the division by P.
-Cost key_switch_cost(int level, const ckks::KeyShape& shape, std::size_t degree);
+// One layer whose keys are of the domain's shapes, those of folds as of babies. What the compiler compares splits with.
+Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
+                 const ckks::TransformDomain& domain);
 
 struct CostVector {
   int level = 0;
@@ -90,16 +82,5 @@ struct PlanCost {
   int levels = 0;  // from the plan's input to its output
 };
 Result<PlanCost> cost_of(const plan::Plan& plan);
-
-// Nanoseconds for one limb of a given ring degree with all cores at work: elapsed time divided by limbs, so that an
-// estimate is the elapsed time of a run that keeps all cores busy.
-struct UnitCosts {
-  std::size_t degree = 0;
-  double ntt = 0, product = 0, conversion = 0, pointwise = 0;
-};
-
-// Times the ring's kernels in use for a few milliseconds each, on the first prime.
-UnitCosts measure_unit_costs(const ckks::Parameters& parameters);
-double estimate_ms(const Cost& cost, const UnitCosts& unit);
 
 }  // namespace tacit::runtime

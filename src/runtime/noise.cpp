@@ -139,9 +139,9 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
   }
   Vector result{std::vector<double>(v.slots.size(), 0), out.level, out.scale};
   std::size_t next = 0;
-  for (const plan::BsgsGroup& group : layer.bsgs.groups) {
+  for (const ckks::BsgsGroup& group : layer.bsgs.groups) {
     std::vector<double> sum(v.slots.size(), 0);
-    for (const plan::BsgsTerm& term : group.terms)
+    for (const ckks::BsgsTerm& term : group.terms)
       add_product(sum, layer.plaintexts[next++], babies[term.baby]);
     sum = rotate(sum, group.giant);
     if (const std::uint32_t element = ckks::rotation_element(parameters_, group.giant); element != 1) {

@@ -133,7 +133,7 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   const Diagonals diagonals = make_diagonals(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
   const std::size_t width = std::size_t{1} << *rc::gen::inRange(0, static_cast<int>(std::bit_width(c.slots)));
   const BsgsSplit split{width};
-  const Bsgs bsgs = make_bsgs(diagonals.indices(), split);
+  const ckks::Bsgs bsgs = make_bsgs(diagonals.indices(), split);
   RC_ASSERT(bsgs.products() == diagonals.diagonals.size());
 
   constexpr int kLevel = 5;
@@ -159,12 +159,13 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   RC_ASSERT(bsgs.babies.size() <= std::min(width, diagonals.modulus));
   RC_ASSERT(bsgs.groups.size() <= std::max<std::size_t>(1, diagonals.modulus / width));
   Slots sum(c.slots, 0);
-  for (const BsgsGroup& group : bsgs.groups) {
+  for (const ckks::BsgsGroup& group : bsgs.groups) {
     RC_ASSERT(!group.terms.empty());
     RC_ASSERT(group.giant % static_cast<std::int64_t>(std::min(width, diagonals.modulus)) == 0);
     Slots inner(c.slots, 0);
-    for (const BsgsTerm& term : group.terms) {
-      const std::vector<double> plaintext = bsgs_plaintext(diagonals, term);
+    for (const ckks::BsgsTerm& term : group.terms) {
+      const std::vector<double> plaintext =
+          bsgs_plaintext(diagonals, bsgs.babies[term.baby], group.giant, term.diagonal);
       for (std::size_t t = 0; t < c.slots; ++t)
         inner[t] += plaintext[t % diagonals.period] * babies[term.baby][t];
     }
@@ -222,7 +223,7 @@ TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
 TEST(Bsgs, SplitsSmallOffsetsIntoFewSteps) {
   DiagonalIndices diagonals = diagonal_frame(1024, 1024, 4096);
   diagonals.indices = {0, 1, 31, 32, 33, 991, 992, 993, 1023};  // a 3x3 kernel on rows of 32
-  const Bsgs bsgs = make_bsgs(diagonals, {32});
+  const ckks::Bsgs bsgs = make_bsgs(diagonals, {32});
   EXPECT_EQ(bsgs.babies, (std::vector<std::int64_t>{-1, 0, 1}));
   ASSERT_EQ(bsgs.groups.size(), 3u);
   EXPECT_EQ(bsgs.groups[0].giant, -32);

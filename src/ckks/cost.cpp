@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/cost.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ckks/linear_transform.h"
+
+namespace tacit::ckks {
+
+namespace {
+
+std::uint64_t count(int n) { return static_cast<std::uint64_t>(n); }
+
+std::uint64_t digits(int level, const KeyShape& shape) {
+  return KeyShape{level, shape.digit_size, 1}.digits();
+}
+
+std::uint64_t extended(int level, int special_count) { return extended_limbs(level, special_count); }
+
+KernelCounts pointwise(std::uint64_t limbs) {
+  KernelCounts counts;
+  counts.pointwise_limbs = limbs;
+  return counts;
+}
+
+}  // namespace
+
+KernelCounts& KernelCounts::operator+=(const KernelCounts& other) {
+  ntt_limbs += other.ntt_limbs;
+  key_limbs += other.key_limbs;
+  hoisted_limbs += other.hoisted_limbs;
+  plain_limbs += other.plain_limbs;
+  conversion_limbs += other.conversion_limbs;
+  pointwise_limbs += other.pointwise_limbs;
+  return *this;
+}
+
+KernelCounts decompose_counts(int level, const KeyShape& shape) {
+  KernelCounts counts;
+  counts.ntt_limbs = count(level + 1);
+  for (int first = 0; first <= level; first += shape.digit_size) {
+    const int size = std::min(shape.digit_size, level + 1 - first);
+    const std::uint64_t targets = extended(level, shape.special_count) - count(size);
+    counts.ntt_limbs += targets;
+    if (size > 1) counts.conversion_limbs += count(size) * targets;  // a single residue is taken as it is
+  }
+  return counts;
+}
+
+KernelCounts multiply_counts(int level, const KeyShape& shape) {
+  KernelCounts counts;
+  counts.hoisted_limbs = 2 * digits(level, shape) * extended(level, shape.special_count);
+  return counts;
+}
+
+KernelCounts switch_key_counts(int level, const KeyShape& shape, bool permuted) {
+  KernelCounts counts = decompose_counts(level, shape);
+  counts.key_limbs = 2 * digits(level, shape) * extended(level, shape.special_count);
+  if (permuted) counts.pointwise_limbs = count(level + 1);  // what digits have already
+  return counts;
+}
+
+KernelCounts mod_down_counts(int level, int special_count, bool rescale, int polys) {
+  const std::uint64_t sources = count(special_count + (rescale ? 1 : 0));
+  const std::uint64_t targets = count(level + (rescale ? 0 : 1));
+  KernelCounts counts;
+  counts.ntt_limbs = count(polys) * (sources + targets);
+  counts.conversion_limbs = count(polys) * sources * targets;
+  counts.pointwise_limbs = count(polys) * targets;
+  return counts;
+}
+
+KernelCounts raise_counts(int level, bool permuted, int polys) {
+  return pointwise((permuted ? 2 : 1) * count(polys) * count(level + 1));
+}
+
+KernelCounts rotate_counts(int level, const KeyShape& shape) {
+  KernelCounts counts = switch_key_counts(level, shape, true);
+  counts += mod_down_counts(level, shape.special_count, false, 2);
+  counts += pointwise(2 * count(level + 1));
+  return counts;
+}
+
+KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape) {
+  KernelCounts counts = switch_key_counts(level, shape, false);
+  counts += raise_counts(level, false, 2);
+  counts += mod_down_counts(level, shape.special_count, true, 2);
+  return counts;
+}
+
+KernelCounts transform_counts(const TransformShape& shape) {
+  const auto& [level, special_count, babies, giants, products] = shape;
+  const std::uint64_t pair = 2 * extended(level, special_count);
+  KernelCounts counts;
+  for (int digit_size : std::set<int>(babies.begin(), babies.end()))
+    if (digit_size != 0) counts += decompose_counts(level, {level, digit_size, special_count});
+  for (int digit_size : babies) {
+    if (digit_size == 0) {
+      counts += raise_counts(level, false, 2);
+    } else {
+      counts += multiply_counts(level, {level, digit_size, special_count});
+      counts += raise_counts(level, true, 1);
+    }
+  }
+  counts.plain_limbs += products * pair;
+  for (std::size_t g = 0; g < giants.size(); ++g) {
+    if (giants[g] != 0) {
+      counts += mod_down_counts(level, special_count, false, 1);
+      counts += switch_key_counts(level, {level, giants[g], special_count}, true);
+      counts += pointwise(pair);
+    } else if (g >= LinearTransform::kChains) {
+      counts += pointwise(pair);  // onto a chain's sum; the first of a chain is its sum
+    }
+  }
+  if (giants.size() > 1) counts += pointwise(pair * (std::min(giants.size(), LinearTransform::kChains) - 1));
+  counts += mod_down_counts(level, special_count, true, 2);
+  return counts;
+}
+
+double estimate_ms(const KernelCounts& counts, const UnitCosts& unit) {
+  return 1e-6 * (static_cast<double>(counts.ntt_limbs) * unit.ntt +
+                 static_cast<double>(counts.key_limbs) * unit.key_product +
+                 static_cast<double>(counts.hoisted_limbs) * unit.hoisted_product +
+                 static_cast<double>(counts.plain_limbs) * unit.plain_product +
+                 static_cast<double>(counts.conversion_limbs) * unit.conversion +
+                 static_cast<double>(counts.pointwise_limbs) * unit.pointwise);
+}
+
+}  // namespace tacit::ckks

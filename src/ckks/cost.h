@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// How often operations on ciphertexts call the ring's kernels, and from that how long they take. A limb is one residue
+// polynomial of N words.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ckks/parameters.h"
+
+namespace tacit::ckks {
+
+struct KernelCounts {
+  std::uint64_t ntt_limbs = 0;         // transforms, either way
+  std::uint64_t key_limbs = 0;         // multiply-accumulates of digits with a key, both columns counted
+  std::uint64_t hoisted_limbs = 0;     // the same where the digits are permuted while they are read
+  std::uint64_t plain_limbs = 0;       // multiply-accumulates with encoded plaintexts, both columns counted
+  std::uint64_t conversion_limbs = 0;  // source limb to target limb of base conversions
+  std::uint64_t pointwise_limbs = 0;   // additions, constant products, permutations
+
+  KernelCounts& operator+=(const KernelCounts& other);
+  friend bool operator==(const KernelCounts&, const KernelCounts&) = default;
+};
+
+// Pieces of key switching (ckks/key_switcher.h) for polynomials at `level`, under keys of shape `shape`, whose level is
+// ignored.
+KernelCounts decompose_counts(int level, const KeyShape& shape);
+// KeySwitcher::multiply with a permutation.
+KernelCounts multiply_counts(int level, const KeyShape& shape);
+KernelCounts switch_key_counts(int level, const KeyShape& shape, bool permuted);
+// KeySwitcher::mod_down of `polys` polynomials; with no special primes and `rescale`, KeySwitcher::rescale.
+KernelCounts mod_down_counts(int level, int special_count, bool rescale, int polys);
+// KeySwitcher::add_raised of `polys` polynomials.
+KernelCounts raise_counts(int level, bool permuted, int polys);
+// Evaluator::rotate and Evaluator::relinearise_rescale.
+KernelCounts rotate_counts(int level, const KeyShape& shape);
+KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape);
+
+// The inputs of a linear transform and the keys that it finds.
+struct TransformDomain {
+  int level = 1;          // of the input, at least 1
+  int special_count = 1;  // of the keys of all rotations
+  // Of the keys; giants' may have more primes, since their noise is divided by q_level.
+  int baby_digit_size = 1, giant_digit_size = 1;
+};
+
+// What LinearTransform::apply does, in numbers.
+struct TransformShape {
+  int level = 1;
+  int special_count = 1;
+  // The digit size of the key of each baby and of each group's giant, in their order; 0 where nothing is rotated.
+  std::vector<int> babies, giants;
+  std::size_t products = 0;
+};
+KernelCounts transform_counts(const TransformShape& shape);
+
+// Nanoseconds for one limb of a given ring degree with all cores at work: elapsed time divided by limbs, so that an
+// estimate is the elapsed time of a run that keeps all cores busy. Keys and plaintexts come from memory, since a
+// model's are more than caches hold.
+struct UnitCosts {
+  std::size_t degree = 0;
+  double ntt = 0, key_product = 0, hoisted_product = 0, plain_product = 0, conversion = 0, pointwise = 0;
+};
+
+// Times the ring's kernels in use. Takes about 0.3 s and 100 MB.
+UnitCosts measure_unit_costs(const Parameters& parameters);
+double estimate_ms(const KernelCounts& counts, const UnitCosts& unit);
+
+}  // namespace tacit::ckks

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fast this machine is at the loops that KernelCounts counts.
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <thread>
+
+#include "base/parallel.h"
+#include "ckks/cost.h"
+#include "ckks/keys.h"
+#include "ring/base_converter.h"
+#include "ring/kernels/kernels.h"
+#include "ring/poly.h"
+
+namespace tacit::ckks {
+
+namespace {
+
+using ring::Poly;
+
+constexpr std::size_t kDigits = 4;      // of a key
+constexpr std::size_t kDiagonals = 16;  // of a group
+constexpr std::size_t kLimbs =
+    5;  // of digits and ciphertexts: what there is to go through before one comes again
+constexpr std::size_t kTile = 512;  // words of each baby that a linear transform keeps in the cache
+// Constants of all cores together: several times what a last-level cache keeps for them.
+constexpr std::size_t kConstantBytes = std::size_t{96} << 20;
+
+// Elapsed nanoseconds for one limb, where body(lane) works on `limbs` limbs and all lanes run at once: the best of many
+// rounds, since other programs only ever make a round longer.
+template <class Body>
+double time_per_limb(std::size_t lanes, std::size_t limbs, const Body& body) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kNanoseconds = 5e6;
+  constexpr std::size_t kLeastRounds = 5;
+  const auto begin = Clock::now();
+  double best = std::numeric_limits<double>::infinity();
+  for (std::size_t round = 0;; ++round) {
+    const auto start = Clock::now();
+    parallel_for(lanes, body);
+    const auto end = Clock::now();
+    best = std::min(best, std::chrono::duration<double, std::nano>(end - start).count());
+    if (std::chrono::duration<double, std::nano>(end - begin).count() >= kNanoseconds &&
+        round >= kLeastRounds)
+      break;
+  }
+  return best / static_cast<double>(lanes * limbs);
+}
+
+// Residues that look random enough for arithmetic whose time does not depend on them.
+Poly filled(std::size_t degree, std::size_t limbs, const ring::Modulus& q) {
+  Poly poly(degree, limbs);
+  u64 state = 1;
+  for (std::size_t i = 0; i < limbs; ++i)
+    for (u64& x : poly.limb(i)) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      x = q.reduce(state >> 8);
+    }
+  return poly;
+}
+
+// An even number of limbs of `rows` constants each, about `bytes` in all.
+ring::Constants filled_constants(std::size_t degree, std::size_t rows, std::size_t bytes,
+                                 const ring::Modulus& q) {
+  const Poly poly = filled(degree, 1, q);
+  const std::size_t pair = 2 * rows * degree * ring::ConstantRows::width(q);
+  ring::Constants constants(degree, std::vector<ring::Modulus>(2 * std::max<std::size_t>(1, bytes / pair), q),
+                            rows);
+  for (std::size_t i = 0; i < constants.limbs(); ++i)
+    for (std::size_t row = 0; row < rows; ++row) constants.store(i, row, poly.data(0));
+  return constants;
+}
+
+std::vector<const u64*> pointers(const Poly& poly, std::size_t first, std::size_t count, std::size_t at) {
+  std::vector<const u64*> result;
+  for (std::size_t i = first; i < first + count; ++i) result.push_back(poly.data(i) + at);
+  return result;
+}
+
+// What the lanes multiply with constants, in memory, `rows` of them at once.
+struct Streams {
+  Streams(std::size_t lanes, std::size_t degree, std::size_t rows, std::size_t sources,
+          const ring::Modulus& q)
+      : x(lanes), out(lanes), constants(lanes) {
+    parallel_for(lanes, [&](std::size_t lane) {
+      x[lane] = filled(degree, sources, q);
+      out[lane] = Poly(degree, 2 * kLimbs);
+      constants[lane] = filled_constants(degree, rows, kConstantBytes / lanes, q);
+    });
+  }
+
+  std::vector<Poly> x, out;
+  std::vector<ring::Constants> constants;
+};
+
+double time_key_product(std::size_t lanes, const Parameters& parameters, const ring::Modulus& q,
+                        Streams& streams, const ring::Automorphism* permutation) {
+  return time_per_limb(lanes, streams.constants[0].limbs() * kDigits, [&](std::size_t lane) {
+    const ring::Constants& keys = streams.constants[lane];
+    for (std::size_t i = 0; i < keys.limbs(); i += 2) {
+      const std::size_t limb = i / 2 % kLimbs;
+      const auto digits = pointers(streams.x[lane], limb * kDigits, kDigits, 0);
+      ring::kernels().key_product(
+          q,
+          {digits.data(), keys.limb(i), keys.limb(i + 1), kDigits, permutation,
+           streams.out[lane].data(2 * limb), streams.out[lane].data(2 * limb + 1), false},
+          parameters.degree());
+    }
+  });
+}
+
+// Tile by tile, as LinearTransform multiplies.
+double time_plain_product(std::size_t lanes, const Parameters& parameters, const ring::Modulus& q) {
+  Streams streams(lanes, parameters.degree(), kDiagonals, 2 * kDiagonals, q);
+  return time_per_limb(lanes, 2 * streams.constants[0].limbs() * kDiagonals, [&](std::size_t lane) {
+    const ring::Constants& plain = streams.constants[lane];
+    for (std::size_t at = 0; at < parameters.degree(); at += kTile) {
+      const auto x0 = pointers(streams.x[lane], 0, kDiagonals, at);
+      const auto x1 = pointers(streams.x[lane], kDiagonals, kDiagonals, at);
+      for (std::size_t i = 0; i < plain.limbs(); ++i) {
+        const std::size_t limb = i % kLimbs;
+        ring::kernels().plain_product(
+            q,
+            {plain.limb(i, at), x0.data(), x1.data(), kDiagonals, streams.out[lane].data(2 * limb) + at,
+             streams.out[lane].data(2 * limb + 1) + at, false},
+            kTile);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+UnitCosts measure_unit_costs(const Parameters& parameters) {
+  const std::size_t n = parameters.degree();
+  const std::size_t lanes = std::max(1u, std::thread::hardware_concurrency());
+  const int typical = std::min(1, parameters.max_level());  // the first prime may be longer than the others
+  const ring::Modulus& q = parameters.prime(typical);
+  const ring::NttTable& table = parameters.ring().ntt(static_cast<std::size_t>(typical));
+  const ring::Kernels& kernels = ring::kernels();
+
+  UnitCosts costs;
+  costs.degree = n;
+  costs.plain_product = time_plain_product(lanes, parameters, q);
+  Streams streams(lanes, n, kDigits, kDigits * kLimbs, q);
+  costs.key_product = time_key_product(lanes, parameters, q, streams, nullptr);
+  const ring::Automorphism rotation(parameters.log_degree(), rotation_element(parameters, 1));
+  costs.hoisted_product = time_key_product(lanes, parameters, q, streams, &rotation);
+  std::vector<Poly>&x = streams.x, &out = streams.out;
+  costs.ntt = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
+    for (std::size_t i = 0; i < kLimbs; ++i) {
+      u64* limb = out[lane].data(i);
+      kernels.inverse_ntt(table, table.inverse_degree, nullptr, limb, limb);
+      kernels.forward_ntt(table, limb, limb);
+    }
+  });
+  // From the first special prime, as when a ciphertext is divided by P.
+  const ring::BaseConverter converter(parameters.ring(), {parameters.special_index(0)}, {0});
+  costs.conversion = time_per_limb(lanes, kLimbs, [&](std::size_t lane) {
+    for (std::size_t i = 0; i < kLimbs; ++i) {
+      const u64* source = x[lane].data(i);
+      converter.convert_rounded(0, out[lane].data(i), &source, n);
+    }
+  });
+  costs.pointwise = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
+    for (std::size_t i = 0; i < kLimbs; ++i) {
+      kernels.permute(rotation, out[lane].data(i), x[lane].data(i), n);
+      kernels.add(q, out[lane].data(i), out[lane].data(i), x[lane].data(kLimbs + i), n);
+    }
+  });
+  return costs;
+}
+
+}  // namespace tacit::ckks

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// A matrix by its diagonals: every split gives the product, the chosen one is the cheapest, and it needs no other keys
+// than it asks for.
+#include "ckks/linear_transform.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "support/ckks_fixture.h"
+
+namespace tacit::ckks {
+namespace {
+
+using test::distance;
+using test::unwrap;
+
+constexpr double kScale = 0x1p35;
+constexpr std::uint64_t kSeed = 31;
+
+using Domain = LinearTransform::Domain;
+using Diagonals = LinearTransform::Diagonals;
+
+class LinearTransformTest : public testing::Test {
+ protected:
+  LinearTransformTest() : scheme_(test::make_parameters(13, 45, 35, 2, 49, 1), kSeed) {}
+
+  std::vector<double> uniform(std::size_t count) {
+    std::uniform_real_distribution<double> distribution(-1, 1);
+    std::vector<double> values(count);
+    for (double& v : values) v = distribution(scheme_.random);
+    return values;
+  }
+
+  // About `share` of the diagonals of a matrix on vectors of this period, at least one.
+  Diagonals random_diagonals(std::size_t period, double share) {
+    Diagonals diagonals{period, {}};
+    std::bernoulli_distribution present(share);
+    for (std::size_t d = 0; d < period; ++d) {
+      if (present(scheme_.random)) diagonals.values[d] = uniform(period);
+    }
+    if (diagonals.values.empty()) diagonals.values[period / 3] = uniform(1);
+    return diagonals;
+  }
+
+  // The slots of a vector that repeats with `period`.
+  std::vector<double> repeated(std::size_t period) {
+    const std::vector<double> x = uniform(period);
+    std::vector<double> slots(scheme_.parameters.slots());
+    for (std::size_t t = 0; t < slots.size(); ++t) slots[t] = x[t % period];
+    return slots;
+  }
+
+  static std::vector<double> product(const Diagonals& diagonals, const std::vector<double>& x) {
+    std::vector<double> y(x.size());
+    for (const auto& [d, values] : diagonals.values)
+      for (std::size_t t = 0; t < x.size(); ++t) y[t] += values[t % values.size()] * x[(t + d) % x.size()];
+    return y;
+  }
+
+  EvaluationKeys make_keys(const std::vector<KeyRequest>& requests) {
+    EvaluationKeys keys;
+    for (const KeyRequest& request : requests) keys.insert(unwrap(scheme_.holder.make_key(request)));
+    return keys;
+  }
+
+  void expect_product(const LinearTransform& transform, const Diagonals& diagonals, int level) {
+    const std::vector<double> x = repeated(diagonals.period);
+    const EvaluationKeys keys = make_keys(transform.key_requests(scheme_.parameters));
+    const Ciphertext y = unwrap(transform.apply(scheme_.evaluator, scheme_.encrypt(x, kScale, level), keys));
+    EXPECT_EQ(y.level(), level - 1);
+    EXPECT_LT(distance(scheme_.decrypt(y), product(diagonals, x)), 0x1p-12);
+  }
+
+  test::Scheme scheme_;
+};
+
+TEST_F(LinearTransformTest, IsTheMatrixTimesTheVectorForEverySplit) {
+  for (const auto& [period, share] : {std::pair{16ul, 1.0}, {64ul, 0.4}, {4096ul, 0.004}, {1ul, 1.0}}) {
+    const Diagonals diagonals = random_diagonals(period, share);
+    for (std::size_t width : split_widths(period)) {
+      SCOPED_TRACE("period " + std::to_string(period) + ", width " + std::to_string(width) + ", seed " +
+                   std::to_string(kSeed));
+      const Domain domain{2, 1, 1, 2};
+      expect_product(unwrap(LinearTransform::create(scheme_.encoder, diagonals, domain, kScale, width)),
+                     diagonals, domain.level);
+    }
+  }
+}
+
+TEST_F(LinearTransformTest, TakesAnyWidth) {
+  const Diagonals diagonals = random_diagonals(32, 0.7);
+  for (std::size_t width : {1ul, 3ul, 5ul, 7ul, 31ul, 33ul, 1000ul}) {
+    SCOPED_TRACE("width " + std::to_string(width) + ", seed " + std::to_string(kSeed));
+    expect_product(unwrap(LinearTransform::create(scheme_.encoder, diagonals, {1, 1, 1, 1}, kScale, width)),
+                   diagonals, 1);
+  }
+}
+
+TEST_F(LinearTransformTest, ChoosesTheSplitOfLeastEstimatedTime) {
+  const Domain domain{2, 1, 1, 1};
+  UnitCosts unit;
+  unit.ntt = 10, unit.key_product = unit.hoisted_product = 5, unit.plain_product = 3, unit.conversion = 3,
+  unit.pointwise = 2;
+  for (double giants_price : {0.01, 1.0, 100.0}) {  // of transforms, which giants have more of
+    unit.ntt = 10 * giants_price;
+    const Diagonals diagonals = random_diagonals(256, 0.5);
+    double least = 1e300;
+    std::vector<double> all;
+    for (std::size_t width : split_widths(256)) {
+      const auto transform =
+          unwrap(LinearTransform::create(scheme_.encoder, diagonals, domain, kScale, width));
+      all.push_back(estimate_ms(transform.counts(), unit));
+      least = std::min(least, all.back());
+    }
+    EXPECT_LT(least, all.front());
+    const auto chosen = unwrap(LinearTransform::create(scheme_.encoder, diagonals, domain, kScale, unit));
+    EXPECT_EQ(estimate_ms(chosen.counts(), unit), least) << "giants " << giants_price << ", seed " << kSeed;
+  }
+}
+
+TEST_F(LinearTransformTest, CostlyTransformsMakeFewerGiants) {
+  std::vector<std::size_t> indices(512);
+  for (std::size_t d = 0; d < 512; ++d) indices[d] = d;
+  UnitCosts unit;
+  unit.ntt = unit.key_product = unit.hoisted_product = unit.plain_product = 1;
+  const std::size_t even = choose_split(indices, 512, {2, 1, 1, 1}, unit);
+  unit.ntt = 100;
+  const std::size_t wide = choose_split(indices, 512, {2, 1, 1, 1}, unit);
+  EXPECT_GT(wide, even);
+}
+
+TEST_F(LinearTransformTest, NeedsTheKeysThatItAsksFor) {
+  const Diagonals diagonals = random_diagonals(64, 0.3);
+  const Domain domain{2, 1, 1, 2};
+  const auto transform = unwrap(LinearTransform::create(scheme_.encoder, diagonals, domain, kScale, 8));
+  const std::vector<KeyRequest> requests = transform.key_requests(scheme_.parameters);
+  const Ciphertext input = scheme_.encrypt(repeated(64), kScale, 2);
+  ASSERT_GT(requests.size(), 2u);
+  for (std::size_t missing = 0; missing < requests.size(); ++missing) {
+    std::vector<KeyRequest> others = requests;
+    others.erase(others.begin() + static_cast<std::ptrdiff_t>(missing));
+    const auto result = transform.apply(scheme_.evaluator, input, make_keys(others));
+    ASSERT_FALSE(result.ok()) << requests[missing].element << ", seed " << kSeed;
+    EXPECT_EQ(result.error().code, ErrorCode::kKeyMissing);
+  }
+  for (const KeyRequest& request : requests) {
+    EXPECT_EQ(request.shape.level, 2);
+    EXPECT_EQ(request.shape.special_count, 1);
+  }
+}
+
+TEST_F(LinearTransformTest, RefusesWhatIsNoMatrix) {
+  const auto code = [&](const Diagonals& diagonals, std::size_t width = 4, int level = 1) {
+    const auto result = LinearTransform::create(scheme_.encoder, diagonals, {level, 1, 1, 1}, kScale, width);
+    return result.ok() ? std::optional<ErrorCode>() : result.error().code;
+  };
+  const std::vector<double> one = {1};
+  EXPECT_EQ(code({8, {{3, one}}}), std::nullopt);
+  for (const Diagonals& bad :
+       {Diagonals{8, {}}, Diagonals{8, {{8, one}}}, Diagonals{0, {{0, one}}}, Diagonals{24, {{0, one}}},
+        Diagonals{8192, {{0, one}}}, Diagonals{8, {{0, {}}}}, Diagonals{8, {{0, {1, 2, 3}}}}})
+    EXPECT_EQ(code(bad), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8, {{0, one}}}, 0), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8, {{0, one}}}, 4, 0), ErrorCode::kLevelMismatch);
+  EXPECT_EQ(code({8, {{0, {1e300}}}}), ErrorCode::kValueOutOfRange);
+}
+
+TEST(BsgsSplit, CoversEveryDiagonalOnce) {
+  std::mt19937_64 random(kSeed);
+  for (std::size_t modulus : {1ul, 2ul, 8ul, 256ul, 1024ul}) {
+    for (std::size_t width = 1; width <= 2 * modulus; width += 1 + width / 4) {
+      SCOPED_TRACE("modulus " + std::to_string(modulus) + ", width " + std::to_string(width));
+      std::vector<std::size_t> diagonals;
+      for (std::size_t d = 0; d < modulus; ++d)
+        if (d == 0 || random() % 3 != 0) diagonals.push_back(d);
+      const Bsgs bsgs = make_bsgs(diagonals, modulus, width);
+      std::vector<std::size_t> seen;
+      for (const BsgsGroup& group : bsgs.groups) {
+        for (const BsgsTerm& term : group.terms) {
+          const std::int64_t sum = bsgs.babies.at(term.baby) + group.giant;
+          const auto m = static_cast<std::int64_t>(modulus);
+          EXPECT_EQ(static_cast<std::size_t>((sum % m + m) % m), term.diagonal);
+          seen.push_back(term.diagonal);
+        }
+      }
+      std::ranges::sort(seen);
+      EXPECT_EQ(seen, diagonals);
+      EXPECT_LE(bsgs.babies.size(), std::min(width, modulus));
+      EXPECT_LE(bsgs.groups.size(), modulus / std::min(width, modulus) + 2);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tacit::ckks
