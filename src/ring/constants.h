@@ -33,11 +33,12 @@ struct ConstantRows {
   }
 };
 
-// Asks the memory for what follows `bytes` in a stream of constants. The processor's own foresight ends with the page,
-// and its window holds too few loads to bridge the wait. Beyond the stream's end this does nothing.
+// Asks for what follows `bytes` in a stream of constants, into the second-level cache, which waits for more of the
+// memory's answers at once than the first. The processor's own foresight ends with the page, and its window holds too
+// few loads to bridge the wait. Beyond the stream's end this does nothing.
 inline void prefetch_constants(const std::uint8_t* bytes) {
-  constexpr std::size_t kDistance = 2048;
-  __builtin_prefetch(bytes + kDistance);
+  constexpr std::size_t kDistance = 4096;
+  __builtin_prefetch(bytes + kDistance, /*rw=*/0, /*locality=*/2);
 }
 
 // Calls run(std::integral_constant<int, w>) with the width w of constants modulo q, for loops compiled for each width.
