@@ -232,15 +232,28 @@ void key_product(Case& c) {
 }
 
 void plain_product(Case& c) {
-  const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
-  const bool accumulate = c.input.flag();
-  const Constants plain = random_constants(c, terms);
-  const Terms x0(c, terms), x1(c, terms);
-  compare("plain_product", c.q, c.n, {c.residues(), c.residues()},
+  const std::size_t factors = c.input.integer<std::size_t>(1, kMaxTerms),
+                    groups = c.input.integer<std::size_t>(1, 4);
+  std::vector<std::uint32_t> factor;
+  std::vector<std::size_t> ends;
+  for (std::size_t g = 0; g < groups; ++g) {
+    for (std::size_t terms = c.input.integer<std::size_t>(g == 0 ? 1 : 0, kMaxTerms); terms > 0; --terms)
+      factor.push_back(c.input.integer<std::uint32_t>(0, static_cast<std::uint32_t>(factors - 1)));
+    ends.push_back(factor.size());
+  }
+  const Constants plain = random_constants(c, factor.size());
+  const Terms x0(c, factors), x1(c, factors);
+  Words scratch(PlainProduct::kScratchWords * factors);
+  compare("plain_product", c.q, c.n, std::vector<Words>(2 * groups, Words(c.n, 0)),
           [&](const Kernels& k, std::vector<Words>& b) {
+            std::vector<u64*> out0, out1;
+            for (std::size_t g = 0; g < groups; ++g) {
+              out0.push_back(b[2 * g].data());
+              out1.push_back(b[2 * g + 1].data());
+            }
             k.plain_product(c.q,
-                            {plain.limb(0), x0.pointers.data(), x1.pointers.data(), terms, b[0].data(),
-                             b[1].data(), accumulate},
+                            {plain.limb(0), x0.pointers.data(), x1.pointers.data(), factors, factor.data(),
+                             ends.data(), groups, out0.data(), out1.data(), scratch.data()},
                             c.n);
           });
 }

@@ -13,12 +13,17 @@ using ring::kernels;
 
 namespace {
 
-// The babies of one tile in the second-level cache, beside what streams past.
-constexpr std::size_t kTileBytes = std::size_t{1} << 18;
-constexpr std::size_t kMinTile = 64;
-// So many giants at a time that their products do not take much more memory than the babies.
-constexpr std::size_t kGroupsAtOnce = 16;
-static_assert(kGroupsAtOnce % LinearTransform::kChains == 0, "a chain must go on with its own sum");
+// Groups of a batch, at least: so many that their products do not take much more memory than the babies, and that these
+// are read only now and then.
+constexpr std::size_t kMinBatch = 16;
+static_assert(kMinBatch % LinearTransform::kChains == 0, "a chain must go on with its own sum");
+// Into how many pieces of a limb the products are split, for threads to share.
+constexpr std::size_t kPieces = 8;
+
+// `count` rounded up to one group for each chain.
+std::size_t round_to_chains(std::size_t count) {
+  return (count + LinearTransform::kChains - 1) / LinearTransform::kChains * LinearTransform::kChains;
+}
 
 Status check(const LinearTransform::Diagonals& diagonals, std::size_t slots) {
   const std::size_t period = diagonals.period;
@@ -72,27 +77,30 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
 
   const Parameters& parameters = encoder.parameters();
   const std::vector<ring::Modulus> moduli = parameters.extended_moduli(domain.level, domain.special_count);
-  for (const Group& group : groups) {
-    EncodedGroup& encoded = transform.groups_.emplace_back();
-    encoded.giant = group.giant;
-    encoded.values = ring::Constants(parameters.degree(), moduli, group.terms.size());
-    for (const Term& term : group.terms) {
-      const auto place = std::ranges::lower_bound(transform.babies_, term.baby);
-      encoded.babies.push_back(static_cast<std::size_t>(place - transform.babies_.begin()));
-    }
-  }
   struct Job {
-    std::size_t group, term;
+    const Term* term;
+    std::size_t batch, row;
   };
   std::vector<Job> jobs;
+  const std::size_t at_once = std::max(kMinBatch, round_to_chains(transform.babies_.size()));
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    for (std::size_t t = 0; t < groups[g].terms.size(); ++t) jobs.push_back({g, t});
+    if (g % at_once == 0) transform.batches_.emplace_back();
+    Batch& batch = transform.batches_.back();
+    for (const Term& term : groups[g].terms) {
+      jobs.push_back({&term, transform.batches_.size() - 1, batch.babies.size()});
+      const auto place = std::ranges::lower_bound(transform.babies_, term.baby);
+      batch.babies.push_back(static_cast<std::uint32_t>(place - transform.babies_.begin()));
+    }
+    batch.giants.push_back(groups[g].giant);
+    batch.ends.push_back(batch.babies.size());
   }
+  for (Batch& batch : transform.batches_)
+    batch.values = ring::Constants(parameters.degree(), moduli, batch.babies.size());
   std::vector<Status> statuses(jobs.size());
   parallel_for(jobs.size(), [&](std::size_t i) {
-    const auto [g, t] = jobs[i];
-    statuses[i] = encoder.encode_constant(groups[g].terms[t].values, scale, domain.level,
-                                          transform.groups_[g].values, t);
+    const auto& [term, batch, row] = jobs[i];
+    statuses[i] =
+        encoder.encode_constant(term->values, scale, domain.level, transform.batches_[batch].values, row);
   });
   for (Status& status : statuses) TACIT_CHECK(status);
   return transform;
@@ -124,8 +132,9 @@ std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& paramete
   std::map<std::uint32_t, int> digit_sizes;  // the first of two for one element stays
   for (std::int64_t baby : babies_)
     digit_sizes.emplace(rotation_element(parameters, baby), domain_.baby_digit_size);
-  for (const EncodedGroup& group : groups_)
-    digit_sizes.emplace(rotation_element(parameters, group.giant), domain_.giant_digit_size);
+  for (const Batch& batch : batches_)
+    for (std::int64_t giant : batch.giants)
+      digit_sizes.emplace(rotation_element(parameters, giant), domain_.giant_digit_size);
   digit_sizes.erase(1);  // the identity
   std::vector<KeyRequest> requests;
   for (const auto& [element, digit_size] : digit_sizes)
@@ -135,14 +144,19 @@ std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& paramete
 
 KernelCounts LinearTransform::counts() const {
   Bsgs bsgs{babies_, {}};
-  for (const EncodedGroup& group : groups_)
-    bsgs.groups.push_back({group.giant, std::vector<BsgsTerm>(group.babies.size())});
+  for (const Batch& batch : batches_) {
+    std::size_t first = 0;
+    for (std::size_t g = 0; g < batch.giants.size(); ++g) {
+      bsgs.groups.push_back({batch.giants[g], std::vector<BsgsTerm>(batch.ends[g] - first)});
+      first = batch.ends[g];
+    }
+  }
   return transform_counts(transform_shape(bsgs, domain_));
 }
 
 std::size_t LinearTransform::memory_bytes() const {
   std::size_t bytes = 0;
-  for (const EncodedGroup& group : groups_) bytes += group.values.memory_bytes();
+  for (const Batch& batch : batches_) bytes += batch.values.memory_bytes();
   return bytes;
 }
 
@@ -187,31 +201,33 @@ Result<std::vector<ExtendedPair>> LinearTransform::rotate_babies(const Evaluator
   return rotated;
 }
 
-// Tile by tile: the babies of one tile stay in the cache for all groups, and the constants stream past once.
-void LinearTransform::multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies,
-                               std::size_t first, std::vector<ExtendedPair>& products) const {
-  const std::size_t n = parameters.degree(), limbs = products[0].c0.limbs();
-  std::size_t tile = n;
-  while (tile > kMinTile && 2 * babies.size() * tile * sizeof(u64) > kTileBytes) tile /= 2;
-  const std::size_t tiles = n / tile;
-  parallel_for(limbs * tiles, [&](std::size_t job) {
-    const std::size_t i = job / tiles, at = job % tiles * tile;
-    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
-    std::vector<const u64*> c0, c1;
-    for (std::size_t g = 0; g < products.size(); ++g) {
-      const EncodedGroup& group = groups_[first + g];
-      c0.clear();
-      c1.clear();
-      for (std::size_t baby : group.babies) {
-        c0.push_back(babies[baby].c0.data(i) + at);
-        c1.push_back(babies[baby].c1.data(i) + at);
-      }
-      kernels().plain_product(q,
-                              {group.values.limb(i, at), c0.data(), c1.data(), c0.size(),
-                               products[g].c0.data(i) + at, products[g].c1.data(i) + at, false},
-                              tile);
+std::vector<ExtendedPair> LinearTransform::multiply(const Parameters& parameters,
+                                                    const std::vector<ExtendedPair>& babies,
+                                                    const Batch& batch) const {
+  std::vector<ExtendedPair> products;
+  for (std::size_t g = 0; g < batch.giants.size(); ++g)
+    products.emplace_back(parameters, domain_.level, domain_.special_count);
+  const std::size_t piece = parameters.degree() / kPieces;
+  parallel_for(products[0].c0.limbs() * kPieces, [&](std::size_t job) {
+    const std::size_t i = job / kPieces, at = job % kPieces * piece;
+    std::vector<const u64*> x0, x1;
+    for (const ExtendedPair& baby : babies) {
+      x0.push_back(baby.c0.data(i) + at);
+      x1.push_back(baby.c1.data(i) + at);
     }
+    std::vector<u64*> out0, out1;
+    for (ExtendedPair& product : products) {
+      out0.push_back(product.c0.data(i) + at);
+      out1.push_back(product.c1.data(i) + at);
+    }
+    AlignedVector<u64> scratch(ring::PlainProduct::kScratchWords * babies.size());
+    kernels().plain_product(
+        parameters.ring().modulus(parameters.limb_index(domain_.level, i)),
+        {batch.values.limb(i, at), x0.data(), x1.data(), babies.size(), batch.babies.data(),
+         batch.ends.data(), products.size(), out0.data(), out1.data(), scratch.data()},
+        piece);
   });
+  return products;
 }
 
 Status LinearTransform::add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
@@ -250,18 +266,15 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
   TACIT_TRY(const std::vector<ExtendedPair> babies, rotate_babies(evaluator, input, keys));
 
   std::vector<ExtendedPair> sums;
-  for (std::size_t c = 0; c < std::min(groups_.size(), kChains); ++c)
+  for (std::size_t c = 0; c < std::min(batches_[0].giants.size(), kChains); ++c)
     sums.emplace_back(parameters, domain_.level, domain_.special_count);
-  for (std::size_t first = 0; first < groups_.size(); first += kGroupsAtOnce) {
-    std::vector<ExtendedPair> products;
-    for (std::size_t g = first; g < std::min(first + kGroupsAtOnce, groups_.size()); ++g)
-      products.emplace_back(parameters, domain_.level, domain_.special_count);
-    multiply(parameters, babies, first, products);
+  for (const Batch& batch : batches_) {
+    std::vector<ExtendedPair> products = multiply(parameters, babies, batch);
     std::vector<Status> statuses(sums.size());
     parallel_for(sums.size(), [&](std::size_t c) {
       for (std::size_t g = c; g < products.size() && statuses[c].ok(); g += sums.size()) {
-        const Into into = first + g == c ? Into::kFresh : Into::kSum;
-        statuses[c] = add_rotated(evaluator, groups_[first + g].giant, products[g], keys, sums[c], into);
+        const Into into = &batch == &batches_[0] && g == c ? Into::kFresh : Into::kSum;
+        statuses[c] = add_rotated(evaluator, batch.giants[g], products[g], keys, sums[c], into);
       }
     });
     for (Status& status : statuses) TACIT_CHECK(status);

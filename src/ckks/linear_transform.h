@@ -59,10 +59,12 @@ class LinearTransform {
   std::size_t memory_bytes() const;
 
  private:
-  struct EncodedGroup {
-    std::int64_t giant = 0;
-    std::vector<std::size_t> babies;  // of each term, index into babies_
-    ring::Constants values;           // a row for each term
+  // Groups whose products are made in one pass over the babies.
+  struct Batch {
+    std::vector<std::int64_t> giants;
+    std::vector<std::size_t> ends;      // for each group, the number of terms up to its last
+    std::vector<std::uint32_t> babies;  // of each term, index into babies_
+    ring::Constants values;             // a row for each term
   };
 
   LinearTransform() = default;
@@ -72,9 +74,9 @@ class LinearTransform {
   // P times the rotated input, modulo QP, for each of babies_.
   Result<std::vector<ExtendedPair>> rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
                                                   const EvaluationKeys& keys) const;
-  // The sums of products of the groups from `first` on, one for each of `products`.
-  void multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies, std::size_t first,
-                std::vector<ExtendedPair>& products) const;
+  // The sums of products of a batch's groups.
+  std::vector<ExtendedPair> multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies,
+                                     const Batch& batch) const;
   // A group's sum of products, rotated by its giant step, into `sum`. The product is used up.
   Status add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
                      const EvaluationKeys& keys, ExtendedPair& sum, Into into) const;
@@ -82,7 +84,7 @@ class LinearTransform {
   Domain domain_;
   double scale_ = 1;
   std::vector<std::int64_t> babies_;
-  std::vector<EncodedGroup> groups_;
+  std::vector<Batch> batches_;
 };
 
 }  // namespace tacit::ckks

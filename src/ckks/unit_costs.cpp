@@ -18,11 +18,11 @@ namespace {
 
 using ring::Poly;
 
-constexpr std::size_t kDigits = 4;      // of a key
-constexpr std::size_t kDiagonals = 16;  // of a group
-constexpr std::size_t kLimbs =
-    5;  // of digits and ciphertexts: what there is to go through before one comes again
-constexpr std::size_t kTile = 512;  // words of each baby that a linear transform keeps in the cache
+constexpr std::size_t kDigits = 4;                // of a key
+constexpr std::size_t kBabies = 16, kGroups = 8;  // of a matrix
+// Of digits and ciphertexts: what there is to go through before one comes again.
+constexpr std::size_t kLimbs = 5;
+static_assert(kGroups <= kBabies);
 // Constants of all cores together: several times what a last-level cache keeps for them.
 constexpr std::size_t kConstantBytes = std::size_t{96} << 20;
 
@@ -71,27 +71,32 @@ ring::Constants filled_constants(std::size_t degree, std::size_t rows, std::size
   return constants;
 }
 
-std::vector<const u64*> pointers(const Poly& poly, std::size_t first, std::size_t count, std::size_t at) {
-  std::vector<const u64*> result;
-  for (std::size_t i = first; i < first + count; ++i) result.push_back(poly.data(i) + at);
-  return result;
-}
-
-// What the lanes multiply with constants, in memory, `rows` of them at once.
+// Constants for all lanes, `rows` that are multiplied at once, and `words` polynomials of one limb to read and to write:
+// each for itself, as those of ciphertexts are, since a cache has few places for what is a power of two apart.
 struct Streams {
-  Streams(std::size_t lanes, std::size_t degree, std::size_t rows, std::size_t sources,
-          const ring::Modulus& q)
-      : x(lanes), out(lanes), constants(lanes) {
+  Streams(std::size_t lanes, std::size_t degree, std::size_t rows, std::size_t words, const ring::Modulus& q)
+      : constants(lanes), in(lanes), out(lanes) {
     parallel_for(lanes, [&](std::size_t lane) {
-      x[lane] = filled(degree, sources, q);
-      out[lane] = Poly(degree, 2 * kLimbs);
       constants[lane] = filled_constants(degree, rows, kConstantBytes / lanes, q);
+      for (std::size_t i = 0; i < words; ++i) {
+        in[lane].push_back(filled(degree, 1, q));
+        out[lane].emplace_back(degree, 1);
+      }
     });
   }
 
-  std::vector<Poly> x, out;
   std::vector<ring::Constants> constants;
+  std::vector<std::vector<Poly>> in, out;
 };
+
+// The words of `count` polynomials from `first` on, every `step`-th.
+template <class Word>
+std::vector<Word*> words(std::vector<Poly>& polys, std::size_t first, std::size_t count,
+                         std::size_t step = 1) {
+  std::vector<Word*> result;
+  for (std::size_t i = 0; i < count; ++i) result.push_back(polys[first + i * step].data(0));
+  return result;
+}
 
 double time_key_product(std::size_t lanes, const Parameters& parameters, const ring::Modulus& q,
                         Streams& streams, const ring::Automorphism* permutation) {
@@ -99,32 +104,36 @@ double time_key_product(std::size_t lanes, const Parameters& parameters, const r
     const ring::Constants& keys = streams.constants[lane];
     for (std::size_t i = 0; i < keys.limbs(); i += 2) {
       const std::size_t limb = i / 2 % kLimbs;
-      const auto digits = pointers(streams.x[lane], limb * kDigits, kDigits, 0);
+      const auto digits = words<const u64>(streams.in[lane], limb * kDigits, kDigits);
       ring::kernels().key_product(
           q,
           {digits.data(), keys.limb(i), keys.limb(i + 1), kDigits, permutation,
-           streams.out[lane].data(2 * limb), streams.out[lane].data(2 * limb + 1), false},
+           streams.out[lane][2 * limb].data(0), streams.out[lane][2 * limb + 1].data(0), false},
           parameters.degree());
     }
   });
 }
 
-// Tile by tile, as LinearTransform multiplies.
+// As LinearTransform multiplies a dense matrix.
 double time_plain_product(std::size_t lanes, const Parameters& parameters, const ring::Modulus& q) {
-  Streams streams(lanes, parameters.degree(), kDiagonals, 2 * kDiagonals, q);
-  return time_per_limb(lanes, 2 * streams.constants[0].limbs() * kDiagonals, [&](std::size_t lane) {
+  constexpr std::size_t kTerms = kGroups * kBabies;
+  Streams streams(lanes, parameters.degree(), kTerms, 2 * kBabies, q);
+  std::vector<std::uint32_t> factor;
+  std::vector<std::size_t> ends;
+  for (std::size_t j = 0; j < kTerms; ++j) factor.push_back(static_cast<std::uint32_t>(j % kBabies));
+  for (std::size_t g = 1; g <= kGroups; ++g) ends.push_back(g * kBabies);
+  return time_per_limb(lanes, 2 * streams.constants[0].limbs() * kTerms, [&](std::size_t lane) {
     const ring::Constants& plain = streams.constants[lane];
-    for (std::size_t at = 0; at < parameters.degree(); at += kTile) {
-      const auto x0 = pointers(streams.x[lane], 0, kDiagonals, at);
-      const auto x1 = pointers(streams.x[lane], kDiagonals, kDiagonals, at);
-      for (std::size_t i = 0; i < plain.limbs(); ++i) {
-        const std::size_t limb = i % kLimbs;
-        ring::kernels().plain_product(
-            q,
-            {plain.limb(i, at), x0.data(), x1.data(), kDiagonals, streams.out[lane].data(2 * limb) + at,
-             streams.out[lane].data(2 * limb + 1) + at, false},
-            kTile);
-      }
+    const auto x0 = words<const u64>(streams.in[lane], 0, kBabies, 2);
+    const auto x1 = words<const u64>(streams.in[lane], 1, kBabies, 2);
+    const auto out0 = words<u64>(streams.out[lane], 0, kGroups, 2);
+    const auto out1 = words<u64>(streams.out[lane], 1, kGroups, 2);
+    AlignedVector<u64> scratch(ring::PlainProduct::kScratchWords * kBabies);
+    for (std::size_t i = 0; i < plain.limbs(); ++i) {
+      ring::kernels().plain_product(q,
+                                    {plain.limb(i), x0.data(), x1.data(), kBabies, factor.data(), ends.data(),
+                                     kGroups, out0.data(), out1.data(), scratch.data()},
+                                    parameters.degree());
     }
   });
 }
@@ -146,10 +155,10 @@ UnitCosts measure_unit_costs(const Parameters& parameters) {
   costs.key_product = time_key_product(lanes, parameters, q, streams, nullptr);
   const ring::Automorphism rotation(parameters.log_degree(), rotation_element(parameters, 1));
   costs.hoisted_product = time_key_product(lanes, parameters, q, streams, &rotation);
-  std::vector<Poly>&x = streams.x, &out = streams.out;
+  auto &in = streams.in, &out = streams.out;
   costs.ntt = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {
-      u64* limb = out[lane].data(i);
+      u64* limb = out[lane][i].data(0);
       kernels.inverse_ntt(table, table.inverse_degree, nullptr, limb, limb);
       kernels.forward_ntt(table, limb, limb);
     }
@@ -158,14 +167,15 @@ UnitCosts measure_unit_costs(const Parameters& parameters) {
   const ring::BaseConverter converter(parameters.ring(), {parameters.special_index(0)}, {0});
   costs.conversion = time_per_limb(lanes, kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {
-      const u64* source = x[lane].data(i);
-      converter.convert_rounded(0, out[lane].data(i), &source, n);
+      const u64* source = in[lane][i].data(0);
+      converter.convert_rounded(0, out[lane][i].data(0), &source, n);
     }
   });
   costs.pointwise = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {
-      kernels.permute(rotation, out[lane].data(i), x[lane].data(i), n);
-      kernels.add(q, out[lane].data(i), out[lane].data(i), x[lane].data(kLimbs + i), n);
+      u64* limb = out[lane][i].data(0);
+      kernels.permute(rotation, limb, in[lane][i].data(0), n);
+      kernels.add(q, limb, limb, in[lane][kLimbs + i].data(0), n);
     }
   });
   return costs;

@@ -297,36 +297,59 @@ TEST_P(EveryKernel, KeyProductMatchesPortable) {
   });
 }
 
+// The terms of a case in groups, of 0, 1, 2 .. terms or all in one, with any of its factors for each.
+struct Grouping {
+  Grouping(const SumCase& c, bool all_in_one, std::mt19937_64& random) {
+    for (std::size_t j = 0; j < c.terms(); ++j)
+      factor.push_back(static_cast<std::uint32_t>(all_in_one ? j : random() % c.terms()));
+    for (std::size_t end = all_in_one ? c.terms() : 0, size = 1; ends.empty() || ends.back() < c.terms();
+         end = std::min(end + size++, c.terms()))
+      ends.push_back(end);
+    scratch.resize(PlainProduct::kScratchWords * c.terms());
+  }
+
+  // Both columns of each group.
+  std::vector<Words> run(const Kernels& k, const SumCase& c) {
+    std::vector<Words> out(2 * ends.size(), Words(c.kSize));
+    std::vector<u64*> out0, out1;
+    for (std::size_t g = 0; g < ends.size(); ++g) {
+      out0.push_back(out[2 * g].data());
+      out1.push_back(out[2 * g + 1].data());
+    }
+    k.plain_product(c.q,
+                    {c.constants0.limb(0), c.x0.data(), c.x1.data(), c.terms(), factor.data(), ends.data(),
+                     ends.size(), out0.data(), out1.data(), scratch.data()},
+                    c.kSize);
+    return out;
+  }
+
+  std::vector<std::uint32_t> factor;
+  std::vector<std::size_t> ends;
+  Words scratch;
+};
+
 TEST_P(EveryKernel, PlainProductMatchesPortable) {
+  std::mt19937_64 random(kSeed);
   for_each_sum_case([&](const SumCase& c) {
-    for (bool accumulate : {false, true}) {
-      Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
-      auto run = [&](const Kernels& k, Words* out) {
-        k.plain_product(c.q,
-                        {c.constants0.limb(0), c.x0.data(), c.x1.data(), c.terms(), out[0].data(),
-                         out[1].data(), accumulate},
-                        c.kSize);
-      };
-      run(kPortableKernels, expected);
-      run(tested(), actual);
-      ASSERT_EQ(actual[0], expected[0]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
-      ASSERT_EQ(actual[1], expected[1]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
+    for (bool all_in_one : {false, true}) {
+      Grouping grouping(c, all_in_one, random);
+      ASSERT_EQ(grouping.run(tested(), c), grouping.run(kPortableKernels, c))
+          << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
     }
   });
 }
 
 // The sums against 128-bit arithmetic that shares nothing with the kernels.
 TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
+  std::mt19937_64 random(kSeed);
   for_each_sum_case([&](const SumCase& c) {
-    Words by_key[2] = {Words(c.kSize), Words(c.kSize)}, by_plain[2] = {Words(c.kSize), Words(c.kSize)};
+    Words by_key[2] = {Words(c.kSize), Words(c.kSize)};
     tested().key_product(c.q,
                          {c.x0.data(), c.constants0.limb(0), c.constants1.limb(0), c.terms(), nullptr,
                           by_key[0].data(), by_key[1].data(), false},
                          c.kSize);
-    tested().plain_product(c.q,
-                           {c.constants0.limb(0), c.x0.data(), c.x1.data(), c.terms(), by_plain[0].data(),
-                            by_plain[1].data(), false},
-                           c.kSize);
+    const std::vector<Words> by_plain = Grouping(c, true, random).run(tested(), c);
+    ASSERT_EQ(by_plain.size(), 2u);
     const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix());
     Words constant0(c.kSize), constant1(c.kSize);
     Words expected[3] = {Words(c.kSize), Words(c.kSize), Words(c.kSize)};

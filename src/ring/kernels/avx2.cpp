@@ -248,13 +248,17 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
 void plain_product(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
   with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto width) {
     for (std::size_t i = 0; i < n; i += 8) {
-      two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
-                  [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
-                    const std::size_t at = i + 4 * half;
-                    const auto plain = sums.operand(load_constant<width>(p.plain, at, j));
-                    sums.add_product(sum0, sums.operand(load(p.x0[j] + at)), plain);
-                    sums.add_product(sum1, sums.operand(load(p.x1[j] + at)), plain);
-                  });
+      std::size_t first = 0;
+      for (std::size_t g = 0; g < p.groups; ++g) {
+        two_columns(lanes, sums, p.ends[g] - first, false, p.out0[g] + i, p.out1[g] + i,
+                    [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
+                      const std::size_t at = i + 4 * half, term = first + j;
+                      const auto plain = sums.operand(load_constant<width>(p.plain, at, term));
+                      sums.add_product(sum0, sums.operand(load(p.x0[p.factor[term]] + at)), plain);
+                      sums.add_product(sum1, sums.operand(load(p.x1[p.factor[term]] + at)), plain);
+                    });
+        first = p.ends[g];
+      }
     }
   });
 }

@@ -90,6 +90,11 @@ void permute(const Automorphism& automorphism, u64* out, const u64* in, std::siz
 // Terms that one reduction takes: the sum stays below 4q 2^52.
 constexpr std::size_t kTermsPerReduction = 16;
 
+// Terms that a shorter reduction takes: the sum stays below q 2^52, and the low halves' below 2^64.
+std::size_t few_terms(const Modulus& q) {
+  return std::min<std::size_t>((u64{1} << kRadixBits) / q.value(), std::size_t{1} << (64 - kRadixBits));
+}
+
 // The high and low halves of a running sum of products.
 struct Sum {
   Vector low = zero(), high = zero();
@@ -128,32 +133,45 @@ Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t ro
 }
 
 // Two columns of sums at once for eight places: columns(j, sum0, sum1) adds term j to both.
-template <class Columns>
-void two_columns(const Lanes& lanes, std::size_t terms, bool accumulate, u64* out0, u64* out1,
-                 const Columns& columns) {
-  Vector result0 = accumulate ? load(out0) : zero(), result1 = accumulate ? load(out1) : zero();
-  for (std::size_t first = 0; first < terms; first += kTermsPerReduction) {
-    const std::size_t last = std::min(first + kTermsPerReduction, terms);
-    Sum sum0, sum1;
-    for (std::size_t j = first; j < last; ++j) columns(j, sum0, sum1);
-    result0 = add_modulo(lanes.q, result0, lanes.reduce_montgomery(sum0.high, sum0.low));
-    result1 = add_modulo(lanes.q, result1, lanes.reduce_montgomery(sum1.high, sum1.low));
+struct TwoColumns {
+  explicit TwoColumns(const Modulus& q) : lanes(q), few(few_terms(q)) {}
+
+  template <class Columns>
+  [[gnu::always_inline]] void operator()(std::size_t terms, bool accumulate, u64* out0, u64* out1,
+                                         const Columns& columns) const {
+    Vector result0 = accumulate ? load(out0) : zero(), result1 = accumulate ? load(out1) : zero();
+    if (terms <= few) {
+      Sum sum0, sum1;
+      for (std::size_t j = 0; j < terms; ++j) columns(j, sum0, sum1);
+      result0 = add_modulo(lanes.q, result0, lanes.reduce_montgomery_below_q(sum0.high, sum0.low));
+      result1 = add_modulo(lanes.q, result1, lanes.reduce_montgomery_below_q(sum1.high, sum1.low));
+    } else {
+      for (std::size_t first = 0; first < terms; first += kTermsPerReduction) {
+        const std::size_t last = std::min(first + kTermsPerReduction, terms);
+        Sum sum0, sum1;
+        for (std::size_t j = first; j < last; ++j) columns(j, sum0, sum1);
+        result0 = add_modulo(lanes.q, result0, lanes.reduce_montgomery(sum0.high, sum0.low));
+        result1 = add_modulo(lanes.q, result1, lanes.reduce_montgomery(sum1.high, sum1.low));
+      }
+    }
+    store(out0, result0);
+    store(out1, result1);
   }
-  store(out0, result0);
-  store(out1, result1);
-}
+
+  Lanes lanes;
+  std::size_t few;
+};
 
 template <int kWidth>
 void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
-  const Lanes lanes(modulus);
+  const TwoColumns two_columns(modulus);
   for (std::size_t i = 0; i < n; i += 8) {
     auto run = [&](const auto& word) {
-      two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
-                  [&](std::size_t j, Sum& sum0, Sum& sum1) {
-                    const Vector x = word(p.x[j]);
-                    sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
-                    sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
-                  });
+      two_columns(p.terms, p.accumulate, p.out0 + i, p.out1 + i, [&](std::size_t j, Sum& sum0, Sum& sum1) {
+        const Vector x = word(p.x[j]);
+        sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
+        sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
+      });
     };
     if (p.permutation != nullptr) {
       const Permuted permuted(*p.permutation, i / 8);
@@ -170,14 +188,31 @@ void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
 
 template <int kWidth>
 void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::size_t n) {
-  const Lanes lanes(modulus);
+  const TwoColumns two_columns(modulus);
+  constexpr std::size_t kPair = PlainProduct::kScratchWords, kAhead = 16;
   for (std::size_t i = 0; i < n; i += 8) {
-    two_columns(lanes, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
-                [&](std::size_t j, Sum& sum0, Sum& sum1) {
-                  const Vector plain = load_constant<kWidth>(p.plain, i, j);
-                  sum0.add_product(plain, load(p.x0[j] + i));
-                  sum1.add_product(plain, load(p.x1[j] + i));
-                });
+    // The factors at these places side by side, where one address finds both halves.
+    for (std::size_t f = 0; f < p.factors; ++f) {
+      store(p.scratch + kPair * f, load(p.x0[f] + i));
+      store(p.scratch + kPair * f + 8, load(p.x1[f] + i));
+    }
+    std::size_t first = 0;
+    std::size_t asked = 0;
+    for (std::size_t g = 0; g < p.groups; ++g) {
+      // Those at later places, a few with every group: the caches do not take many requests at once.
+      for (; asked * p.groups < (g + 1) * p.factors; ++asked) {
+        __builtin_prefetch(p.x0[asked] + i + kAhead, /*rw=*/0, /*locality=*/2);
+        __builtin_prefetch(p.x1[asked] + i + kAhead, /*rw=*/0, /*locality=*/2);
+      }
+      two_columns(p.ends[g] - first, false, p.out0[g] + i, p.out1[g] + i,
+                  [&](std::size_t j, Sum& sum0, Sum& sum1) {
+                    const Vector plain = load_constant<kWidth>(p.plain, i, first + j);
+                    const u64* x = p.scratch + kPair * p.factor[first + j];
+                    sum0.add_product(plain, load(x));
+                    sum1.add_product(plain, load(x + 8));
+                  });
+      first = p.ends[g];
+    }
   }
 }
 

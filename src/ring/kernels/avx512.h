@@ -77,6 +77,10 @@ struct Lanes {
     const Vector r = reduce_montgomery_lazy(high, low);
     return canonical_from_four_q(subtract_if_at_least(r, add(two_q, two_q)));
   }
+  // The same for sums below q 2^52, for which the lazy result is in (0, 2q).
+  Vector reduce_montgomery_below_q(Vector high, Vector low) const {
+    return canonical_from_two_q(reduce_montgomery_lazy(high, low));
+  }
 
   Vector q, two_q, minus_q, inverse, radix_quotient, mask;
 };

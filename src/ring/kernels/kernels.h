@@ -25,16 +25,22 @@ struct KeyProduct {
   bool accumulate = false;
 };
 
-// out_c[i] = [accumulate] out_c[i] + sum_j plain_j[i] x_{c,j}[i] for c = 0, 1: both halves of a ciphertext meet the same
-// plaintext.
+// out_{g,c}[i] = sum over the terms j of group g of plain_j[i] x_{c,f(j)}[i] for c = 0, 1: both halves of a ciphertext
+// meet the same plaintext. Many terms share few factors, so all groups are gone through at once, place by place: the
+// constants are read in their order, each once, and the factors at a place meet them in the first-level cache.
 struct PlainProduct {
-  ConstantRows plain;  // likewise
+  ConstantRows plain;  // a row for each term, group after group; Montgomery form
   const u64* const* x0 = nullptr;
   const u64* const* x1 = nullptr;
-  std::size_t terms = 0;
-  u64* out0 = nullptr;
-  u64* out1 = nullptr;
-  bool accumulate = false;
+  std::size_t factors = 0;
+  const std::uint32_t* factor = nullptr;  // f(j)
+  const std::size_t* ends = nullptr;      // for each group, the number of terms up to its last
+  std::size_t groups = 0;
+  u64* const* out0 = nullptr;  // for each group; no inputs
+  u64* const* out1 = nullptr;
+  u64* scratch = nullptr;  // kScratchWords for each factor
+
+  static constexpr std::size_t kScratchWords = 16;
 };
 
 // (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, coefficients in no Montgomery form. The outputs are no inputs.

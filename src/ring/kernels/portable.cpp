@@ -153,12 +153,16 @@ void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
   const std::size_t width = ConstantRows::width(q);
   for (std::size_t i = 0; i < n; ++i) {
-    p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x0[j][i]} * constant(p.plain, i, j, width);
-    });
-    p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-      return u128{p.x1[j][i]} * constant(p.plain, i, j, width);
-    });
+    for (std::size_t g = 0; g < p.groups; ++g) {
+      const std::size_t first = g == 0 ? 0 : p.ends[g - 1];
+      const auto sum = [&](const u64* const* x) {
+        return sum_products(q, 0, p.ends[g] - first, [&](std::size_t j) {
+          return u128{x[p.factor[first + j]][i]} * constant(p.plain, i, first + j, width);
+        });
+      };
+      p.out0[g][i] = sum(p.x0);
+      p.out1[g][i] = sum(p.x1);
+    }
   }
 }
 
