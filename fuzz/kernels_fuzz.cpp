@@ -197,8 +197,9 @@ void elementwise(Case& c) {
 
 void permute(Case& c) {
   const Automorphism automorphism = c.automorphism();
+  const std::size_t first = 8 * c.input.integer<std::size_t>(0, c.n / 8 - 1);
   compare("permute", c.q, c.n, {c.residues(), Words(c.n, 0)}, [&](const Kernels& k, std::vector<Words>& b) {
-    k.permute(automorphism, b[1].data(), b[0].data(), c.n);
+    k.permute(automorphism, first, b[1].data() + first, b[0].data(), c.n - first);
   });
 }
 
@@ -220,15 +221,17 @@ void key_product(Case& c) {
   const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
   const bool permuted = c.input.flag(), accumulate = c.input.flag();
   const Automorphism automorphism = c.automorphism();
+  const std::size_t first = 8 * c.input.integer<std::size_t>(0, c.n / 8 - 1);
   const Constants key0 = random_constants(c, terms), key1 = random_constants(c, terms);
   const Terms x(c, terms);
-  compare("key_product", c.q, c.n, {c.residues(), c.residues()},
-          [&](const Kernels& k, std::vector<Words>& b) {
-            k.key_product(c.q,
-                          {x.pointers.data(), key0.limb(0), key1.limb(0), terms,
-                           permuted ? &automorphism : nullptr, b[0].data(), b[1].data(), accumulate},
-                          c.n);
-          });
+  compare(
+      "key_product", c.q, c.n, {c.residues(), c.residues()}, [&](const Kernels& k, std::vector<Words>& b) {
+        k.key_product(
+            c.q,
+            {x.pointers.data(), key0.limb(0, first), key1.limb(0, first), terms,
+             permuted ? &automorphism : nullptr, b[0].data() + first, b[1].data() + first, accumulate, first},
+            c.n - first);
+      });
 }
 
 void plain_product(Case& c) {

@@ -66,7 +66,7 @@ Poly negated(const Parameters& parameters, const Poly& a) {
 Poly add_permuted(const Parameters& parameters, const Poly& a, const ring::Automorphism& automorphism,
                   const Poly& b) {
   return limbwise(parameters, a, [&](const ring::Modulus& q, std::size_t i, u64* out) {
-    kernels().permute(automorphism, out, b.data(i), a.degree());
+    kernels().permute(automorphism, 0, out, b.data(i), a.degree());
     kernels().add(q, out, out, a.data(i), a.degree());
   });
 }
@@ -264,7 +264,7 @@ Result<Ciphertext> Evaluator::rotate_hoisted(const HoistedCiphertext& a, std::in
   }
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
   ExtendedPair sum(parameters_, source.level(), shape.special_count);
-  switcher_.multiply(a.digits, &automorphism, *key, sum, Into::kFresh);
+  switcher_.multiply(a.digits, &automorphism, *key, sum);
   auto [d0, d1] = switcher_.mod_down(sum, false);
   return make_pair(add_permuted(parameters_, d0, automorphism, source.parts[0]), std::move(d1), source.scale);
 }

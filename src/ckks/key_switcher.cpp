@@ -21,11 +21,12 @@ using Pointers = std::array<const u64*, kMaxPrimes>;
 
 // The halves of a key at one prime; what is kept as a seed is expanded.
 struct KeyRows {
-  // Limb `limb` of at least the first `count` digits.
-  KeyRows(const Parameters& parameters, const SwitchingKey& key, std::size_t count, std::size_t limb)
-      : b(key.b.limb(limb)) {
+  // Limb `limb`, from place `first` on, of at least the first `count` digits.
+  KeyRows(const Parameters& parameters, const SwitchingKey& key, std::size_t count, std::size_t limb,
+          std::size_t first = 0)
+      : b(key.b.limb(limb, first)) {
     if (key.a.limbs() > 0) {
-      a = key.a.limb(limb);
+      a = key.a.limb(limb, first);
       return;
     }
     const ring::Modulus& q = key.b.modulus(limb);
@@ -35,7 +36,7 @@ struct KeyRows {
       expand_key_limb(q, key.seed, j, words);
       expanded.store(0, j, words.data());
     }
-    a = expanded.limb(0);
+    a = expanded.limb(0, first);
   }
 
   ring::ConstantRows b, a;
@@ -123,7 +124,7 @@ struct DigitRaiser {
     const std::size_t first = j * converters[0].source_count(), count = converter.source_count();
     if (limb >= first && limb < first + count) {  // a digit's own primes keep what they had
       if (permutation == nullptr) return poly.data(limb);
-      kernels().permute(*permutation, scratch, poly.data(limb), poly.degree());
+      kernels().permute(*permutation, 0, scratch, poly.data(limb), poly.degree());
       return scratch;
     }
     Pointers y;
@@ -178,19 +179,23 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
 }
 
 void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
-                           const SwitchingKey& key, ExtendedPair& sum, Into into) const {
+                           const SwitchingKey& key, ExtendedPair& product) const {
+  assert(product.level == digits.level && product.special_count == digits.special_count);
+  parallel_for(product.c0.limbs(), [&](std::size_t i) {
+    multiply(digits, permutation, key, {i, 0, parameters_.degree()}, product.c0.data(i), product.c1.data(i));
+  });
+}
+
+void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
+                           const SwitchingKey& key, const Piece& piece, u64* out0, u64* out1) const {
   const std::size_t count = digits.polys.size();
   assert(key.request.shape.digit_size == digits.digit_size && key.request.shape.level >= digits.level);
-  assert(sum.level == digits.level && sum.special_count == digits.special_count);
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
-    Pointers x;
-    for (std::size_t j = 0; j < count; ++j) x[j] = digits.polys[j].data(i);
-    const KeyRows rows(parameters_, key, count, key_limb_of(key, digits.level, i));
-    kernels().key_product(
-        parameters_.ring().modulus(parameters_.limb_index(digits.level, i)),
-        {x.data(), rows.b, rows.a, count, permutation, sum.c0.data(i), sum.c1.data(i), into == Into::kSum},
-        parameters_.degree());
-  });
+  Pointers x;
+  for (std::size_t j = 0; j < count; ++j) x[j] = digits.polys[j].data(piece.limb);
+  const KeyRows rows(parameters_, key, count, key_limb_of(key, digits.level, piece.limb), piece.first);
+  kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(digits.level, piece.limb)),
+                        {x.data(), rows.b, rows.a, count, permutation, out0, out1, false, piece.first},
+                        piece.count);
 }
 
 void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
@@ -253,19 +258,24 @@ Poly KeySwitcher::rescale(const Poly& poly) const {
 
 void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count,
                              const ring::Automorphism* permutation) const {
-  const int level = static_cast<int>(poly.limbs()) - 1;
-  const ring::BaseConverter& converter = division(level, special_count, false);
   parallel_for(poly.limbs(), [&](std::size_t i) {
-    const u64* words = poly.data(i);
-    AlignedVector<u64> permuted;
-    if (permutation != nullptr) {
-      permuted.resize(poly.degree());
-      kernels().permute(*permutation, permuted.data(), words, poly.degree());
-      words = permuted.data();
-    }
-    kernels().add_multiple(parameters_.ring().modulus(i), converter.product(i), sum.data(i), words,
-                           poly.degree());
+    add_raised(poly, special_count, permutation, {i, 0, poly.degree()}, sum.data(i));
   });
+}
+
+void KeySwitcher::add_raised(const Poly& poly, int special_count, const ring::Automorphism* permutation,
+                             const Piece& piece, u64* sum) const {
+  const int level = static_cast<int>(poly.limbs()) - 1;
+  const ring::Modulus& q = parameters_.ring().modulus(piece.limb);
+  const ring::ShoupConstant p = division(level, special_count, false).product(piece.limb);
+  const u64* words = poly.data(piece.limb);
+  if (permutation == nullptr) return kernels().add_multiple(q, p, sum, words + piece.first, piece.count);
+  alignas(kCacheLine) std::array<u64, 512> permuted;
+  for (std::size_t done = 0; done < piece.count; done += permuted.size()) {
+    const std::size_t count = std::min(permuted.size(), piece.count - done);
+    kernels().permute(*permutation, piece.first + done, permuted.data(), words, count);
+    kernels().add_multiple(q, p, sum + done, permuted.data(), count);
+  }
 }
 
 }  // namespace tacit::ckks

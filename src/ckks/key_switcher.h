@@ -34,6 +34,11 @@ struct ExtendedPair {
   ring::Poly c0, c1;
 };
 
+// The places [first, first + count) of a limb; both multiples of 8.
+struct Piece {
+  std::size_t limb = 0, first = 0, count = 0;
+};
+
 // Whether a result replaces what is there or is added to it.
 enum class Into { kFresh, kSum };
 
@@ -51,7 +56,10 @@ class KeySwitcher {
   // permuted, rather than those of the permuted one taken, which makes another, equally small error.
   Digits decompose(const ring::Poly& poly, const KeyShape& shape) const;
   void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
-                ExtendedPair& sum, Into into) const;
+                ExtendedPair& product) const;
+  // A piece of the two polynomials of such a product. A key that is kept as a seed is expanded for each piece.
+  void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
+                const Piece& piece, u64* out0, u64* out1) const;
 
   // sum += other; both of one level and special count.
   void add(ExtendedPair& sum, const ExtendedPair& other) const;
@@ -66,6 +74,9 @@ class KeySwitcher {
   // sum += P permuted(poly): limbs below q_level only, since P = 0 modulo its own primes.
   void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count,
                   const ring::Automorphism* permutation) const;
+  // A piece of that, at a limb of `poly`.
+  void add_raised(const ring::Poly& poly, int special_count, const ring::Automorphism* permutation,
+                  const Piece& piece, u64* sum) const;
 
   const Parameters& parameters() const { return parameters_; }
   const ring::Automorphism& automorphism(std::uint32_t element) const;

@@ -13,17 +13,9 @@ using ring::kernels;
 
 namespace {
 
-// Groups of a batch, at least: so many that their products do not take much more memory than the babies, and that these
-// are read only now and then.
-constexpr std::size_t kMinBatch = 16;
-static_assert(kMinBatch % LinearTransform::kChains == 0, "a chain must go on with its own sum");
-// Into how many pieces of a limb the products are split, for threads to share.
-constexpr std::size_t kPieces = 8;
-
-// `count` rounded up to one group for each chain.
-std::size_t round_to_chains(std::size_t count) {
-  return (count + LinearTransform::kChains - 1) / LinearTransform::kChains * LinearTransform::kChains;
-}
+// All babies of a piece together take about so much of the second-level cache: they are used up there.
+constexpr std::size_t kBabyBytes = std::size_t{3} << 17;
+constexpr std::size_t kMinPiece = 64;
 
 Status check(const LinearTransform::Diagonals& diagonals, std::size_t slots) {
   const std::size_t period = diagonals.period;
@@ -77,30 +69,20 @@ Result<LinearTransform> LinearTransform::create(const Encoder& encoder, const st
 
   const Parameters& parameters = encoder.parameters();
   const std::vector<ring::Modulus> moduli = parameters.extended_moduli(domain.level, domain.special_count);
-  struct Job {
-    const Term* term;
-    std::size_t batch, row;
-  };
-  std::vector<Job> jobs;
-  const std::size_t at_once = std::max(kMinBatch, round_to_chains(transform.babies_.size()));
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (g % at_once == 0) transform.batches_.emplace_back();
-    Batch& batch = transform.batches_.back();
-    for (const Term& term : groups[g].terms) {
-      jobs.push_back({&term, transform.batches_.size() - 1, batch.babies.size()});
+  std::vector<const Term*> terms;
+  for (const Group& group : groups) {
+    for (const Term& term : group.terms) {
+      terms.push_back(&term);
       const auto place = std::ranges::lower_bound(transform.babies_, term.baby);
-      batch.babies.push_back(static_cast<std::uint32_t>(place - transform.babies_.begin()));
+      transform.term_babies_.push_back(static_cast<std::uint32_t>(place - transform.babies_.begin()));
     }
-    batch.giants.push_back(groups[g].giant);
-    batch.ends.push_back(batch.babies.size());
+    transform.giants_.push_back(group.giant);
+    transform.ends_.push_back(terms.size());
   }
-  for (Batch& batch : transform.batches_)
-    batch.values = ring::Constants(parameters.degree(), moduli, batch.babies.size());
-  std::vector<Status> statuses(jobs.size());
-  parallel_for(jobs.size(), [&](std::size_t i) {
-    const auto& [term, batch, row] = jobs[i];
-    statuses[i] =
-        encoder.encode_constant(term->values, scale, domain.level, transform.batches_[batch].values, row);
+  transform.values_ = ring::Constants(parameters.degree(), moduli, terms.size());
+  std::vector<Status> statuses(terms.size());
+  parallel_for(terms.size(), [&](std::size_t i) {
+    statuses[i] = encoder.encode_constant(terms[i]->values, scale, domain.level, transform.values_, i);
   });
   for (Status& status : statuses) TACIT_CHECK(status);
   return transform;
@@ -132,9 +114,8 @@ std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& paramete
   std::map<std::uint32_t, int> digit_sizes;  // the first of two for one element stays
   for (std::int64_t baby : babies_)
     digit_sizes.emplace(rotation_element(parameters, baby), domain_.baby_digit_size);
-  for (const Batch& batch : batches_)
-    for (std::int64_t giant : batch.giants)
-      digit_sizes.emplace(rotation_element(parameters, giant), domain_.giant_digit_size);
+  for (std::int64_t giant : giants_)
+    digit_sizes.emplace(rotation_element(parameters, giant), domain_.giant_digit_size);
   digit_sizes.erase(1);  // the identity
   std::vector<KeyRequest> requests;
   for (const auto& [element, digit_size] : digit_sizes)
@@ -144,20 +125,12 @@ std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& paramete
 
 KernelCounts LinearTransform::counts() const {
   Bsgs bsgs{babies_, {}};
-  for (const Batch& batch : batches_) {
-    std::size_t first = 0;
-    for (std::size_t g = 0; g < batch.giants.size(); ++g) {
-      bsgs.groups.push_back({batch.giants[g], std::vector<BsgsTerm>(batch.ends[g] - first)});
-      first = batch.ends[g];
-    }
+  std::size_t first = 0;
+  for (std::size_t g = 0; g < giants_.size(); ++g) {
+    bsgs.groups.push_back({giants_[g], std::vector<BsgsTerm>(ends_[g] - first)});
+    first = ends_[g];
   }
   return transform_counts(transform_shape(bsgs, domain_));
-}
-
-std::size_t LinearTransform::memory_bytes() const {
-  std::size_t bytes = 0;
-  for (const Batch& batch : batches_) bytes += batch.values.memory_bytes();
-  return bytes;
 }
 
 Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator, std::int64_t step,
@@ -168,64 +141,66 @@ Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator
   return Error{ErrorCode::kKeyMissing, "the keys of one linear transform must share their special primes"};
 }
 
-Result<std::vector<ExtendedPair>> LinearTransform::rotate_babies(const Evaluator& evaluator,
-                                                                 const Ciphertext& input,
-                                                                 const EvaluationKeys& keys) const {
-  const Parameters& parameters = evaluator.parameters();
-  const KeySwitcher& switcher = evaluator.switcher();
-  std::vector<const SwitchingKey*> baby_keys(babies_.size());
-  std::map<int, Digits> digits;  // by digit size: one, unless the keys were trimmed to different levels
-  std::vector<ExtendedPair> rotated;
-  for (std::size_t i = 0; i < babies_.size(); ++i) {
-    rotated.emplace_back(parameters, domain_.level, domain_.special_count);
-    if (rotation_element(parameters, babies_[i]) == 1) continue;
-    TACIT_TRY(baby_keys[i], find_key(evaluator, babies_[i], keys));
-    const KeyShape& shape = baby_keys[i]->request.shape;
-    if (!digits.contains(shape.digit_size))
-      digits.emplace(shape.digit_size, switcher.decompose(input.parts[1], shape));
+void LinearTransform::rotate(const KeySwitcher& switcher, const Ciphertext& input, const Rotation& rotation,
+                             const Piece& piece, u64* out0, u64* out1) const {
+  const bool raised = piece.limb < input.parts[0].limbs();  // P is 0 modulo its own primes
+  if (rotation.key != nullptr) {
+    switcher.multiply(*rotation.digits, rotation.automorphism, *rotation.key, piece, out0, out1);
+  } else {
+    std::fill_n(out0, piece.count, 0);
+    std::fill_n(out1, piece.count, 0);
+    if (raised) switcher.add_raised(input.parts[1], domain_.special_count, nullptr, piece, out1);
   }
-  parallel_for(babies_.size(), [&](std::size_t i) {
-    ExtendedPair& pair = rotated[i];
-    if (baby_keys[i] == nullptr) {
-      pair.c0.clear();
-      pair.c1.clear();
-      switcher.add_raised(pair.c0, input.parts[0], domain_.special_count, nullptr);
-      switcher.add_raised(pair.c1, input.parts[1], domain_.special_count, nullptr);
-      return;
-    }
-    const ring::Automorphism& automorphism = switcher.automorphism(baby_keys[i]->request.element);
-    switcher.multiply(digits.at(baby_keys[i]->request.shape.digit_size), &automorphism, *baby_keys[i], pair,
-                      Into::kFresh);
-    switcher.add_raised(pair.c0, input.parts[0], domain_.special_count, &automorphism);
-  });
-  return rotated;
+  if (raised) switcher.add_raised(input.parts[0], domain_.special_count, rotation.automorphism, piece, out0);
 }
 
-std::vector<ExtendedPair> LinearTransform::multiply(const Parameters& parameters,
-                                                    const std::vector<ExtendedPair>& babies,
-                                                    const Batch& batch) const {
+// Piece by piece: the babies of one are made, used by all groups and forgotten in the cache, while the keys and the
+// constants stream past once.
+Result<std::vector<ExtendedPair>> LinearTransform::multiply(const Evaluator& evaluator,
+                                                            const Ciphertext& input,
+                                                            const EvaluationKeys& keys) const {
+  const Parameters& parameters = evaluator.parameters();
+  const KeySwitcher& switcher = evaluator.switcher();
+  std::vector<Rotation> rotations(babies_.size());
+  std::map<int, Digits> digits;  // by digit size: one, unless the keys were trimmed to different levels
+  bool expanding = false;
+  for (std::size_t b = 0; b < babies_.size(); ++b) {
+    if (rotation_element(parameters, babies_[b]) == 1) continue;
+    TACIT_TRY(const SwitchingKey* key, find_key(evaluator, babies_[b], keys));
+    const KeyShape& shape = key->request.shape;
+    if (!digits.contains(shape.digit_size))
+      digits.emplace(shape.digit_size, switcher.decompose(input.parts[1], shape));
+    rotations[b] = {key, &switcher.automorphism(key->request.element), &digits.at(shape.digit_size)};
+    expanding = expanding || key->a.limbs() == 0;
+  }
   std::vector<ExtendedPair> products;
-  for (std::size_t g = 0; g < batch.giants.size(); ++g)
+  for (std::size_t g = 0; g < giants_.size(); ++g)
     products.emplace_back(parameters, domain_.level, domain_.special_count);
-  const std::size_t piece = parameters.degree() / kPieces;
-  parallel_for(products[0].c0.limbs() * kPieces, [&](std::size_t job) {
-    const std::size_t i = job / kPieces, at = job % kPieces * piece;
+
+  const std::size_t n = parameters.degree(), baby_count = babies_.size();
+  std::size_t count = n;  // of a piece; a key is expanded for the whole limb
+  while (!expanding && count > kMinPiece && 2 * baby_count * count * sizeof(u64) > kBabyBytes) count /= 2;
+  parallel_for(values_.limbs() * (n / count), [&](std::size_t job) {
+    const Piece piece{job / (n / count), job % (n / count) * count, count};
+    AlignedVector<u64> babies(2 * baby_count * count);
+    AlignedVector<u64> scratch(ring::PlainProduct::kScratchWords * baby_count);
     std::vector<const u64*> x0, x1;
-    for (const ExtendedPair& baby : babies) {
-      x0.push_back(baby.c0.data(i) + at);
-      x1.push_back(baby.c1.data(i) + at);
+    for (std::size_t b = 0; b < baby_count; ++b) {
+      u64 *const out0 = babies.data() + 2 * b * count, *const out1 = out0 + count;
+      rotate(switcher, input, rotations[b], piece, out0, out1);
+      x0.push_back(out0);
+      x1.push_back(out1);
     }
     std::vector<u64*> out0, out1;
     for (ExtendedPair& product : products) {
-      out0.push_back(product.c0.data(i) + at);
-      out1.push_back(product.c1.data(i) + at);
+      out0.push_back(product.c0.data(piece.limb) + piece.first);
+      out1.push_back(product.c1.data(piece.limb) + piece.first);
     }
-    AlignedVector<u64> scratch(ring::PlainProduct::kScratchWords * babies.size());
     kernels().plain_product(
-        parameters.ring().modulus(parameters.limb_index(domain_.level, i)),
-        {batch.values.limb(i, at), x0.data(), x1.data(), babies.size(), batch.babies.data(),
-         batch.ends.data(), products.size(), out0.data(), out1.data(), scratch.data()},
-        piece);
+        values_.modulus(piece.limb),
+        {values_.limb(piece.limb, piece.first), x0.data(), x1.data(), baby_count, term_babies_.data(),
+         ends_.data(), products.size(), out0.data(), out1.data(), scratch.data()},
+        count);
   });
   return products;
 }
@@ -248,7 +223,7 @@ Status LinearTransform::add_rotated(const Evaluator& evaluator, std::int64_t gia
   parallel_for(sum.c0.limbs(), [&](std::size_t i) {
     const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
     u64* permuted = product.c1.data(i);  // no longer needed
-    kernels().permute(automorphism, permuted, product.c0.data(i), parameters.degree());
+    kernels().permute(automorphism, 0, permuted, product.c0.data(i), parameters.degree());
     kernels().add(q, sum.c0.data(i), sum.c0.data(i), permuted, parameters.degree());
   });
   return {};
@@ -263,22 +238,18 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
                                                 std::to_string(input.level()) + " and " +
                                                 std::to_string(input.size()) + " parts"};
   }
-  TACIT_TRY(const std::vector<ExtendedPair> babies, rotate_babies(evaluator, input, keys));
-
+  TACIT_TRY(std::vector<ExtendedPair> products, multiply(evaluator, input, keys));
   std::vector<ExtendedPair> sums;
-  for (std::size_t c = 0; c < std::min(batches_[0].giants.size(), kChains); ++c)
+  for (std::size_t c = 0; c < std::min(products.size(), kChains); ++c)
     sums.emplace_back(parameters, domain_.level, domain_.special_count);
-  for (const Batch& batch : batches_) {
-    std::vector<ExtendedPair> products = multiply(parameters, babies, batch);
-    std::vector<Status> statuses(sums.size());
-    parallel_for(sums.size(), [&](std::size_t c) {
-      for (std::size_t g = c; g < products.size() && statuses[c].ok(); g += sums.size()) {
-        const Into into = &batch == &batches_[0] && g == c ? Into::kFresh : Into::kSum;
-        statuses[c] = add_rotated(evaluator, batch.giants[g], products[g], keys, sums[c], into);
-      }
-    });
-    for (Status& status : statuses) TACIT_CHECK(status);
-  }
+  std::vector<Status> statuses(sums.size());
+  parallel_for(sums.size(), [&](std::size_t c) {
+    for (std::size_t g = c; g < products.size() && statuses[c].ok(); g += sums.size()) {
+      statuses[c] =
+          add_rotated(evaluator, giants_[g], products[g], keys, sums[c], g == c ? Into::kFresh : Into::kSum);
+    }
+  });
+  for (Status& status : statuses) TACIT_CHECK(status);
   if (sums.size() > 1) evaluator.switcher().add(sums[0], sums[1]);
   auto [c0, c1] = evaluator.switcher().mod_down(sums[0], true);
   Ciphertext out;

@@ -56,35 +56,37 @@ class LinearTransform {
   // What apply does with such keys, all steps being less than the number of slots.
   KernelCounts counts() const;
 
-  std::size_t memory_bytes() const;
+  std::size_t memory_bytes() const { return values_.memory_bytes(); }
 
  private:
-  // Groups whose products are made in one pass over the babies.
-  struct Batch {
-    std::vector<std::int64_t> giants;
-    std::vector<std::size_t> ends;      // for each group, the number of terms up to its last
-    std::vector<std::uint32_t> babies;  // of each term, index into babies_
-    ring::Constants values;             // a row for each term
+  // What rotates the input to be a baby: nothing for the identity.
+  struct Rotation {
+    const SwitchingKey* key = nullptr;
+    const ring::Automorphism* automorphism = nullptr;
+    const Digits* digits = nullptr;
   };
 
   LinearTransform() = default;
   // The key for a step that is not the identity, if its special primes are those of the domain.
   Result<const SwitchingKey*> find_key(const Evaluator& evaluator, std::int64_t step,
                                        const EvaluationKeys& keys) const;
-  // P times the rotated input, modulo QP, for each of babies_.
-  Result<std::vector<ExtendedPair>> rotate_babies(const Evaluator& evaluator, const Ciphertext& input,
-                                                  const EvaluationKeys& keys) const;
-  // The sums of products of a batch's groups.
-  std::vector<ExtendedPair> multiply(const Parameters& parameters, const std::vector<ExtendedPair>& babies,
-                                     const Batch& batch) const;
+  // For each group the sum of its products with babies, P times too large, modulo QP.
+  Result<std::vector<ExtendedPair>> multiply(const Evaluator& evaluator, const Ciphertext& input,
+                                             const EvaluationKeys& keys) const;
+  // A piece of the rotated input, P times too large, modulo QP.
+  void rotate(const KeySwitcher& switcher, const Ciphertext& input, const Rotation& rotation,
+              const Piece& piece, u64* out0, u64* out1) const;
   // A group's sum of products, rotated by its giant step, into `sum`. The product is used up.
   Status add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
                      const EvaluationKeys& keys, ExtendedPair& sum, Into into) const;
 
   Domain domain_;
   double scale_ = 1;
-  std::vector<std::int64_t> babies_;
-  std::vector<Batch> batches_;
+  std::vector<std::int64_t> babies_;        // ascending
+  std::vector<std::int64_t> giants_;        // of each group
+  std::vector<std::size_t> ends_;           // of each group: the number of terms up to its last
+  std::vector<std::uint32_t> term_babies_;  // of each term: which of babies_
+  ring::Constants values_;                  // a row for each term
 };
 
 }  // namespace tacit::ckks

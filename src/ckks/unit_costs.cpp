@@ -174,7 +174,7 @@ UnitCosts measure_unit_costs(const Parameters& parameters) {
   costs.pointwise = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {
       u64* limb = out[lane][i].data(0);
-      kernels.permute(rotation, limb, in[lane][i].data(0), n);
+      kernels.permute(rotation, 0, limb, in[lane][i].data(0), n);
       kernels.add(q, limb, limb, in[lane][kLimbs + i].data(0), n);
     }
   });

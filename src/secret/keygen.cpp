@@ -105,7 +105,7 @@ Result<ckks::SwitchingKey> KeyHolder::make_key(const ckks::KeyRequest& request) 
       if (request.element == ckks::kRelinearisation) {
         kernels().multiply(q, product.values.data(), limb(prime), limb(prime), n);
       } else {
-        kernels().permute(automorphism, product.values.data(), limb(prime), n);
+        kernels().permute(automorphism, 0, product.values.data(), limb(prime), n);
       }
       u64 factor = q.radix();
       for (int s = 0; s < shape.special_count; ++s) {

@@ -143,7 +143,7 @@ TEST(PortableNtt, InverseTakesPermutationAndScale) {
   const Automorphism automorphism(log_degree, 9);
   const Words a = make_words(Pattern::kRandom, table.degree(), q.value(), random);
   Words permuted(a.size()), actual(a.size());
-  kPortableKernels.permute(automorphism, permuted.data(), a.data(), a.size());
+  kPortableKernels.permute(automorphism, 0, permuted.data(), a.data(), a.size());
   kPortableKernels.inverse_ntt(table, table.inverse_degree, nullptr, permuted.data(), permuted.data());
   for (u64& x : permuted) x = q.multiply(x, 7);
   kPortableKernels.inverse_ntt(table, table.inverse_scale(7), &automorphism, actual.data(), a.data());
@@ -282,14 +282,18 @@ TEST_P(EveryKernel, KeyProductMatchesPortable) {
       for (const Automorphism* permutation :
            std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
         Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
-        auto run = [&](const Kernels& k, Words* out) {
+        auto run = [&](const Kernels& k, Words* out, std::size_t first, std::size_t count) {
           k.key_product(c.q,
-                        {c.x0.data(), c.constants0.limb(0), c.constants1.limb(0), c.terms(), permutation,
-                         out[0].data(), out[1].data(), accumulate},
-                        c.kSize);
+                        {c.x0.data(), c.constants0.limb(0, first), c.constants1.limb(0, first), c.terms(),
+                         permutation, out[0].data() + first, out[1].data() + first, accumulate, first},
+                        count);
         };
-        run(kPortableKernels, expected);
-        run(tested(), actual);
+        run(kPortableKernels, expected, 0, c.kSize);
+        for (std::size_t first = 0, count = c.kSize / 2; count > 0; first += count, count /= 2) {
+          if (count < 8) count = c.kSize - first;  // the last pieces are one
+          run(tested(), actual, first, count);
+          if (first + count == c.kSize) break;
+        }
         ASSERT_EQ(actual[0], expected[0]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
         ASSERT_EQ(actual[1], expected[1]) << c.terms() << " terms, " << c.q.bits() << " bits, seed " << kSeed;
       }
@@ -514,8 +518,13 @@ TEST_P(EveryKernel, PermutationsAreTheAutomorphism) {
       }
       tested().forward_ntt(table, a.data(), a.data());
       tested().forward_ntt(table, image.data(), image.data());
-      tested().permute(Automorphism(log_degree, g), permuted.data(), a.data(), n);
+      tested().permute(Automorphism(log_degree, g), 0, permuted.data(), a.data(), n);
       ASSERT_EQ(permuted, image) << "log_degree " << log_degree << " element " << g;
+      const std::size_t first = n / 8 / 2 * 8;  // the second half alone
+      std::ranges::fill(permuted, 0);
+      tested().permute(Automorphism(log_degree, g), first, permuted.data() + first, a.data(), n - first);
+      EXPECT_TRUE(std::equal(permuted.begin() + static_cast<std::ptrdiff_t>(first), permuted.end(),
+                             image.begin() + static_cast<std::ptrdiff_t>(first)));
     }
   }
 }

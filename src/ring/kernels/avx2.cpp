@@ -77,11 +77,11 @@ void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out,
   });
 }
 
-void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
+void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
   const BlockPermutation permutation(automorphism);
-  for (std::size_t b = 0; b < n / 8; ++b) {
-    store(out + 8 * b, permutation.words(in, b, 0));
-    store(out + 8 * b + 4, permutation.words(in, b, 1));
+  for (std::size_t i = 0; i < n; i += 8) {
+    store(out + i, permutation.words(in, (first + i) / 8, 0));
+    store(out + i + 4, permutation.words(in, (first + i) / 8, 1));
   }
 }
 
@@ -238,9 +238,11 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
       }
     };
     if (permutation) {
-      run([&](const u64* x, std::size_t i, std::size_t half) { return permutation->words(x, i / 8, half); });
+      run([&](const u64* x, std::size_t i, std::size_t half) {
+        return permutation->words(x, (p.first + i) / 8, half);
+      });
     } else {
-      run([](const u64* x, std::size_t i, std::size_t half) { return load(x + i + 4 * half); });
+      run([&](const u64* x, std::size_t i, std::size_t half) { return load(x + p.first + i + 4 * half); });
     }
   });
 }

@@ -81,8 +81,8 @@ void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out,
   });
 }
 
-void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
-  for (std::size_t b = 0; b < n / 8; ++b) store(out + 8 * b, Permuted(automorphism, b).of(in));
+void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += 8) store(out + i, Permuted(automorphism, (first + i) / 8).of(in));
 }
 
 // --- sums of products --------------------------------------------------------------------------------------------------
@@ -174,10 +174,10 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
       });
     };
     if (p.permutation != nullptr) {
-      const Permuted permuted(*p.permutation, i / 8);
+      const Permuted permuted(*p.permutation, (p.first + i) / 8);
       run([&](const u64* x) { return permuted.of(x); });
     } else {
-      run([&](const u64* x) { return load(x + i); });
+      run([&](const u64* x) { return load(x + p.first + i); });
     }
   }
 }

@@ -13,8 +13,8 @@
 
 namespace tacit::ring {
 
-// out_c[i] = [accumulate] out_c[i] + sum_j x_j[p(i)] key_{c,j}[i] for c = 0, 1, with one reduction for a run of terms.
-// p is the automorphism's permutation, or none. Two columns, since both halves of a key meet the same digit.
+// out_c[i] = [accumulate] out_c[i] + sum_j x_j[p(first + i)] key_{c,j}[i] for c = 0, 1, with one reduction for a run of
+// terms. p is the automorphism's permutation, or none. Two columns, since both halves of a key meet the same digit.
 struct KeyProduct {
   const u64* const* x = nullptr;
   ConstantRows key0, key1;  // a row for each term, at least; Montgomery form
@@ -23,6 +23,7 @@ struct KeyProduct {
   u64* out0 = nullptr;
   u64* out1 = nullptr;
   bool accumulate = false;
+  std::size_t first = 0;  // a multiple of 8; what is not `x` begins at this place
 };
 
 // out_{g,c}[i] = sum over the terms j of group g of plain_j[i] x_{c,f(j)}[i] for c = 0, 1: both halves of a ciphertext
@@ -84,8 +85,9 @@ struct Kernels {
   // out = (a - b) w.
   void (*subtract_multiply)(const Modulus& q, ShoupConstant w, u64* out, const u64* a, const u64* b,
                             std::size_t n);
-  // out[i] = in[p(i)]; not in place.
-  void (*permute)(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n);
+  // out[i] = in[p(first + i)], `first` being a multiple of 8; not in place.
+  void (*permute)(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in,
+                  std::size_t n);
   void (*key_product)(const Modulus& q, const KeyProduct& arguments, std::size_t n);
   void (*plain_product)(const Modulus& q, const PlainProduct& arguments, std::size_t n);
   void (*tensor_product)(const Modulus& q, const TensorProduct& arguments, std::size_t n);

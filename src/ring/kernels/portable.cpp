@@ -37,10 +37,11 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   }
 }
 
-void permute(const Automorphism& automorphism, u64* out, const u64* in, std::size_t n) {
+void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
   for (std::size_t b = 0; b < n / 8; ++b) {
-    const u64* source = in + (automorphism.blocks[b] & ~7u);
-    const auto& order = automorphism.order[automorphism.blocks[b] & 7];
+    const std::uint32_t block = automorphism.blocks[first / 8 + b];
+    const u64* source = in + (block & ~7u);
+    const auto& order = automorphism.order[block & 7];
     for (std::size_t t = 0; t < 8; ++t) out[8 * b + t] = source[order[t]];
   }
 }
@@ -52,7 +53,7 @@ void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automor
   const u64 two_q = 2 * modulus.value();
   const std::size_t n = table.degree();
   if (permutation != nullptr) {
-    permute(*permutation, out, in, n);
+    permute(*permutation, 0, out, in, n);
   } else if (out != in) {
     std::copy_n(in, n, out);
   }
@@ -135,11 +136,11 @@ u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row, std::
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
   const std::size_t width = ConstantRows::width(q);
   for (std::size_t b = 0; b < n / 8; ++b) {
-    const std::size_t source = p.permutation ? p.permutation->blocks[b] & ~7u : 8 * b;
+    const std::uint32_t block = p.permutation ? p.permutation->blocks[p.first / 8 + b] : 0;
     for (std::size_t t = 0; t < 8; ++t) {
       const std::size_t i = 8 * b + t;
       const std::size_t from =
-          p.permutation ? source + p.permutation->order[p.permutation->blocks[b] & 7][t] : i;
+          p.permutation ? (block & ~7u) + p.permutation->order[block & 7][t] : p.first + i;
       p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
         return u128{p.x[j][from]} * constant(p.key0, i, j, width);
       });
