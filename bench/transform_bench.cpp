@@ -12,23 +12,17 @@ using ring::Modulus;
 using ring::NttTable;
 using ring::u64;
 
-// What turns a time into cycles for each butterfly.
-void count_butterflies(benchmark::State& state, int log_degree) {
-  state.counters["butterflies"] =
-      static_cast<double>(log_degree) * static_cast<double>(std::size_t{1} << (log_degree - 1));
-}
-
 template <class Transform>
 void run(benchmark::State& state, int log_degree, int bits, const Transform& transform) {
   const Modulus q(ring::ntt_primes(log_degree, bits, 1).at(0));
   const NttTable table(log_degree, q);
   AlignedVector<u64> limb = random_limb(table.degree(), q.value());
+  // What turns the time into cycles.
   state.counters["clock_ghz"] = clock_ghz();
   for (auto _ : state) {
     transform(table, limb.data());
     benchmark::ClobberMemory();
   }
-  count_butterflies(state, log_degree);
 }
 
 }  // namespace
