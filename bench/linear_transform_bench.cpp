@@ -5,7 +5,9 @@
 
 #include <tbb/global_control.h>
 
+#include <map>
 #include <optional>
+#include <tuple>
 
 #include "settings.h"
 #include "suite.h"
@@ -38,21 +40,16 @@ LinearTransform make_transform(const Scheme& s, const Split& split) {
       LinearTransform::create(s.encoder, groups, {s.level(), s.parameters.special_count()}, s.scale));
 }
 
-// Whatever apply() takes: the keys, and the transform, kept from one call to the next of the benchmark that it is for.
+// Whatever apply() takes: the keys, and the transform, which is kept as the scheme is.
 const LinearTransform& prepare(Scheme& scheme, const Split& split) {
   for (int baby = 1; baby < split.babies; ++baby) scheme.need_rotation(baby);
   for (int giant = 1; giant < split.giants; ++giant) scheme.need_rotation(std::int64_t{giant} * split.babies);
-  static std::string last;
-  static std::optional<LinearTransform> transform;
-  const std::string name = std::to_string(scheme.parameters.log_degree()) + "/" +
-                           std::to_string(split.babies) + "x" + std::to_string(split.giants);
-  if (name != last) {
-    transform.reset();
-    transform = make_transform(scheme, split);
-    last = name;
-  }
-  unwrap(transform->apply(scheme.evaluator, scheme.ciphertext, scheme.keys));
-  return *transform;
+  static std::map<std::tuple<int, int, int>, LinearTransform> transforms;
+  const std::tuple name(scheme.parameters.log_degree(), split.babies, split.giants);
+  auto found = transforms.find(name);
+  if (found == transforms.end()) found = transforms.emplace(name, make_transform(scheme, split)).first;
+  unwrap(found->second.apply(scheme.evaluator, scheme.ciphertext, scheme.keys));
+  return found->second;
 }
 
 void run(benchmark::State& state, const Setting& setting, const Split& split, std::size_t threads) {

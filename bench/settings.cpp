@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "settings.h"
 
+#include <map>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -51,11 +52,9 @@ Scheme::Scheme(const Setting& setting)
 }
 
 Scheme& Scheme::of(const Setting& setting) {
-  static std::unique_ptr<Scheme> scheme;
-  if (!scheme || scheme->parameters.log_degree() != setting.log_degree) {
-    scheme.reset();
-    scheme = std::make_unique<Scheme>(setting);
-  }
+  static std::map<int, std::unique_ptr<Scheme>> schemes;
+  std::unique_ptr<Scheme>& scheme = schemes[setting.log_degree];
+  if (!scheme) scheme = std::make_unique<Scheme>(setting);
   return *scheme;
 }
 

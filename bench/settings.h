@@ -41,7 +41,7 @@ std::string describe(const Setting& setting);
 class Scheme {
  public:
   explicit Scheme(const Setting& setting);
-  // The one of this setting. Only the last one asked for is kept: keys are large.
+  // The one of this setting. All are kept (3 GB): freed, their blocks would fill the pool that operations allocate from.
   static Scheme& of(const Setting& setting);
 
   // Makes the key unless there is one.
