@@ -19,7 +19,7 @@ using ckks::LinearTransform;
 
 // babies x giants diagonals, as many as the vector's period: no diagonal is left out.
 struct Split {
-  int babies, giants;
+  std::int64_t babies, giants;
 };
 
 // Random diagonals; their time does not depend on their values.
@@ -27,10 +27,10 @@ LinearTransform make_transform(const Scheme& s, const Split& split) {
   const auto period = static_cast<std::size_t>(split.babies * split.giants);
   std::vector<LinearTransform::Group> groups;
   std::size_t first = 0;
-  for (int giant = 0; giant < split.giants; ++giant) {
+  for (std::int64_t giant = 0; giant < split.giants; ++giant) {
     LinearTransform::Group& group = groups.emplace_back();
-    group.giant = std::int64_t{giant} * split.babies;
-    for (int baby = 0; baby < split.babies; ++baby) {
+    group.giant = giant * split.babies;
+    for (std::int64_t baby = 0; baby < split.babies; ++baby) {
       std::vector<double> diagonal(period);
       for (double& value : diagonal) value = s.values[first++ % s.values.size()];
       group.terms.push_back({baby, std::move(diagonal)});
@@ -42,9 +42,9 @@ LinearTransform make_transform(const Scheme& s, const Split& split) {
 
 // Whatever apply() takes: the keys, and the transform, which is kept as the scheme is.
 const LinearTransform& prepare(Scheme& scheme, const Split& split) {
-  for (int baby = 1; baby < split.babies; ++baby) scheme.need_rotation(baby);
-  for (int giant = 1; giant < split.giants; ++giant) scheme.need_rotation(std::int64_t{giant} * split.babies);
-  static std::map<std::tuple<int, int, int>, LinearTransform> transforms;
+  for (std::int64_t baby = 1; baby < split.babies; ++baby) scheme.need_rotation(baby);
+  for (std::int64_t giant = 1; giant < split.giants; ++giant) scheme.need_rotation(giant * split.babies);
+  static std::map<std::tuple<int, std::int64_t, std::int64_t>, LinearTransform> transforms;
   const std::tuple name(scheme.parameters.log_degree(), split.babies, split.giants);
   auto found = transforms.find(name);
   if (found == transforms.end()) found = transforms.emplace(name, make_transform(scheme, split)).first;

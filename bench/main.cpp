@@ -2,6 +2,7 @@
 // The benchmark program: its arguments are Google Benchmark's; its JSON says what it ran on.
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
 #include <iostream>
 
@@ -25,7 +26,7 @@ void add_context() {
   benchmark::AddCustomContext("processor", processor_name());
   const auto bytes =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  benchmark::AddCustomContext("memory_gib", std::to_string(static_cast<int>(bytes / 0x1p30 + 0.5)));
+  benchmark::AddCustomContext("memory_gib", std::to_string(std::lround(bytes / 0x1p30)));
   benchmark::AddCustomContext("compiler",
 #if defined(__clang__)
                               "Clang " __clang_version__
