@@ -13,9 +13,10 @@ using ring::Modulus;
 using ring::u64;
 
 constexpr std::size_t kWord = sizeof(u64);
-constexpr std::size_t kTerms = 8;  // of a sum of products: digits of a key switch, diagonals of a group
+constexpr std::size_t kTerms = 8;   // of a sum of products: digits of a key switch, diagonals of a group
+constexpr std::size_t kGroups = 4;  // of products with plaintexts
 constexpr std::size_t kLimbs =
-    20;  // different ones that a kernel may be given: two for each term, and outputs
+    24;  // different ones that a kernel may be given: two for each term, and outputs
 constexpr std::size_t kSources = 3;              // of a base conversion
 constexpr int kWideBits = 49, kNarrowBits = 27;  // seven bytes for each constant, and four
 
@@ -26,13 +27,15 @@ struct Data {
         n(std::size_t{1} << log_degree),
         q(ring::ntt_primes(log_degree, bits, 1).at(0)),
         limbs(kLimbs, random_limb(n, q.value())),
-        constants(n, {q, q}, kTerms),
+        keys(n, {q, q}, kTerms),
+        plaintexts(n, {q}, kGroups * kTerms),
         automorphism(log_degree, 3) {
     for (const auto& words : limbs) x.push_back(words.data());
     for (std::size_t row = 0; row < kTerms; ++row) {
-      constants.store(0, row, limbs[0].data());
-      constants.store(1, row, limbs[1].data());
+      keys.store(0, row, limbs[0].data());
+      keys.store(1, row, limbs[1].data());
     }
+    for (std::size_t row = 0; row < kGroups * kTerms; ++row) plaintexts.store(0, row, limbs[2].data());
   }
 
   u64* out(std::size_t i) { return limbs[kLimbs - 1 - i].data(); }
@@ -43,7 +46,7 @@ struct Data {
   Modulus q;
   std::vector<AlignedVector<u64>> limbs;
   std::vector<const u64*> x;
-  Constants constants;
+  Constants keys, plaintexts;
   ring::Automorphism automorphism;
 };
 
@@ -77,20 +80,32 @@ std::size_t subtract_multiply(Data& d) {
   return 3 * d.n * kWord;
 }
 std::size_t permute(Data& d) {
-  d.kernels.permute(d.automorphism, d.out(0), d.x[0], d.n);
+  d.kernels.permute(d.automorphism, 0, d.out(0), d.x[0], d.n);
   return 2 * d.n * kWord + d.permutation_bytes();
 }
 std::size_t key_product(Data& d) {
-  d.kernels.key_product(d.q,
-                        {d.x.data(), d.constants.limb(0), d.constants.limb(1), kTerms, &d.automorphism,
-                         d.out(0), d.out(1), false},
-                        d.n);
-  return (kTerms + 2) * d.n * kWord + d.constants.memory_bytes() + d.permutation_bytes();
+  d.kernels.key_product(
+      d.q, {d.x.data(), d.keys.limb(0), d.keys.limb(1), kTerms, &d.automorphism, d.out(0), d.out(1), false},
+      d.n);
+  return (kTerms + 2) * d.n * kWord + d.keys.memory_bytes() + d.permutation_bytes();
 }
 std::size_t plain_product(Data& d) {
-  d.kernels.plain_product(
-      d.q, {d.constants.limb(0), d.x.data(), d.x.data() + kTerms, kTerms, d.out(0), d.out(1), false}, d.n);
-  return (2 * kTerms + 2) * d.n * kWord + d.constants.memory_bytes() / 2;
+  constexpr std::size_t kProducts = kGroups * kTerms;
+  std::uint32_t factor[kProducts];
+  std::size_t ends[kGroups];
+  u64 *out0[kGroups], *out1[kGroups];
+  for (std::size_t j = 0; j < kProducts; ++j) factor[j] = j % kTerms;
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    ends[g] = (g + 1) * kTerms;
+    out0[g] = d.out(2 * g);
+    out1[g] = d.out(2 * g + 1);
+  }
+  alignas(kCacheLine) u64 scratch[ring::PlainProduct::kScratchWords * kTerms];
+  d.kernels.plain_product(d.q,
+                          {d.plaintexts.limb(0), d.x.data(), d.x.data() + kTerms, kTerms, factor, ends,
+                           kGroups, out0, out1, scratch},
+                          d.n);
+  return 2 * (kTerms + kGroups) * d.n * kWord + d.plaintexts.memory_bytes();
 }
 std::size_t tensor_product(Data& d) {
   d.kernels.tensor_product(d.q, {d.x[0], d.x[1], d.x[2], d.x[3], d.out(0), d.out(1), d.out(2)}, d.n);
@@ -136,8 +151,8 @@ constexpr Entry kEntries[] = {
     {"permute", permute},
     {"key_product8_wide", key_product},
     {"key_product8_narrow", key_product, kNarrowBits},
-    {"plain_product8_wide", plain_product},
-    {"plain_product8_narrow", plain_product, kNarrowBits},
+    {"plain_product8x4_wide", plain_product},
+    {"plain_product8x4_narrow", plain_product, kNarrowBits},
     {"tensor_product", tensor_product},
     {"convert_base3", convert_base_down},
     {"convert_base3_rounded", convert_base_rounded},

@@ -7,7 +7,6 @@
 #include <iostream>
 
 #include "ring/kernels/kernels.h"
-#include "ring/random.h"
 #include "settings.h"
 #include "suite.h"
 
@@ -45,8 +44,6 @@ int run(int argc, char** argv) {
     std::cerr << choice.error().to_line() << "\n";
     return 1;
   }
-  // libsodium, of which the portable keystream is made, chooses its fastest code when it is first asked for randomness.
-  unwrap(ring::fresh_seed());
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   add_context();

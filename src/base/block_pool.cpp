@@ -55,9 +55,31 @@ void release(void* block, std::size_t bytes) noexcept {
 }
 
 struct Pool {
+  struct Shelf {
+    std::vector<void*> blocks;
+    std::uint64_t last_use = 0;
+  };
   std::mutex mutex;
-  std::map<std::size_t, std::vector<void*>> blocks;  // by size
+  std::map<std::size_t, Shelf> shelves;  // by size of block
   std::size_t kept = 0;
+  std::uint64_t uses = 0;
+
+  // Gives back blocks of sizes that nobody has asked for or brought for the longest time, until `bytes` more can be kept.
+  // Otherwise those of a model or keys that are gone for good would keep out those in use.
+  void make_room(std::size_t bytes) noexcept {
+    while (kept + bytes > kMaxKeptBytes) {
+      auto oldest = shelves.end();
+      for (auto shelf = shelves.begin(); shelf != shelves.end(); ++shelf) {
+        if (!shelf->second.blocks.empty() &&
+            (oldest == shelves.end() || shelf->second.last_use < oldest->second.last_use))
+          oldest = shelf;
+      }
+      auto& [size, shelf] = *oldest;
+      release(shelf.blocks.back(), size);
+      shelf.blocks.pop_back();
+      kept -= size;
+    }
+  }
 };
 
 // Never destroyed: blocks may be freed by other static objects on the way out.
@@ -72,28 +94,33 @@ void* allocate_block(std::size_t bytes) {
   if (kPooling && bytes >= kMinPooledBytes) {
     Pool& p = pool();
     std::lock_guard lock(p.mutex);
-    if (const auto found = p.blocks.find(bytes); found != p.blocks.end() && !found->second.empty()) {
-      void* block = found->second.back();
-      found->second.pop_back();
-      p.kept -= bytes;
-      return block;
+    if (const auto found = p.shelves.find(bytes); found != p.shelves.end()) {
+      auto& [blocks, last_use] = found->second;
+      last_use = ++p.uses;
+      if (!blocks.empty()) {
+        void* block = blocks.back();
+        blocks.pop_back();
+        p.kept -= bytes;
+        return block;
+      }
     }
   }
   return allocate(bytes);
 }
 
 void free_block(void* block, std::size_t bytes) noexcept {
-  if (kPooling && bytes >= kMinPooledBytes) {
+  if (kPooling && bytes >= kMinPooledBytes && bytes <= kMaxKeptBytes) {
     Pool& p = pool();
     std::lock_guard lock(p.mutex);
-    if (p.kept + bytes <= kMaxKeptBytes) {
-      try {
-        p.blocks[bytes].push_back(block);
-        p.kept += bytes;
-        return;
-      } catch (const std::bad_alloc&) {
-        // No memory to remember it by: give it back.
-      }
+    p.make_room(bytes);
+    try {
+      Pool::Shelf& shelf = p.shelves[bytes];
+      shelf.last_use = ++p.uses;
+      shelf.blocks.push_back(block);
+      p.kept += bytes;
+      return;
+    } catch (const std::bad_alloc&) {
+      // No memory to remember it by: give it back.
     }
   }
   release(block, bytes);

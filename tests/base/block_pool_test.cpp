@@ -37,6 +37,28 @@ TEST(BlockPool, KeepsNoMoreThanItsLimit) {
   EXPECT_LE(kept_block_bytes(), kMaxKeptBytes);
 }
 
+TEST(BlockPool, GivesBackWhatWasNotUsedForTheLongestTime) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "blocks are not kept under the address sanitizer";
+#endif
+  // Three sizes that do not fit together: the one that came first goes, unless it was used since.
+  const std::size_t sizes[] = {kMaxKeptBytes / 2 - 64, kMaxKeptBytes / 2 - 128, kMaxKeptBytes / 2 - 192};
+  const auto keeps = [](std::size_t bytes) {
+    const std::size_t before = kept_block_bytes();
+    void* block = allocate_block(bytes);
+    const bool kept = kept_block_bytes() < before;
+    free_block(block, bytes);
+    return kept;
+  };
+  for (std::size_t bytes : sizes) free_block(allocate_block(bytes), bytes);
+  EXPECT_TRUE(keeps(sizes[1]));
+  EXPECT_TRUE(keeps(sizes[2]));
+  EXPECT_TRUE(keeps(sizes[1]));
+  free_block(allocate_block(sizes[0]), sizes[0]);
+  EXPECT_TRUE(keeps(sizes[0]));
+  EXPECT_TRUE(keeps(sizes[1]));
+}
+
 TEST(BlockPool, BlocksAreAlignedAndDistinctAcrossThreads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sodium.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -17,6 +19,9 @@ const Kernels* find(std::string_view name) {
 }
 
 const Kernels& choose() {
+  // libsodium, of which the portable keystream is made, takes its fastest code only once it is initialised. Where that
+  // fails, for want of randomness, the keystream is right all the same.
+  [[maybe_unused]] const int initialised = sodium_init();
   if (const char* name = std::getenv("TACIT_KERNEL")) {
     const Kernels* forced = find(name);
     if (forced != nullptr && forced->available()) return *forced;
