@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstring>
@@ -27,17 +28,24 @@ constexpr bool kPooling = true;
 // spend their time on address translation.
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
-// Large blocks start at different cache lines of a page. Polynomials at a power of two from each other would otherwise
+// Blocks of kMinColoured bytes start at different cache lines of a page. Polynomials at a power of two from each other would otherwise
 // compete for the same few places of every cache wherever many are read side by side. Before a block stands the address
 // of what was allocated.
 constexpr std::size_t kColours = 63;
+constexpr std::size_t kMinColoured = std::size_t{1} << 14;
+
+// So that small blocks of nearly one size are interchangeable, and few sizes are kept apart.
+std::size_t rounded(std::size_t bytes) {
+  return bytes >= kMinColoured ? bytes
+                               : std::max(kCacheLine, (bytes + kCacheLine - 1) / kCacheLine * kCacheLine);
+}
 
 std::align_val_t alignment(std::size_t bytes) {
   return std::align_val_t{bytes >= kHugePage ? kHugePage : kCacheLine};
 }
 
 void* allocate(std::size_t bytes) {
-  if (bytes < kMinPooledBytes) return ::operator new(bytes, alignment(bytes));
+  if (bytes < kMinColoured) return ::operator new(bytes, alignment(bytes));
   static std::atomic<std::size_t> next{0};
   const std::size_t offset = kCacheLine * (1 + next.fetch_add(1, std::memory_order_relaxed) % kColours);
   const std::size_t total = bytes + kCacheLine * (1 + kColours);
@@ -48,7 +56,7 @@ void* allocate(std::size_t bytes) {
 }
 
 void release(void* block, std::size_t bytes) noexcept {
-  if (bytes >= kMinPooledBytes) {
+  if (bytes >= kMinColoured) {
     std::memcpy(&block, static_cast<std::byte*>(block) - sizeof block, sizeof block);
   }
   ::operator delete(block, alignment(bytes));
@@ -91,7 +99,8 @@ Pool& pool() {
 }  // namespace
 
 void* allocate_block(std::size_t bytes) {
-  if (kPooling && bytes >= kMinPooledBytes) {
+  bytes = rounded(bytes);
+  if (kPooling) {
     Pool& p = pool();
     std::lock_guard lock(p.mutex);
     if (const auto found = p.shelves.find(bytes); found != p.shelves.end()) {
@@ -109,7 +118,8 @@ void* allocate_block(std::size_t bytes) {
 }
 
 void free_block(void* block, std::size_t bytes) noexcept {
-  if (kPooling && bytes >= kMinPooledBytes && bytes <= kMaxKeptBytes) {
+  bytes = rounded(bytes);
+  if (kPooling && bytes <= kMaxKeptBytes) {
     Pool& p = pool();
     std::lock_guard lock(p.mutex);
     p.make_room(bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Large blocks are kept when freed and handed out again: polynomials come and go by the megabyte, and asking the system
-// for fresh pages each time costs more than the arithmetic on them.
+// Blocks are kept when freed and handed out again: polynomials come and go by the megabyte, and asking the system for
+// fresh pages each time costs more than the arithmetic on them. Work that is done over and over allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,5 @@ void free_block(void* block, std::size_t bytes) noexcept;
 // Bytes that are free but kept, at most kMaxKeptBytes.
 std::size_t kept_block_bytes();
 inline constexpr std::size_t kMaxKeptBytes = std::size_t{1} << 30;
-// Smaller blocks go to the general allocator, which keeps them itself.
-inline constexpr std::size_t kMinPooledBytes = std::size_t{1} << 14;
 
 }  // namespace tacit

@@ -23,7 +23,7 @@ struct Plaintext {
 
 // (c_0, c_1) or, after a product, (c_0, c_1, c_2) over q_0 .. q_level: sum c_i s^i = message + error.
 struct Ciphertext {
-  std::vector<ring::Poly> parts;
+  AlignedVector<ring::Poly> parts;
   double scale = 1;
 
   int level() const { return static_cast<int>(parts.front().limbs()) - 1; }

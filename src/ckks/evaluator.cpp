@@ -220,8 +220,9 @@ Result<Ciphertext> Evaluator::drop(const Ciphertext& a, int level) const {
     return Error{ErrorCode::kLevelMismatch, "a ciphertext of level " + std::to_string(a.level()) +
                                                 " cannot be brought to level " + std::to_string(level)};
   }
-  Ciphertext out = a;
-  for (Poly& part : out.parts) part.truncate(static_cast<std::size_t>(level) + 1);
+  Ciphertext out;
+  out.scale = a.scale;
+  for (const Poly& part : a.parts) out.parts.push_back(part.prefix(static_cast<std::size_t>(level) + 1));
   return out;
 }
 

@@ -21,7 +21,7 @@ struct Digits {
   int level = 0;
   int digit_size = 1;
   int special_count = 1;
-  std::vector<ring::Poly> polys;
+  AlignedVector<ring::Poly> polys;
 };
 
 // A pair of polynomials over q_0 .. q_level, p_0 .. p_{special_count-1}, in NTT form: P times a ciphertext, roughly.

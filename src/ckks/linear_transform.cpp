@@ -141,11 +141,12 @@ Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator
   return Error{ErrorCode::kKeyMissing, "the keys of one linear transform must share their special primes"};
 }
 
-void LinearTransform::rotate(const KeySwitcher& switcher, const Ciphertext& input, const Rotation& rotation,
+void LinearTransform::rotate(const KeySwitcher& switcher, const Ciphertext& input,
+                             const AlignedVector<Digits>& digits, const Rotation& rotation,
                              const Piece& piece, u64* out0, u64* out1) const {
   const bool raised = piece.limb < input.parts[0].limbs();  // P is 0 modulo its own primes
   if (rotation.key != nullptr) {
-    switcher.multiply(*rotation.digits, rotation.automorphism, *rotation.key, piece, out0, out1);
+    switcher.multiply(digits[rotation.digits], rotation.automorphism, *rotation.key, piece, out0, out1);
   } else {
     std::fill_n(out0, piece.count, 0);
     std::fill_n(out1, piece.count, 0);
@@ -156,24 +157,25 @@ void LinearTransform::rotate(const KeySwitcher& switcher, const Ciphertext& inpu
 
 // Piece by piece: the babies of one are made, used by all groups and forgotten in the cache, while the keys and the
 // constants stream past once.
-Result<std::vector<ExtendedPair>> LinearTransform::multiply(const Evaluator& evaluator,
-                                                            const Ciphertext& input,
-                                                            const EvaluationKeys& keys) const {
+Result<AlignedVector<ExtendedPair>> LinearTransform::multiply(const Evaluator& evaluator,
+                                                              const Ciphertext& input,
+                                                              const EvaluationKeys& keys) const {
   const Parameters& parameters = evaluator.parameters();
   const KeySwitcher& switcher = evaluator.switcher();
-  std::vector<Rotation> rotations(babies_.size());
-  std::map<int, Digits> digits;  // by digit size: one, unless the keys were trimmed to different levels
+  AlignedVector<Rotation> rotations(babies_.size());
+  AlignedVector<Digits> digits;  // of one size, unless the keys were trimmed to different levels
   bool expanding = false;
   for (std::size_t b = 0; b < babies_.size(); ++b) {
     if (rotation_element(parameters, babies_[b]) == 1) continue;
     TACIT_TRY(const SwitchingKey* key, find_key(evaluator, babies_[b], keys));
     const KeyShape& shape = key->request.shape;
-    if (!digits.contains(shape.digit_size))
-      digits.emplace(shape.digit_size, switcher.decompose(input.parts[1], shape));
-    rotations[b] = {key, &switcher.automorphism(key->request.element), &digits.at(shape.digit_size)};
+    const auto found = std::ranges::find(digits, shape.digit_size, &Digits::digit_size);
+    rotations[b] = {key, &switcher.automorphism(key->request.element),
+                    static_cast<std::size_t>(found - digits.begin())};
+    if (found == digits.end()) digits.push_back(switcher.decompose(input.parts[1], shape));
     expanding = expanding || key->a.limbs() == 0;
   }
-  std::vector<ExtendedPair> products;
+  AlignedVector<ExtendedPair> products;
   for (std::size_t g = 0; g < giants_.size(); ++g)
     products.emplace_back(parameters, domain_.level, domain_.special_count);
 
@@ -184,14 +186,18 @@ Result<std::vector<ExtendedPair>> LinearTransform::multiply(const Evaluator& eva
     const Piece piece{job / (n / count), job % (n / count) * count, count};
     AlignedVector<u64> babies(2 * baby_count * count);
     AlignedVector<u64> scratch(ring::PlainProduct::kScratchWords * baby_count);
-    std::vector<const u64*> x0, x1;
+    AlignedVector<const u64*> x0, x1;
+    x0.reserve(baby_count);
+    x1.reserve(baby_count);
     for (std::size_t b = 0; b < baby_count; ++b) {
       u64 *const out0 = babies.data() + 2 * b * count, *const out1 = out0 + count;
-      rotate(switcher, input, rotations[b], piece, out0, out1);
+      rotate(switcher, input, digits, rotations[b], piece, out0, out1);
       x0.push_back(out0);
       x1.push_back(out1);
     }
-    std::vector<u64*> out0, out1;
+    AlignedVector<u64*> out0, out1;
+    out0.reserve(products.size());
+    out1.reserve(products.size());
     for (ExtendedPair& product : products) {
       out0.push_back(product.c0.data(piece.limb) + piece.first);
       out1.push_back(product.c1.data(piece.limb) + piece.first);
@@ -238,11 +244,11 @@ Result<Ciphertext> LinearTransform::apply(const Evaluator& evaluator, const Ciph
                                                 std::to_string(input.level()) + " and " +
                                                 std::to_string(input.size()) + " parts"};
   }
-  TACIT_TRY(std::vector<ExtendedPair> products, multiply(evaluator, input, keys));
-  std::vector<ExtendedPair> sums;
+  TACIT_TRY(AlignedVector<ExtendedPair> products, multiply(evaluator, input, keys));
+  AlignedVector<ExtendedPair> sums;
   for (std::size_t c = 0; c < std::min(products.size(), kChains); ++c)
     sums.emplace_back(parameters, domain_.level, domain_.special_count);
-  std::vector<Status> statuses(sums.size());
+  AlignedVector<Status> statuses(sums.size());
   parallel_for(sums.size(), [&](std::size_t c) {
     for (std::size_t g = c; g < products.size() && statuses[c].ok(); g += sums.size()) {
       statuses[c] =

@@ -63,7 +63,7 @@ class LinearTransform {
   struct Rotation {
     const SwitchingKey* key = nullptr;
     const ring::Automorphism* automorphism = nullptr;
-    const Digits* digits = nullptr;
+    std::size_t digits = 0;  // which of several
   };
 
   LinearTransform() = default;
@@ -71,11 +71,11 @@ class LinearTransform {
   Result<const SwitchingKey*> find_key(const Evaluator& evaluator, std::int64_t step,
                                        const EvaluationKeys& keys) const;
   // For each group the sum of its products with babies, P times too large, modulo QP.
-  Result<std::vector<ExtendedPair>> multiply(const Evaluator& evaluator, const Ciphertext& input,
-                                             const EvaluationKeys& keys) const;
+  Result<AlignedVector<ExtendedPair>> multiply(const Evaluator& evaluator, const Ciphertext& input,
+                                               const EvaluationKeys& keys) const;
   // A piece of the rotated input, P times too large, modulo QP.
-  void rotate(const KeySwitcher& switcher, const Ciphertext& input, const Rotation& rotation,
-              const Piece& piece, u64* out0, u64* out1) const;
+  void rotate(const KeySwitcher& switcher, const Ciphertext& input, const AlignedVector<Digits>& digits,
+              const Rotation& rotation, const Piece& piece, u64* out0, u64* out1) const;
   // A group's sum of products, rotated by its giant step, into `sum`. The product is used up.
   Status add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
                      const EvaluationKeys& keys, ExtendedPair& sum, Into into) const;

@@ -23,8 +23,12 @@ class Poly {
   std::span<const u64> limb(std::size_t i) const { return {words_.data() + i * degree_, degree_}; }
   u64* data(std::size_t i) { return words_.data() + i * degree_; }
   const u64* data(std::size_t i) const { return words_.data() + i * degree_; }
-  // Keeps the first `limbs` limbs.
-  void truncate(std::size_t limbs) { words_.resize(limbs * degree_); }
+  // A copy of the first `limbs` limbs.
+  Poly prefix(std::size_t limbs) const {
+    Poly result(degree_, limbs);
+    std::memcpy(result.words_.data(), words_.data(), result.words_.size() * sizeof(u64));
+    return result;
+  }
   void clear() { std::memset(words_.data(), 0, words_.size() * sizeof(u64)); }
 
   friend bool operator==(const Poly&, const Poly&) = default;

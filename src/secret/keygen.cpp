@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "base/wiped.h"
 #include "ckks/expand.h"
 #include "ckks/small_poly.h"
 
@@ -14,16 +15,6 @@ using ring::Poly;
 using ring::u64;
 
 namespace {
-
-// Temporaries that depend on the secret: wiped when they go.
-template <class T>
-struct Wiped {
-  explicit Wiped(std::size_t count) : values(count) {}
-  Wiped(const Wiped&) = delete;
-  Wiped& operator=(const Wiped&) = delete;
-  ~Wiped() { wipe(values.data(), values.size() * sizeof(T)); }
-  AlignedVector<T> values;
-};
 
 // A polynomial of centred binomial errors from the operating system's randomness.
 Status sample_fresh_error(std::span<std::int8_t> out) {

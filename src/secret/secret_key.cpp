@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/wiped.h"
 #include "ckks/parameters.h"
 
 namespace tacit::secret {

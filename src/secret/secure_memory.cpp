@@ -16,10 +16,6 @@ bool sodium_ready() {
 
 }  // namespace
 
-void wipe(void* memory, std::size_t bytes) {
-  if (bytes != 0) sodium_memzero(memory, bytes);
-}
-
 void* secure_allocate(std::size_t bytes) {
   if (!sodium_ready() || bytes > SIZE_MAX - kCacheLine) return nullptr;
   // libsodium puts the end of the block against a guard page, so a whole number of cache lines is also

@@ -9,9 +9,6 @@
 
 namespace tacit::secret {
 
-// Wipes memory in a way that the compiler may not remove.
-void wipe(void* memory, std::size_t bytes);
-
 // Allocation with guard pages and mlock; nullptr where there is no memory. Where the lock limit is reached the memory
 // is still guarded, excluded from core dumps and wiped, but might be swapped.
 void* secure_allocate(std::size_t bytes);

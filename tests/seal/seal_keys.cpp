@@ -173,8 +173,8 @@ ckks::PublicKey to_public_key(const Parameters& parameters, KeyPair key) {
   ckks::PublicKey out;
   out.b = std::move(key.b);
   out.a = std::move(key.a);
-  out.b.truncate(parameters.literal().primes.size());
-  out.a.truncate(parameters.literal().primes.size());
+  out.b = out.b.prefix(parameters.literal().primes.size());
+  out.a = out.a.prefix(parameters.literal().primes.size());
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "base/aligned.h"
+#include "base/wiped.h"
 
 namespace tacit::secret {
 namespace {
