@@ -122,7 +122,7 @@ void expect_transforms(const Stages& stages, const Words& coefficients, const Wo
 class NttLimits : public testing::TestWithParam<int> {};
 
 // All numbers after stage s are the largest residue, or next to q/2, where signed residues are largest, alike or unlike
-// within each pair of the stage that follows: for every s.
+// within each pair of the stage that follows, and of the third one on the way back: for every s.
 TEST_P(NttLimits, ExtremesWithinATransform) {
   std::mt19937_64 random(kSeed);
   for (u64 prime : primes_at_limits(GetParam())) {
@@ -130,8 +130,9 @@ TEST_P(NttLimits, ExtremesWithinATransform) {
     const u64 half = prime / 2;
     for (const auto& [first, second] :
          {std::pair{half, half}, {half, half + 1}, {prime - 1, prime - 1}, {prime - 1, u64{0}}}) {
-      for (int s = 0; s <= stages.count(); ++s) {
-        const std::size_t partner = stages.distance(std::min(s + 1, stages.count()));
+      for (int job = 0; job <= 2 * stages.count() + 1; ++job) {
+        const int s = job / 2;
+        const std::size_t partner = stages.distance(std::clamp(job % 2 ? s - 2 : s + 1, 1, stages.count()));
         Words coefficients(stages.n());
         for (std::size_t i = 0; i < stages.n(); ++i) coefficients[i] = (i & partner) == 0 ? first : second;
         Words values = coefficients;
