@@ -32,6 +32,8 @@ struct Set {
   int special_bits, special_count, digit_size;
 };
 
+void PrintTo(const Set& set, std::ostream* out) { *out << set.name; }
+
 // Special primes not much above the digits, for the noise of keys to be seen above that of rounding.
 constexpr Set kSets[] = {
     {"TwoDigitsOfOne", 12, 36, 30, 1, 37, 1, 1},      {"ThreeDigitsOfOne", 12, 26, 25, 2, 27, 1, 1},

@@ -51,6 +51,8 @@ struct Case {
   int digit_size;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 // Digits of one prime, the special one of the largest size, whose uniform residues reject 15 % of the words; digits of two
 // and of one, by two special primes.
 const Case kCases[] = {{"one", {12, {68719403009, 1032193}, {957014920814593}}, 1},
