@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "ckks/parameters.h"
 #include "ring/poly.h"
 #include "ring/random.h"
 
@@ -38,5 +39,11 @@ struct SeededCiphertext {
 
   int level() const { return static_cast<int>(c0.limbs()) - 1; }
 };
+
+// The bytes of a ciphertext's polynomials in memory, `parts` of them at `level`, one word for each residue. A plaintext has
+// those of one part, a public key those of two at the highest level.
+inline std::size_t ciphertext_memory_bytes(const Parameters& parameters, int level, std::size_t parts = 2) {
+  return parts * (static_cast<std::size_t>(level) + 1) * parameters.degree() * sizeof(u64);
+}
 
 }  // namespace tacit::ckks

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <map>
 #include <vector>
+
+#include "support/distributions.h"
 
 namespace tacit::ring {
 namespace {
@@ -14,12 +14,6 @@ Seed seed_of(std::uint8_t first) {
   Seed seed{};
   seed[0] = first;
   return seed;
-}
-
-// The chi-squared statistic's upper bound at about p = 10^-6 (Wilson and Hilferty's approximation).
-double chi_squared_limit(double freedom) {
-  const double z = 4.75, h = 2.0 / (9.0 * freedom);
-  return freedom * std::pow(1 - h + z * std::sqrt(h), 3);
 }
 
 TEST(Stream, KnownAnswer) {
@@ -59,21 +53,30 @@ TEST(Stream, ContinuesWhereItStopped) {
 
 TEST(FreshSeed, IsNotRepeated) { EXPECT_NE(fresh_seed().value(), fresh_seed().value()); }
 
+// The high bits: where in the range; and the low bits: the residue modulo 32.
 TEST(SampleUniform, FillsTheRangeEvenly) {
   for (int bits : {27, 49, 50}) {
     const Modulus q(ntt_primes(12, bits, 2).at(1));
     std::vector<u64> values(1 << 20);
     Stream stream(seed_of(4), "uniform", {static_cast<u64>(bits)});
     sample_uniform(stream, q, values);
-    std::vector<double> counts(256);
+    std::vector<int> high, low;
     for (u64 value : values) {
       ASSERT_LT(value, q.value());
-      ++counts[static_cast<std::size_t>(u128{value} * counts.size() / q.value())];
+      high.push_back(static_cast<int>(u128{value} * 256 / q.value()));
+      low.push_back(static_cast<int>(value % 32));
     }
-    const double expected = static_cast<double>(values.size()) / static_cast<double>(counts.size());
-    double statistic = 0;
-    for (double count : counts) statistic += (count - expected) * (count - expected) / expected;
-    EXPECT_LT(statistic, chi_squared_limit(static_cast<double>(counts.size() - 1))) << bits << " bits";
+    test::expect_distributed(high, test::uniform_distribution(256), std::to_string(bits) + " bits, high");
+    test::expect_distributed(low, test::uniform_distribution(32), std::to_string(bits) + " bits, low");
+  }
+}
+
+TEST(SampleUniform, GivesEveryResidueOfASmallPrime) {
+  for (int q : {61, 12289}) {
+    std::vector<u64> values(1 << 20);
+    Stream stream(seed_of(4), "uniform", {static_cast<u64>(q)});
+    sample_uniform(stream, Modulus(static_cast<u64>(q)), values);
+    test::expect_distributed(values, test::uniform_distribution(q), "modulo " + std::to_string(q));
   }
 }
 
@@ -81,36 +84,14 @@ TEST(SampleTernary, ThreeValuesEquallyOften) {
   std::vector<std::int8_t> values(3 << 18);
   Stream stream(seed_of(5), "ternary");
   sample_ternary(stream, values);
-  std::map<int, double> counts;
-  for (std::int8_t value : values) ++counts[value];
-  ASSERT_EQ(counts.size(), 3u);
-  const double expected = static_cast<double>(values.size()) / 3;
-  double statistic = 0;
-  for (auto [value, count] : counts) {
-    EXPECT_LE(std::abs(value), 1);
-    statistic += (count - expected) * (count - expected) / expected;
-  }
-  EXPECT_LT(statistic, chi_squared_limit(2));
+  test::expect_distributed(values, test::ternary_distribution(), "ternary");
 }
 
 TEST(SampleError, IsCentredBinomialOfTwentyOne) {
   std::vector<std::int8_t> values(1 << 20);
   Stream stream(seed_of(6), "error");
   sample_error(stream, values);
-  std::map<int, double> counts;
-  for (std::int8_t value : values) ++counts[value];
-  double statistic = 0;
-  int freedom = -1;
-  for (int k = -21; k <= 21; ++k) {
-    // C(42, 21 + k) / 2^42
-    const double probability =
-        std::exp(std::lgamma(43) - std::lgamma(22 + k) - std::lgamma(22 - k) - 42 * std::log(2));
-    const double expected = probability * static_cast<double>(values.size());
-    if (expected < 10) continue;
-    statistic += (counts[k] - expected) * (counts[k] - expected) / expected;
-    ++freedom;
-  }
-  EXPECT_LT(statistic, chi_squared_limit(freedom));
+  test::expect_distributed(values, test::centred_binomial(21), "error");
 }
 
 }  // namespace
