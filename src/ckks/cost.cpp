@@ -119,12 +119,13 @@ KernelCounts transform_counts(const TransformShape& shape) {
 }
 
 double estimate_ms(const KernelCounts& counts, const UnitCosts& unit) {
-  return 1e-6 * (static_cast<double>(counts.ntt_limbs) * unit.ntt +
-                 static_cast<double>(counts.key_limbs) * unit.key_product +
-                 static_cast<double>(counts.hoisted_limbs) * unit.hoisted_product +
-                 static_cast<double>(counts.plain_limbs) * unit.plain_product +
-                 static_cast<double>(counts.conversion_limbs) * unit.conversion +
-                 static_cast<double>(counts.pointwise_limbs) * unit.pointwise);
+  return 1e-6 * unit.overhead *
+         (static_cast<double>(counts.ntt_limbs) * unit.ntt +
+          static_cast<double>(counts.key_limbs) * unit.key_product +
+          static_cast<double>(counts.hoisted_limbs) * unit.hoisted_product +
+          static_cast<double>(counts.plain_limbs) * unit.plain_product +
+          static_cast<double>(counts.conversion_limbs) * unit.conversion +
+          static_cast<double>(counts.pointwise_limbs) * unit.pointwise);
 }
 
 }  // namespace tacit::ckks

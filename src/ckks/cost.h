@@ -60,9 +60,12 @@ KernelCounts transform_counts(const TransformShape& shape);
 struct UnitCosts {
   std::size_t degree = 0;
   double ntt = 0, key_product = 0, hoisted_product = 0, plain_product = 0, conversion = 0, pointwise = 0;
+  // How many times longer a linear transform takes than its kernels do when each is called by itself: primes of other
+  // lengths, caches that another kernel has used, calls, threads that wait for each other.
+  double overhead = 1;
 };
 
-// Times the ring's kernels in use. Takes about 0.3 s and 100 MB.
+// Times the ring's kernels in use, and a transform. Takes about 0.5 s and 200 MB, at 2^16 several times as much.
 UnitCosts measure_unit_costs(const Parameters& parameters);
 double estimate_ms(const KernelCounts& counts, const UnitCosts& unit);
 

@@ -7,7 +7,7 @@
 
 #include "base/parallel.h"
 #include "ckks/cost.h"
-#include "ckks/keys.h"
+#include "ckks/linear_transform.h"
 #include "ring/base_converter.h"
 #include "ring/kernels/kernels.h"
 #include "ring/poly.h"
@@ -26,10 +26,9 @@ static_assert(kGroups <= kBabies);
 // Constants of all cores together: several times what a last-level cache keeps for them.
 constexpr std::size_t kConstantBytes = std::size_t{96} << 20;
 
-// Elapsed nanoseconds for one limb, where body(lane) works on `limbs` limbs and all lanes run at once: the best of many
-// rounds, since other programs only ever make a round longer.
-template <class Body>
-double time_per_limb(std::size_t lanes, std::size_t limbs, const Body& body) {
+// Elapsed nanoseconds of one round: the best of many, since other programs only ever make a round longer.
+template <class Round>
+double time_round(const Round& run) {
   using Clock = std::chrono::steady_clock;
   constexpr double kNanoseconds = 5e6;
   constexpr std::size_t kLeastRounds = 5;
@@ -37,14 +36,20 @@ double time_per_limb(std::size_t lanes, std::size_t limbs, const Body& body) {
   double best = std::numeric_limits<double>::infinity();
   for (std::size_t round = 0;; ++round) {
     const auto start = Clock::now();
-    parallel_for(lanes, body);
+    run();
     const auto end = Clock::now();
     best = std::min(best, std::chrono::duration<double, std::nano>(end - start).count());
     if (std::chrono::duration<double, std::nano>(end - begin).count() >= kNanoseconds &&
         round >= kLeastRounds)
       break;
   }
-  return best / static_cast<double>(lanes * limbs);
+  return best;
+}
+
+// Elapsed nanoseconds for one limb, where body(lane) works on `limbs` limbs and all lanes run at once.
+template <class Body>
+double time_per_limb(std::size_t lanes, std::size_t limbs, const Body& body) {
+  return time_round([&] { parallel_for(lanes, body); }) / static_cast<double>(lanes * limbs);
 }
 
 // Residues that look random enough for arithmetic whose time does not depend on them.
@@ -138,9 +143,51 @@ double time_plain_product(std::size_t lanes, const Parameters& parameters, const
   });
 }
 
-}  // namespace
+// A key with something in it.
+SwitchingKey filled_key(const Parameters& parameters, const KeyRequest& request) {
+  const std::vector<ring::Modulus> moduli =
+      parameters.extended_moduli(request.shape.level, request.shape.special_count);
+  SwitchingKey key{request, {}, {}, {}, {}};
+  for (ring::Constants* half : {&key.b, &key.a}) {
+    *half = ring::Constants(parameters.degree(), moduli, request.shape.digits());
+    for (std::size_t i = 0; i < moduli.size(); ++i) {
+      const Poly poly = filled(parameters.degree(), 1, moduli[i]);
+      for (std::size_t row = 0; row < request.shape.digits(); ++row) half->store(i, row, poly.data(0));
+    }
+  }
+  return key;
+}
 
-UnitCosts measure_unit_costs(const Parameters& parameters) {
+// A dense matrix on a ciphertext a few levels high, as large as takes more memory than caches have, up to 256 diagonals.
+double measure_overhead(const Parameters& parameters, const UnitCosts& unit) {
+  if (parameters.max_level() == 0) return 1;  // no transform fits
+  const int level = std::min(3, parameters.max_level()), special_count = parameters.special_count();
+  const std::size_t limb_bytes = ring::ConstantRows::kMaxWidth * parameters.degree();
+  const std::size_t room = kConstantBytes / 2 / (extended_limbs(level, special_count) * limb_bytes);
+  const std::size_t width = room >= 256 ? 16 : room >= 64 ? 8 : 4;
+  LinearTransform::Diagonals diagonals{width * width, {}};
+  for (std::size_t d = 0; d < diagonals.period; ++d) diagonals.values[d] = {0.5};
+  const int digit_size = std::min(special_count, level + 1);
+  const TransformDomain domain{level, special_count, digit_size, digit_size};
+  const auto transform = LinearTransform::create(Encoder(parameters), diagonals, domain, 0x1p20, width);
+  if (!transform.ok()) return 1;
+  EvaluationKeys keys;
+  for (const KeyRequest& request : transform->key_requests(parameters))
+    keys.insert(filled_key(parameters, request));
+  Ciphertext input;
+  for (std::size_t part = 0; part < 2; ++part) {
+    input.parts.emplace_back(parameters.degree(), static_cast<std::size_t>(level) + 1);
+    for (int i = 0; i <= level; ++i)
+      std::ranges::copy(filled(parameters.degree(), 1, parameters.prime(i)).limb(0),
+                        input.parts[part].limb(static_cast<std::size_t>(i)).begin());
+  }
+  const Evaluator evaluator(parameters);
+  const double measured =
+      time_round([&] { static_cast<void>(transform->apply(evaluator, input, keys).ok()); });
+  return std::max(1.0, 1e-6 * measured / estimate_ms(transform->counts(), unit));
+}
+
+UnitCosts measure_kernels(const Parameters& parameters) {
   const std::size_t n = parameters.degree();
   const std::size_t lanes = std::max(1u, std::thread::hardware_concurrency());
   const int typical = std::min(1, parameters.max_level());  // the first prime may be longer than the others
@@ -178,6 +225,14 @@ UnitCosts measure_unit_costs(const Parameters& parameters) {
       kernels.add(q, limb, limb, in[lane][kLimbs + i].data(0), n);
     }
   });
+  return costs;
+}
+
+}  // namespace
+
+UnitCosts measure_unit_costs(const Parameters& parameters) {
+  UnitCosts costs = measure_kernels(parameters);
+  costs.overhead = measure_overhead(parameters, costs);
   return costs;
 }
 

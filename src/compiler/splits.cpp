@@ -20,9 +20,10 @@ constexpr double kSwitchesPerDivision = 64;
 // Key switching may add this share of the standard deviation that rounding has anyway.
 constexpr double kNoiseShare = 0.5;
 
-// Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine.
-constexpr double kNttPerLog = 0.10, kKeyProduct = 0.45, kHoistedProduct = 0.45, kPlainProduct = 0.45,
-                 kConversion = 0.67, kPointwise = 0.20;
+// Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine with keys
+// and plaintexts in memory.
+constexpr double kNttPerLog = 0.085, kKeyProduct = 0.25, kHoistedProduct = 0.3, kPlainProduct = 0.17,
+                 kConversion = 0.175, kPointwise = 0.18;
 
 // What is known of the key for one rotation.
 struct Need {
