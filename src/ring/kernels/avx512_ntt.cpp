@@ -7,7 +7,7 @@
 // below 2^45 leaves so much room that a forward transform is reduced at its end only: inputs below 2^51 are raised by
 // a multiple of q once, so that at most 16 stages, each of which adds or subtracts less than 2q, leave them in [0,
 // 2^52). Below 2^49, eight times q still fits, which is what becomes of numbers below 2q in three stages, so each pass
-// reduces once. An inverse transform doubles sums in each stage: below 2^46 only the first row of a pass is reduced,
+// reduces once, but for a first pass of two, which leaves numbers below 2^51 + 4q. An inverse transform doubles sums in each stage: below 2^46 only the first row of a pass is reduced,
 // once, below 2^49 those sums that would exceed 8q. Any other prime reduces in every butterfly (Harvey 2014,
 // algorithms 3 and 4), with words that are clear above.
 #include "ring/kernels/avx512.h"
@@ -82,13 +82,13 @@ struct PassRoots {
   ShoupLanes w[(1 << kStages) - 1];
 };
 
-// kStages stages between 2^kStages vectors, which must stay in registers: always inlined. What comes in and goes out is
-// below 8q where each pass reduces.
-template <int kStages, Reduce kReduce>
+// kStages stages between 2^kStages vectors, which must stay in registers: always inlined. Where each pass reduces, any
+// numbers may come in, and those that go out are below 8q; not so in a first pass of two stages.
+template <int kStages, Reduce kReduce, bool kFirst = false>
 [[gnu::always_inline]] inline void forward_stages(const Lanes& lanes, Vector (&x)[1 << kStages],
                                                   const PassRoots<kStages>& roots) {
   constexpr int kRows = 1 << kStages;
-  if constexpr (kReduce == Reduce::kEachPass) {
+  if constexpr (kReduce == Reduce::kEachPass && !(kFirst && kStages == 2)) {
     // The other half is only multiplied in the first stage, which takes any number and leaves one below 2q.
 #pragma GCC unroll 8
     for (int r = 0; r < kRows / 2; ++r) x[r] = lanes.reduce_open(x[r]);
@@ -344,7 +344,7 @@ void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, s
         if (kReduce == Reduce::kEachStage) x[r] = lanes.reduce_lazy(x[r]);
       }
     }
-    forward_stages<kStages, kReduce>(lanes, x, roots);
+    forward_stages<kStages, kReduce, kFirst>(lanes, x, roots);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kRows; ++r) store(out + i + r * row, x[r]);
   }
