@@ -111,16 +111,16 @@ std::size_t tensor_product(Data& d) {
   d.kernels.tensor_product(d.q, {d.x[0], d.x[1], d.x[2], d.x[3], d.out(0), d.out(1), d.out(2)}, d.n);
   return 7 * d.n * kWord;
 }
-std::size_t convert_base(Data& d, const double* inverses) {
+std::size_t convert_base(Data& d) {
   // Any numbers below q do as factors.
-  d.kernels.convert_base(d.q, {d.x.data(), d.x[0], kSources, inverses, d.x[1][0], d.out(0)}, d.n);
+  d.kernels.convert_base(d.q, {d.x.data(), d.x[0], kSources, d.out(0)}, d.n);
   return (kSources + 1) * d.n * kWord;
 }
-std::size_t convert_base_down(Data& d) { return convert_base(d, nullptr); }
-std::size_t convert_base_rounded(Data& d) {
+std::size_t rounded_quotient(Data& d) {
   const double inverse = 1.0 / static_cast<double>(d.q.value());
   const double inverses[kSources] = {inverse, inverse, inverse};
-  return convert_base(d, inverses);
+  d.kernels.rounded_quotient({d.x.data(), inverses, kSources, d.out(0)}, d.n);
+  return (kSources + 1) * d.n * kWord;
 }
 std::size_t lift_centred(Data& d) {
   d.kernels.lift_centred(d.q.value(), d.q.value(), d.out(0), d.x[0], d.n);
@@ -154,8 +154,8 @@ constexpr Entry kEntries[] = {
     {"plain_product8x4_wide", plain_product},
     {"plain_product8x4_narrow", plain_product, kNarrowBits},
     {"tensor_product", tensor_product},
-    {"convert_base3", convert_base_down},
-    {"convert_base3_rounded", convert_base_rounded},
+    {"convert_base3", convert_base},
+    {"rounded_quotient3", rounded_quotient},
     {"lift_centred", lift_centred},
     {"sample_uniform", sample_uniform},
     {"keystream", keystream},

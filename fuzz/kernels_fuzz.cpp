@@ -272,7 +272,6 @@ void tensor_product(Case& c) {
 
 void convert_base(Case& c) {
   const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
-  const bool rounded = c.input.flag();
   std::vector<Words> words;
   std::vector<const u64*> y;
   std::vector<u64> factors;
@@ -284,12 +283,11 @@ void convert_base(Case& c) {
     inverses.push_back(1.0 / static_cast<double>(m));
   }
   for (const Words& w : words) y.push_back(w.data());
-  const u64 excess = c.input.residue(c.q.value());
-  compare("convert_base", c.q, c.n, {Words(c.n, 0)}, [&](const Kernels& k, std::vector<Words>& b) {
-    k.convert_base(
-        c.q, {y.data(), factors.data(), terms, rounded ? inverses.data() : nullptr, excess, b[0].data()},
-        c.n);
-  });
+  compare("convert_base", c.q, c.n, {Words(c.n, 0), Words(c.n, 0)},
+          [&](const Kernels& k, std::vector<Words>& b) {
+            k.convert_base(c.q, {y.data(), factors.data(), terms, b[0].data()}, c.n);
+            k.rounded_quotient({y.data(), inverses.data(), terms, b[1].data()}, c.n);
+          });
 }
 
 void lift_centred(Case& c) {

@@ -16,8 +16,8 @@ using ring::Poly;
 
 namespace {
 
-// One pointer for each digit or source prime.
-using Pointers = std::array<const u64*, kMaxPrimes>;
+// One pointer for each digit or source prime, and one for a quotient.
+using Pointers = std::array<const u64*, kMaxPrimes + 1>;
 
 // The halves of a key at one prime; what is kept as a seed is expanded.
 struct KeyRows {
@@ -209,23 +209,32 @@ void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, const Poly* const* in, Poly* out,
                          std::size_t count) const {
   const std::size_t n = parameters_.degree(), sources = converter.source_count();
-  Poly prepared(n, sources * count);
+  const std::size_t rows = converter.rounded_count();
+  Poly prepared(n, rows * count);
+  const auto pointers = [&](std::size_t c) {
+    Pointers y;
+    for (std::size_t s = 0; s < rows; ++s) y[s] = prepared.data(c * rows + s);
+    return y;
+  };
   const std::size_t special = in[0]->limbs() - static_cast<std::size_t>(level) - 1;
   parallel_for(sources * count, [&](std::size_t i) {
     // Sources are the special limbs, then the last of the others where that goes too.
-    const std::size_t s = i % sources;
+    const std::size_t c = i / sources, s = i % sources;
     const std::size_t limb =
         s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
     kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
-                          prepared.data(i), in[i / sources]->data(limb));
+                          prepared.data(c * rows + s), in[c]->data(limb));
   });
+  if (rows > sources) {
+    parallel_for(count, [&](std::size_t c) {
+      converter.round_quotient(prepared.data(c * rows + sources), pointers(c).data(), n);
+    });
+  }
   for (std::size_t c = 0; c < count; ++c) out[c] = Poly(n, converter.target_count());
   parallel_for(converter.target_count(), [&](std::size_t t) {
     for (std::size_t c = 0; c < count; ++c) {
-      Pointers y;
-      for (std::size_t s = 0; s < sources; ++s) y[s] = prepared.data(c * sources + s);
       u64* words = out[c].data(t);
-      converter.convert_rounded(t, words, y.data(), n);
+      converter.convert_rounded(t, words, pointers(c).data(), n);
       kernels().forward_ntt(parameters_.ring().ntt(t), words, words);
       kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), words,
                                   in[c]->data(t), words, n);

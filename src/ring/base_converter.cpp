@@ -25,8 +25,9 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
     const Modulus& q = context.modulus(target);
     std::vector<u64> row;
     for (std::size_t j = 0; j < sources_.size(); ++j) row.push_back(q.to_montgomery(cofactor(j, q)));
-    factors_.push_back(std::move(row));
     const u64 product = cofactor(sources_.size(), q);
+    row.push_back(q.to_montgomery(q.negate(product)));
+    factors_.push_back(std::move(row));
     products_.push_back(q.shoup(product));
     inverse_products_.push_back(q.shoup(q.inverse(product)));
     if (sources_.size() == 1) {
@@ -36,30 +37,22 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
   }
 }
 
-void BaseConverter::run(std::size_t t, u64* out, const u64* const* y, const double* inverses,
-                        std::size_t n) const {
-  const Modulus& q = context_->modulus(targets_[t]);
-  BaseConversion arguments;
-  arguments.y = y;
-  arguments.factors = factors_[t].data();
-  arguments.terms = sources_.size();
-  arguments.inverses = inverses;
-  arguments.excess = q.to_montgomery(products_[t].value);
-  arguments.out = out;
-  kernels().convert_base(q, arguments, n);
-}
-
 const u64* BaseConverter::convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const {
   if (sources_.size() == 1) return y[0];
-  run(t, scratch, y, nullptr, n);
+  kernels().convert_base(context_->modulus(targets_[t]), {y, factors_[t].data(), sources_.size(), scratch},
+                         n);
   return scratch;
+}
+
+void BaseConverter::round_quotient(u64* out, const u64* const* y, std::size_t n) const {
+  kernels().rounded_quotient({y, inverses_.data(), sources_.size(), out}, n);
 }
 
 void BaseConverter::convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
   if (sources_.size() == 1) {
     kernels().lift_centred(context_->modulus(sources_[0]).value(), lifts_[t], out, y[0], n);
   } else {
-    run(t, out, y, inverses_.data(), n);
+    kernels().convert_base(context_->modulus(targets_[t]), {y, factors_[t].data(), rounded_count(), out}, n);
   }
 }
 

@@ -24,8 +24,13 @@ class BaseConverter {
   // Words that a forward transform modulo target t takes, congruent to x + u M for some 0 <= u < source_count(), where
   // 0 <= x < M is the number that the y_j stand for. They are written to `scratch` (n words), unless y holds them.
   const u64* convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const;
-  // Such words, congruent to the representative of x in [-M/2, M/2); within 2^-48 M of the ends either one of the two,
-  // but always the right one for a single source.
+  // Rounded conversions from several sources take one array more, after the y_j: how often M goes into the sum of the
+  // y_j M / m_j, rounded, which is one for all targets.
+  std::size_t rounded_count() const { return source_count() == 1 ? 1 : source_count() + 1; }
+  // Makes it, n words, of the y_j. Not for a single source.
+  void round_quotient(u64* out, const u64* const* y, std::size_t n) const;
+  // Words that a forward transform modulo target t takes, congruent to the representative of x in [-M/2, M/2); within
+  // 2^-48 M of the ends either one of the two, but always the right one for a single source. y has rounded_count() arrays.
   void convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const;
 
   // M^-1 modulo target t, and M modulo target t.
@@ -33,13 +38,11 @@ class BaseConverter {
   ShoupConstant product(std::size_t t) const { return products_[t]; }
 
  private:
-  void run(std::size_t t, u64* out, const u64* const* y, const double* inverses, std::size_t n) const;
-
   const Context* context_;
   std::vector<std::size_t> sources_, targets_;
   std::vector<InverseScale> scales_;
   std::vector<double> inverses_;           // 1 / m_j
-  std::vector<std::vector<u64>> factors_;  // M / m_j modulo each target, Montgomery form
+  std::vector<std::vector<u64>> factors_;  // M / m_j modulo each target, then -M; Montgomery form
   std::vector<ShoupConstant> products_, inverse_products_;
   std::vector<u64> lifts_;  // for a single source: the least multiple of each target that is at least M / 2
 };

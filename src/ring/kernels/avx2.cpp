@@ -281,33 +281,31 @@ void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t 
 void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
   const Lanes lanes(modulus);
   const WideSums sums(lanes, modulus, kMaxPrimeBits);
-  const Factor excess = lanes.factor_centred(modulus.reduce_montgomery(p.excess));
   for (std::size_t i = 0; i < n; i += 8) {
     Vector result[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
-    Vector quotient[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
     for (std::size_t first = 0; first < p.terms; first += sums.terms_per_reduction) {
       const std::size_t last = std::min(first + sums.terms_per_reduction, p.terms);
       WideSums::Sum sum[2] = {sums.start(), sums.start()};
       for (std::size_t j = first; j < last; ++j) {
         const Vector factor = to_doubles(broadcast(p.factors[j]));
-        for (std::size_t half = 0; half < 2; ++half) {
-          const Vector y = to_doubles(load(p.y[j] + i + 4 * half));
-          sums.add_product(sum[half], y, factor);
-          // Not fused, term after term: the sum must be the portable kernel's to the last bit.
-          if (p.inverses != nullptr)
-            quotient[half] = add(quotient[half], _mm256_mul_pd(y, broadcast(p.inverses[j])));
-        }
+        for (std::size_t half = 0; half < 2; ++half)
+          sums.add_product(sum[half], to_doubles(load(p.y[j] + i + 4 * half)), factor);
       }
       for (std::size_t half = 0; half < 2; ++half)
         result[half] = lanes.reduce(add(result[half], sums.reduce_montgomery(sum[half])));
     }
-    for (std::size_t half = 0; half < 2; ++half) {
-      if (p.inverses != nullptr) {
-        const Vector v = _mm256_floor_pd(add(quotient[half], broadcast(0.5)));
-        result[half] = lanes.reduce(subtract(result[half], lanes.multiply(v, excess)));
-      }
-      store(p.out + i + 4 * half, lanes.canonical(result[half]));
-    }
+    for (std::size_t half = 0; half < 2; ++half) store(p.out + i + 4 * half, lanes.canonical(result[half]));
+  }
+}
+
+void rounded_quotient(const RoundedQuotient& p, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += 4) {
+    // Not fused, term after term: the sum must be the portable kernel's to the last bit.
+    Vector quotient = _mm256_setzero_pd();
+    for (std::size_t j = 0; j < p.terms; ++j)
+      quotient = add(quotient, _mm256_mul_pd(to_doubles(load(p.y[j] + i)), broadcast(p.inverses[j])));
+    const Vector bias = broadcast(kIntegerBias), rounded = _mm256_floor_pd(add(quotient, broadcast(0.5)));
+    store(p.out + i, _mm256_xor_si256(_mm256_castpd_si256(add(rounded, bias)), _mm256_castpd_si256(bias)));
   }
 }
 
@@ -383,6 +381,7 @@ const Kernels kAvx2Kernels = {
     avx2::plain_product,
     avx2::tensor_product,
     avx2::convert_base,
+    avx2::rounded_quotient,
     avx2::lift_centred,
     avx2::sample_uniform,
     avx2::keystream,

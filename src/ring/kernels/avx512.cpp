@@ -252,23 +252,12 @@ void tensor_product(const Modulus& modulus, const TensorProduct& p, std::size_t 
 
 // --- between primes ------------------------------------------------------------------------------------------------------
 
-// floor(sum_j y_j / m_j + 1/2) for eight places. Truncation is the floor of what is never negative.
-Vector rounded_quotient(const BaseConversion& p, std::size_t i) {
-  __m512d quotient = _mm512_setzero_pd();
-  for (std::size_t j = 0; j < p.terms; ++j) {
-    const __m512d y = _mm512_cvtepu64_pd(load(p.y[j] + i));
-    quotient = _mm512_add_pd(quotient, _mm512_mul_pd(y, _mm512_set1_pd(p.inverses[j])));
-  }
-  return _mm512_cvttpd_epu64(_mm512_add_pd(quotient, _mm512_set1_pd(0.5)));
-}
-
-// Up to four terms, which key switching nearly always has. Four products of numbers below 2^50 by numbers below q, and
-// the multiple of the excess, at most 4, are together at most 2^52 (q - 1), so one subtraction makes the result canonical.
-template <std::size_t kTerms, bool kRounded>
+// Up to five terms, which key switching nearly always has, the fifth being a small one. Of numbers below 2^50 by numbers
+// below q, four together are below 2^52 q, five below 4q 2^52.
+template <std::size_t kTerms>
 void convert_few(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
-  static_assert(kTerms <= 4);
+  static_assert(kTerms <= 5);
   const Lanes lanes(modulus);
-  const Vector minus_excess = broadcast(modulus.negate(p.excess));
   const u64* y[kTerms];
   Vector factors[kTerms];
   for (std::size_t j = 0; j < kTerms; ++j) {
@@ -278,19 +267,18 @@ void convert_few(const Modulus& modulus, const BaseConversion& p, std::size_t n)
   for (std::size_t i = 0; i < n; i += 8) {
     Sum sum;
     for (std::size_t j = 0; j < kTerms; ++j) sum.add_product(load(y[j] + i), factors[j]);
-    if constexpr (kRounded) sum.add_product(rounded_quotient(p, i), minus_excess);
-    store(p.out + i, lanes.canonical_from_two_q(lanes.reduce_montgomery_lazy(sum.high, sum.low)));
+    store(p.out + i, kTerms <= 4 ? lanes.reduce_montgomery_below_q(sum.high, sum.low)
+                                 : lanes.reduce_montgomery(sum.high, sum.low));
   }
 }
 
-template <bool kRounded>
-void convert_base_as(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
-  if (p.terms == 1) return convert_few<1, kRounded>(modulus, p, n);
-  if (p.terms == 2) return convert_few<2, kRounded>(modulus, p, n);
-  if (p.terms == 3) return convert_few<3, kRounded>(modulus, p, n);
-  if (p.terms == 4) return convert_few<4, kRounded>(modulus, p, n);
+void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
+  if (p.terms == 1) return convert_few<1>(modulus, p, n);
+  if (p.terms == 2) return convert_few<2>(modulus, p, n);
+  if (p.terms == 3) return convert_few<3>(modulus, p, n);
+  if (p.terms == 4) return convert_few<4>(modulus, p, n);
+  if (p.terms == 5) return convert_few<5>(modulus, p, n);
   const Lanes lanes(modulus);
-  const Vector excess = broadcast(p.excess);
   for (std::size_t i = 0; i < n; i += 8) {
     Vector result = zero();
     for (std::size_t first = 0; first < p.terms; first += kTermsPerReduction) {
@@ -299,16 +287,21 @@ void convert_base_as(const Modulus& modulus, const BaseConversion& p, std::size_
       for (std::size_t j = first; j < last; ++j) sum.add_product(load(p.y[j] + i), broadcast(p.factors[j]));
       result = add_modulo(lanes.q, result, lanes.reduce_montgomery(sum.high, sum.low));
     }
-    if constexpr (kRounded) {
-      const Vector product = product_montgomery_lazy(lanes, rounded_quotient(p, i), excess);
-      result = subtract_modulo(lanes.q, result, lanes.canonical_from_four_q(product));
-    }
     store(p.out + i, result);
   }
 }
 
-void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n) {
-  p.inverses == nullptr ? convert_base_as<false>(modulus, p, n) : convert_base_as<true>(modulus, p, n);
+void rounded_quotient(const RoundedQuotient& p, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += 8) {
+    // Not fused, term after term: the sum must be the portable kernel's to the last bit.
+    __m512d quotient = _mm512_setzero_pd();
+    for (std::size_t j = 0; j < p.terms; ++j) {
+      const __m512d y = _mm512_cvtepu64_pd(load(p.y[j] + i));
+      quotient = _mm512_add_pd(quotient, _mm512_mul_pd(y, _mm512_set1_pd(p.inverses[j])));
+    }
+    // Truncation is the floor of what is never negative.
+    store(p.out + i, _mm512_cvttpd_epu64(_mm512_add_pd(quotient, _mm512_set1_pd(0.5))));
+  }
 }
 
 void lift_centred(u64 m, u64 offset, u64* out, const u64* a, std::size_t n) {
@@ -353,6 +346,7 @@ const Kernels kAvx512Kernels = {
     avx512::plain_product,
     avx512::tensor_product,
     avx512::convert_base,
+    avx512::rounded_quotient,
     avx512::lift_centred,
     avx512::sample_uniform,
     avx512::keystream,

@@ -50,14 +50,19 @@ struct TensorProduct {
   u64 *d0 = nullptr, *d1 = nullptr, *d2 = nullptr;
 };
 
-// out[i] = sum_j y_j[i] factor_j - v[i] excess modulo q, where v[i] = floor(sum_j y_j[i] / m_j + 1/2) if `inverses`
-// is given, else 0. y_j may be any residues below 2^50; `factors` and `excess` are in Montgomery form.
+// out[i] = sum_j y_j[i] factor_j modulo q. y_j may be any residues below 2^50; `factors` are in Montgomery form.
 struct BaseConversion {
   const u64* const* y = nullptr;
   const u64* factors = nullptr;
   std::size_t terms = 0;
+  u64* out = nullptr;
+};
+
+// out[i] = floor(sum_j y_j[i] / m_j + 1/2) for residues y_j modulo m_j, in doubles, term after term.
+struct RoundedQuotient {
+  const u64* const* y = nullptr;
   const double* inverses = nullptr;  // 1 / m_j
-  u64 excess = 0;                    // the product of the m_j, modulo q
+  std::size_t terms = 0;
   u64* out = nullptr;
 };
 
@@ -92,6 +97,7 @@ struct Kernels {
   void (*plain_product)(const Modulus& q, const PlainProduct& arguments, std::size_t n);
   void (*tensor_product)(const Modulus& q, const TensorProduct& arguments, std::size_t n);
   void (*convert_base)(const Modulus& q, const BaseConversion& arguments, std::size_t n);
+  void (*rounded_quotient)(const RoundedQuotient& arguments, std::size_t n);
   // The representative of a residue modulo m in (-m/2, m/2), plus `offset`: a number that is not negative and below
   // kLazyLimit if offset is at least m/2 and m/2 + offset is. One of the same class modulo q if offset is a multiple of q.
   void (*lift_centred)(u64 m, u64 offset, u64* out, const u64* a, std::size_t n);

@@ -178,15 +178,15 @@ void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {
 }
 
 void convert_base(const Modulus& q, const BaseConversion& p, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i)
+    p.out[i] = sum_products(q, 0, p.terms, [&](std::size_t j) { return u128{p.y[j][i]} * p.factors[j]; });
+}
+
+void rounded_quotient(const RoundedQuotient& p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
-    u64 result = sum_products(q, 0, p.terms, [&](std::size_t j) { return u128{p.y[j][i]} * p.factors[j]; });
-    if (p.inverses != nullptr) {
-      double quotient = 0;
-      for (std::size_t j = 0; j < p.terms; ++j) quotient += static_cast<double>(p.y[j][i]) * p.inverses[j];
-      u64 v = static_cast<u64>(std::floor(quotient + 0.5));
-      result = q.subtract(result, q.reduce_montgomery(u128{v} * p.excess));
-    }
-    p.out[i] = result;
+    double quotient = 0;
+    for (std::size_t j = 0; j < p.terms; ++j) quotient += static_cast<double>(p.y[j][i]) * p.inverses[j];
+    p.out[i] = static_cast<u64>(std::floor(quotient + 0.5));
   }
 }
 
@@ -214,9 +214,10 @@ void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::si
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable",     available,         forward_ntt,  inverse_ntt,       add,       subtract,    negate,
-    multiply,       multiply_constant, add_multiple, subtract_multiply, permute,   key_product, plain_product,
-    tensor_product, convert_base,      lift_centred, sample_uniform,    keystream,
+    "portable",        available,        forward_ntt,  inverse_ntt,       add,
+    subtract,          negate,           multiply,     multiply_constant, add_multiple,
+    subtract_multiply, permute,          key_product,  plain_product,     tensor_product,
+    convert_base,      rounded_quotient, lift_centred, sample_uniform,    keystream,
 };
 
 }  // namespace tacit::ring
