@@ -187,9 +187,7 @@ Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b)
 Result<Ciphertext> Evaluator::relinearise(const Ciphertext& a, const EvaluationKeys& keys) const {
   TACIT_CHECK(require_size("relinearisation", a, 3));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
-  switcher_.switch_key(a.parts[2], nullptr, *key, sum, Into::kFresh);
-  auto [d0, d1] = switcher_.mod_down(sum, false);
+  auto [d0, d1] = switcher_.switch_key_divided(a.parts[2], nullptr, *key);
   return make_pair(combine(parameters_, kernels().add, a.parts[0], d0),
                    combine(parameters_, kernels().add, a.parts[1], d1), a.scale);
 }
@@ -233,9 +231,7 @@ Result<Ciphertext> Evaluator::apply_automorphism(const Ciphertext& a, std::uint3
   TACIT_TRY(const SwitchingKey* key, keys.find(element, a.level()));
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
   // The digits of the permuted polynomial, in SEAL's order.
-  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
-  switcher_.switch_key(a.parts[1], &automorphism, *key, sum, Into::kFresh);
-  auto [d0, d1] = switcher_.mod_down(sum, false);
+  auto [d0, d1] = switcher_.switch_key_divided(a.parts[1], &automorphism, *key);
   return make_pair(add_permuted(parameters_, d0, automorphism, a.parts[0]), std::move(d1), a.scale);
 }
 
@@ -264,9 +260,7 @@ Result<Ciphertext> Evaluator::rotate_hoisted(const HoistedCiphertext& a, std::in
     return rotate(source, step, keys);
   }
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
-  ExtendedPair sum(parameters_, source.level(), shape.special_count);
-  switcher_.multiply(a.digits, &automorphism, *key, sum);
-  auto [d0, d1] = switcher_.mod_down(sum, false);
+  auto [d0, d1] = switcher_.multiply_divided(a.digits, &automorphism, *key);
   return make_pair(add_permuted(parameters_, d0, automorphism, source.parts[0]), std::move(d1), source.scale);
 }
 

@@ -138,26 +138,41 @@ struct DigitRaiser {
 
 }  // namespace
 
+namespace {
+
+// The products of one polynomial's digits with a key, limb by limb.
+struct LimbSwitcher {
+  LimbSwitcher(const DigitRaiser& digits, const SwitchingKey& switching_key, bool adding)
+      : raiser(digits), key(switching_key), accumulate(adding) {}
+
+  void operator()(std::size_t i, u64* out0, u64* out1) const {
+    const Parameters& parameters = raiser.parameters;
+    const std::size_t n = parameters.degree(), count = raiser.converters.size();
+    Poly scratch(n, count);
+    Pointers digits;
+    for (std::size_t j = 0; j < count; ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
+    const KeyRows rows(parameters, key, count, key_limb_of(key, raiser.level, i));
+    kernels().key_product(parameters.ring().modulus(parameters.limb_index(raiser.level, i)),
+                          {digits.data(), rows.b, rows.a, count, nullptr, out0, out1, accumulate}, n);
+  }
+
+  const DigitRaiser& raiser;
+  const SwitchingKey& key;
+  bool accumulate;
+};
+
+}  // namespace
+
+// Prime by prime: a transform's tables serve all digits, and the digits at one prime are used up while they are near.
 void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
                              ExtendedPair& sum, Into into) const {
-  const int level = sum.level;
-  const KeyShape& shape = key.request.shape;
-  assert(static_cast<int>(poly.limbs()) == level + 1 && shape.level >= level &&
-         shape.special_count == sum.special_count);
-  const auto& converters = digit_converters(level, shape);
+  assert(static_cast<int>(poly.limbs()) == sum.level + 1 && key.request.shape.level >= sum.level &&
+         key.request.shape.special_count == sum.special_count);
+  const auto& converters = digit_converters(sum.level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
-  const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
-  // Prime by prime: a transform's tables serve all digits, and the digits at one prime are used up while they are near.
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
-    Poly scratch(poly.degree(), converters.size());
-    Pointers digits;
-    for (std::size_t j = 0; j < converters.size(); ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
-    const KeyRows rows(parameters_, key, converters.size(), key_limb_of(key, level, i));
-    kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(level, i)),
-                          {digits.data(), rows.b, rows.a, converters.size(), nullptr, sum.c0.data(i),
-                           sum.c1.data(i), into == Into::kSum},
-                          poly.degree());
-  });
+  const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, sum.level};
+  const LimbSwitcher limb(raiser, key, into == Into::kSum);
+  parallel_for(sum.c0.limbs(), [&](std::size_t i) { limb(i, sum.c0.data(i), sum.c1.data(i)); });
 }
 
 Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
@@ -176,14 +191,6 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
     }
   });
   return digits;
-}
-
-void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
-                           const SwitchingKey& key, ExtendedPair& product) const {
-  assert(product.level == digits.level && product.special_count == digits.special_count);
-  parallel_for(product.c0.limbs(), [&](std::size_t i) {
-    multiply(digits, permutation, key, {i, 0, parameters_.degree()}, product.c0.data(i), product.c1.data(i));
-  });
 }
 
 void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
@@ -206,63 +213,121 @@ void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
   });
 }
 
-void KeySwitcher::divide(const ring::BaseConverter& converter, int level, const Poly* const* in, Poly* out,
-                         std::size_t count) const {
-  const std::size_t n = parameters_.degree(), sources = converter.source_count();
-  const std::size_t rows = converter.rounded_count();
-  Poly prepared(n, rows * count);
+std::size_t KeySwitcher::limb_of_source(const ring::BaseConverter& converter, int level,
+                                        std::size_t s) const {
+  // The special limbs, then the last of the others where that goes too.
+  const std::size_t source = converter.source(s), first_special = parameters_.special_index(0);
+  return source < first_special ? source : source - first_special + static_cast<std::size_t>(level) + 1;
+}
+
+template <class Columns>
+void KeySwitcher::divide_prepared(const ring::BaseConverter& converter, Poly& prepared, std::span<Poly> out,
+                                  const Columns& columns) const {
+  const std::size_t n = parameters_.degree(), rows = converter.rounded_count();
   const auto pointers = [&](std::size_t c) {
     Pointers y;
     for (std::size_t s = 0; s < rows; ++s) y[s] = prepared.data(c * rows + s);
     return y;
   };
-  const std::size_t special = in[0]->limbs() - static_cast<std::size_t>(level) - 1;
-  parallel_for(sources * count, [&](std::size_t i) {
-    // Sources are the special limbs, then the last of the others where that goes too.
-    const std::size_t c = i / sources, s = i % sources;
-    const std::size_t limb =
-        s < special ? static_cast<std::size_t>(level) + 1 + s : static_cast<std::size_t>(level);
-    kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
-                          prepared.data(c * rows + s), in[c]->data(limb));
-  });
-  if (rows > sources) {
-    parallel_for(count, [&](std::size_t c) {
-      converter.round_quotient(prepared.data(c * rows + sources), pointers(c).data(), n);
+  if (converter.source_count() > 1) {
+    parallel_for(out.size(), [&](std::size_t c) {
+      converter.round_quotient(prepared.data(c * rows + rows - 1), pointers(c).data(), n);
     });
   }
-  for (std::size_t c = 0; c < count; ++c) out[c] = Poly(n, converter.target_count());
+  for (Poly& poly : out) poly = Poly(n, converter.target_count());
   parallel_for(converter.target_count(), [&](std::size_t t) {
-    for (std::size_t c = 0; c < count; ++c) {
+    columns(t, [&](std::size_t c, const u64* dividend) {
       u64* words = out[c].data(t);
       converter.convert_rounded(t, words, pointers(c).data(), n);
       kernels().forward_ntt(parameters_.ring().ntt(t), words, words);
       kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), words,
-                                  in[c]->data(t), words, n);
+                                  dividend, words, n);
+    });
+  });
+}
+
+void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::span<const Poly* const> in,
+                         std::span<Poly> out) const {
+  const std::size_t sources = converter.source_count(), rows = converter.rounded_count();
+  Poly prepared(parameters_.degree(), rows * in.size());
+  parallel_for(sources * in.size(), [&](std::size_t i) {
+    const std::size_t c = i / sources, s = i % sources;
+    kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
+                          prepared.data(c * rows + s), in[c]->data(limb_of_source(converter, level, s)));
+  });
+  divide_prepared(converter, prepared, out, [&](std::size_t t, const auto& divide_column) {
+    for (std::size_t c = 0; c < in.size(); ++c) divide_column(c, in[c]->data(t));
+  });
+}
+
+template <class MakeLimb>
+std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count,
+                                               const MakeLimb& make_limb) const {
+  if (special_count == 1) {  // there would be nothing for a second thread while it is made
+    ExtendedPair pair(parameters_, level, special_count);
+    parallel_for(pair.c0.limbs(), [&](std::size_t i) { make_limb(i, pair.c0.data(i), pair.c1.data(i)); });
+    return mod_down(pair, false);
+  }
+  const std::size_t n = parameters_.degree();
+  const ring::BaseConverter& converter = division(level, special_count, false);
+  const std::size_t rows = converter.rounded_count();
+  Poly prepared(n, 2 * rows);
+  parallel_for(converter.source_count(), [&](std::size_t s) {
+    Poly made(n, 2);
+    make_limb(limb_of_source(converter, level, s), made.data(0), made.data(1));
+    for (std::size_t c = 0; c < 2; ++c) {
+      kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
+                            prepared.data(c * rows + s), made.data(c));
     }
+  });
+  Poly out[2];
+  divide_prepared(converter, prepared, out, [&](std::size_t t, const auto& divide_column) {
+    Poly made(n, 2);
+    make_limb(t, made.data(0), made.data(1));
+    for (std::size_t c = 0; c < 2; ++c) divide_column(c, made.data(c));
+  });
+  return {std::move(out[0]), std::move(out[1])};
+}
+
+std::pair<Poly, Poly> KeySwitcher::switch_key_divided(const Poly& poly, const ring::Automorphism* permutation,
+                                                      const SwitchingKey& key) const {
+  const int level = static_cast<int>(poly.limbs()) - 1;
+  assert(key.request.shape.level >= level);
+  const auto& converters = digit_converters(level, key.request.shape);
+  const Poly prepared = prepare_digits(poly, permutation, converters);
+  const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
+  return divide_made(level, key.request.shape.special_count, LimbSwitcher(raiser, key, false));
+}
+
+std::pair<Poly, Poly> KeySwitcher::multiply_divided(const Digits& digits,
+                                                    const ring::Automorphism* permutation,
+                                                    const SwitchingKey& key) const {
+  return divide_made(digits.level, digits.special_count, [&](std::size_t i, u64* out0, u64* out1) {
+    multiply(digits, permutation, key, {i, 0, parameters_.degree()}, out0, out1);
   });
 }
 
 std::pair<Poly, Poly> KeySwitcher::mod_down(const ExtendedPair& pair, bool rescale) const {
   const Poly* in[] = {&pair.c0, &pair.c1};
   Poly out[2];
-  divide(division(pair.level, pair.special_count, rescale), pair.level, in, out, 2);
+  divide(division(pair.level, pair.special_count, rescale), pair.level, in, out);
   return {std::move(out[0]), std::move(out[1])};
 }
 
 Poly KeySwitcher::mod_down(const Poly& poly, int level) const {
-  const Poly* in = &poly;
-  Poly out;
+  const Poly* in[] = {&poly};
+  Poly out[1];
   const int special_count = static_cast<int>(poly.limbs()) - level - 1;
-  divide(division(level, special_count, false), level, &in, &out, 1);
-  return out;
+  divide(division(level, special_count, false), level, in, out);
+  return std::move(out[0]);
 }
 
 Poly KeySwitcher::rescale(const Poly& poly) const {
-  const Poly* in = &poly;
-  Poly out;
+  const Poly* in[] = {&poly};
+  Poly out[1];
   const int level = static_cast<int>(poly.limbs()) - 1;
-  divide(division(level, 0, true), level, &in, &out, 1);
-  return out;
+  divide(division(level, 0, true), level, in, out);
+  return std::move(out[0]);
 }
 
 void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count,

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -55,11 +56,18 @@ class KeySwitcher {
   // The same in two steps, the first of which serves several keys of one shape: the digits of the polynomial are
   // permuted, rather than those of the permuted one taken, which makes another, equally small error.
   Digits decompose(const ring::Poly& poly, const KeyShape& shape) const;
-  void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
-                ExtendedPair& product) const;
-  // A piece of the two polynomials of such a product. A key that is kept as a seed is expanded for each piece.
+  // A piece of the product, since that is how its callers take it. A key that is kept as a seed is expanded for each.
   void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
                 const Piece& piece, u64* out0, u64* out1) const;
+
+  // The pair that switch_key or multiply makes, divided by P: limb by limb, so that the product at one is used up while it
+  // is near.
+  std::pair<ring::Poly, ring::Poly> switch_key_divided(const ring::Poly& poly,
+                                                       const ring::Automorphism* permutation,
+                                                       const SwitchingKey& key) const;
+  std::pair<ring::Poly, ring::Poly> multiply_divided(const Digits& digits,
+                                                     const ring::Automorphism* permutation,
+                                                     const SwitchingKey& key) const;
 
   // sum += other; both of one level and special count.
   void add(ExtendedPair& sum, const ExtendedPair& other) const;
@@ -89,8 +97,20 @@ class KeySwitcher {
   // The permuted polynomial's residues as the converters of its digits take them.
   ring::Poly prepare_digits(const ring::Poly& poly, const ring::Automorphism* permutation,
                             const std::vector<ring::BaseConverter>& converters) const;
-  void divide(const ring::BaseConverter& converter, int level, const ring::Poly* const* in, ring::Poly* out,
-              std::size_t count) const;
+  // The limb over q_0 .. q_level, p_0 .. that source `s` of a division is.
+  std::size_t limb_of_source(const ring::BaseConverter& converter, int level, std::size_t s) const;
+  // out_c = round(in_c / M) for the product M of the converter's sources.
+  void divide(const ring::BaseConverter& converter, int level, std::span<const ring::Poly* const> in,
+              std::span<ring::Poly> out) const;
+  // The same for the pair of which make_limb(i, out0, out1) makes limb i, M being P.
+  template <class MakeLimb>
+  std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count,
+                                                const MakeLimb& make_limb) const;
+  // What both end with. For each of `out` `prepared` has the source limbs as conversions take them, and room for a
+  // quotient where there are several; columns(t, divide_column) calls divide_column(c, words) with limb t of dividend c.
+  template <class Columns>
+  void divide_prepared(const ring::BaseConverter& converter, ring::Poly& prepared, std::span<ring::Poly> out,
+                       const Columns& columns) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;
