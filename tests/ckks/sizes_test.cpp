@@ -147,6 +147,17 @@ TEST_P(SizesTest, LinearTransforms) {
   }
 }
 
+// SEAL sends a seeded rotation key for 18 primes and one special one as 18 digits of 19 limbs of 64-bit words.
+TEST(Sizes, ADeepRotationKeyIsLessThanThreeTenthsOfSeals) {
+  const Parameters parameters = test::make_parameters(15, 50, 40, 17, 46, 3);
+  const std::size_t bytes = key_bytes(parameters, {17, 3, 3}), seals = std::size_t{18} * 19 * 8 << 15;
+  EXPECT_LT(10 * bytes, 3 * seals);
+  std::size_t bits = 0;
+  for (u64 prime : parameters.literal().primes) bits += ceil_log2(prime);
+  for (u64 prime : parameters.literal().special_primes) bits += ceil_log2(prime);
+  EXPECT_EQ(bytes, kHeader + kSeed + 6 * bits * parameters.degree() / 8);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sets, SizesTest, testing::ValuesIn(kSets),
                          [](const auto& test) { return test.param.name; });
 
