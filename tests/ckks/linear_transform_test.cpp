@@ -149,6 +149,22 @@ TEST_F(LinearTransformTest, NeedsTheKeysThatItAsksFor) {
   }
 }
 
+// Keys that are expanded while they are used make whole limbs of babies instead of pieces.
+TEST_F(LinearTransformTest, IsTheSameUnderSeededKeys) {
+  const Diagonals diagonals = random_diagonals(64, 0.8);
+  const auto transform =
+      unwrap(LinearTransform::create(scheme_.encoder, diagonals, {2, 1, 1, 2}, kScale, 16));
+  EvaluationKeys whole, seeded;
+  for (const KeyRequest& request : transform.key_requests(scheme_.parameters)) {
+    const Bytes bytes = write_key(scheme_.parameters, unwrap(scheme_.holder.make_key(request)));
+    whole.insert(unwrap(read_key(scheme_.parameters, bytes, KeyForm::kWhole)));
+    seeded.insert(unwrap(read_key(scheme_.parameters, bytes, KeyForm::kSeeded)));
+  }
+  const Ciphertext input = scheme_.encrypt(repeated(64), kScale, 2);
+  EXPECT_EQ(unwrap(transform.apply(scheme_.evaluator, input, seeded)).parts,
+            unwrap(transform.apply(scheme_.evaluator, input, whole)).parts);
+}
+
 TEST_F(LinearTransformTest, RefusesWhatIsNoMatrix) {
   const auto code = [&](const Diagonals& diagonals, std::size_t width = 4, int level = 1) {
     const auto result = LinearTransform::create(scheme_.encoder, diagonals, {level, 1, 1, 1}, kScale, width);
