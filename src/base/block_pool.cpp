@@ -28,9 +28,9 @@ constexpr bool kPooling = true;
 // spend their time on address translation.
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
-// Blocks of kMinColoured bytes start at different cache lines of a page. Polynomials at a power of two from each other would otherwise
-// compete for the same few places of every cache wherever many are read side by side. Before a block stands the address
-// of what was allocated.
+// Blocks of kMinColoured bytes and more start at different cache lines of a page. Polynomials at a power of two from each
+// other would otherwise compete for the same few places of every cache wherever many are read side by side. Before such a
+// block stands the address of what was allocated.
 constexpr std::size_t kColours = 63;
 constexpr std::size_t kMinColoured = std::size_t{1} << 14;
 

@@ -16,14 +16,6 @@ std::uint64_t digits(int level, const KeyShape& shape) {
   return KeyShape{level, shape.digit_size, 1}.digits();
 }
 
-std::uint64_t extended(int level, int special_count) { return extended_limbs(level, special_count); }
-
-KernelCounts pointwise(std::uint64_t limbs) {
-  KernelCounts counts;
-  counts.pointwise_limbs = limbs;
-  return counts;
-}
-
 }  // namespace
 
 KernelCounts& KernelCounts::operator+=(const KernelCounts& other) {
@@ -41,7 +33,7 @@ KernelCounts decompose_counts(int level, const KeyShape& shape) {
   counts.ntt_limbs = count(level + 1);
   for (int first = 0; first <= level; first += shape.digit_size) {
     const int size = std::min(shape.digit_size, level + 1 - first);
-    const std::uint64_t targets = extended(level, shape.special_count) - count(size);
+    const std::uint64_t targets = extended_limbs(level, shape.special_count) - count(size);
     counts.ntt_limbs += targets;
     if (size > 1) counts.conversion_limbs += count(size) * targets;  // a single residue is taken as it is
   }
@@ -50,13 +42,13 @@ KernelCounts decompose_counts(int level, const KeyShape& shape) {
 
 KernelCounts multiply_counts(int level, const KeyShape& shape) {
   KernelCounts counts;
-  counts.hoisted_limbs = 2 * digits(level, shape) * extended(level, shape.special_count);
+  counts.hoisted_limbs = 2 * digits(level, shape) * extended_limbs(level, shape.special_count);
   return counts;
 }
 
 KernelCounts switch_key_counts(int level, const KeyShape& shape, bool permuted) {
   KernelCounts counts = decompose_counts(level, shape);
-  counts.key_limbs = 2 * digits(level, shape) * extended(level, shape.special_count);
+  counts.key_limbs = 2 * digits(level, shape) * extended_limbs(level, shape.special_count);
   if (permuted) counts.pointwise_limbs = count(level + 1);  // what digits have already
   return counts;
 }
@@ -72,13 +64,15 @@ KernelCounts mod_down_counts(int level, int special_count, bool rescale, int pol
 }
 
 KernelCounts raise_counts(int level, bool permuted, int polys) {
-  return pointwise((permuted ? 2 : 1) * count(polys) * count(level + 1));
+  KernelCounts counts;
+  counts.pointwise_limbs = (permuted ? 2 : 1) * count(polys) * count(level + 1);
+  return counts;
 }
 
 KernelCounts rotate_counts(int level, const KeyShape& shape) {
   KernelCounts counts = switch_key_counts(level, shape, true);
   counts += mod_down_counts(level, shape.special_count, false, 2);
-  counts += pointwise(2 * count(level + 1));
+  counts.pointwise_limbs += 2 * count(level + 1);
   return counts;
 }
 
@@ -91,7 +85,7 @@ KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape) {
 
 KernelCounts transform_counts(const TransformShape& shape) {
   const auto& [level, special_count, babies, giants, products] = shape;
-  const std::uint64_t pair = 2 * extended(level, special_count);
+  const std::uint64_t pair = 2 * extended_limbs(level, special_count);
   KernelCounts counts;
   for (int digit_size : std::set<int>(babies.begin(), babies.end()))
     if (digit_size != 0) counts += decompose_counts(level, {level, digit_size, special_count});
@@ -108,12 +102,13 @@ KernelCounts transform_counts(const TransformShape& shape) {
     if (giants[g] != 0) {
       counts += mod_down_counts(level, special_count, false, 1);
       counts += switch_key_counts(level, {level, giants[g], special_count}, true);
-      counts += pointwise(pair);
+      counts.pointwise_limbs += pair;
     } else if (g >= LinearTransform::kChains) {
-      counts += pointwise(pair);  // onto a chain's sum; the first of a chain is its sum
+      counts.pointwise_limbs += pair;  // onto a chain's sum; the first of a chain is its sum
     }
   }
-  if (giants.size() > 1) counts += pointwise(pair * (std::min(giants.size(), LinearTransform::kChains) - 1));
+  if (giants.size() > 1)
+    counts.pointwise_limbs += pair * (std::min(giants.size(), LinearTransform::kChains) - 1);
   counts += mod_down_counts(level, special_count, true, 2);
   return counts;
 }

@@ -142,9 +142,6 @@ namespace {
 
 // The products of one polynomial's digits with a key, limb by limb.
 struct LimbSwitcher {
-  LimbSwitcher(const DigitRaiser& digits, const SwitchingKey& switching_key, bool adding)
-      : raiser(digits), key(switching_key), accumulate(adding) {}
-
   void operator()(std::size_t i, u64* out0, u64* out1) const {
     const Parameters& parameters = raiser.parameters;
     const std::size_t n = parameters.degree(), count = raiser.converters.size();
@@ -171,7 +168,7 @@ void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permuta
   const auto& converters = digit_converters(sum.level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, sum.level};
-  const LimbSwitcher limb(raiser, key, into == Into::kSum);
+  const LimbSwitcher limb{raiser, key, into == Into::kSum};
   parallel_for(sum.c0.limbs(), [&](std::size_t i) { limb(i, sum.c0.data(i), sum.c1.data(i)); });
 }
 
@@ -220,43 +217,52 @@ std::size_t KeySwitcher::limb_of_source(const ring::BaseConverter& converter, in
   return source < first_special ? source : source - first_special + static_cast<std::size_t>(level) + 1;
 }
 
-template <class Columns>
-void KeySwitcher::divide_prepared(const ring::BaseConverter& converter, Poly& prepared, std::span<Poly> out,
-                                  const Columns& columns) const {
-  const std::size_t n = parameters_.degree(), rows = converter.rounded_count();
-  const auto pointers = [&](std::size_t c) {
-    Pointers y;
-    for (std::size_t s = 0; s < rows; ++s) y[s] = prepared.data(c * rows + s);
-    return y;
-  };
-  if (converter.source_count() > 1) {
-    parallel_for(out.size(), [&](std::size_t c) {
-      converter.round_quotient(prepared.data(c * rows + rows - 1), pointers(c).data(), n);
-    });
-  }
-  for (Poly& poly : out) poly = Poly(n, converter.target_count());
-  parallel_for(converter.target_count(), [&](std::size_t t) {
-    columns(t, [&](std::size_t c, const u64* dividend) {
-      u64* words = out[c].data(t);
-      converter.convert_rounded(t, words, pointers(c).data(), n);
-      kernels().forward_ntt(parameters_.ring().ntt(t), words, words);
-      kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), words,
-                                  dividend, words, n);
-    });
+namespace {
+
+// The rows of `prepared` that conversions of column c take.
+Pointers rows_of(const ring::BaseConverter& converter, const Poly& prepared, std::size_t c) {
+  Pointers y;
+  const std::size_t rows = converter.rounded_count();
+  for (std::size_t s = 0; s < rows; ++s) y[s] = prepared.data(c * rows + s);
+  return y;
+}
+
+// Makes each column's last row of the others, where conversions take one.
+void round_quotients(const ring::BaseConverter& converter, Poly& prepared) {
+  const std::size_t rows = converter.rounded_count();
+  if (converter.source_count() == 1) return;
+  parallel_for(prepared.limbs() / rows, [&](std::size_t c) {
+    converter.round_quotient(prepared.data(c * rows + rows - 1), rows_of(converter, prepared, c).data(),
+                             prepared.degree());
   });
+}
+
+}  // namespace
+
+void KeySwitcher::divide_limb(const ring::BaseConverter& converter, const Poly& prepared, std::size_t c,
+                              std::size_t t, const u64* dividend, u64* out) const {
+  const std::size_t n = parameters_.degree();
+  converter.convert_rounded(t, out, rows_of(converter, prepared, c).data(), n);
+  kernels().forward_ntt(parameters_.ring().ntt(t), out, out);
+  kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), out, dividend, out,
+                              n);
 }
 
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::span<const Poly* const> in,
                          std::span<Poly> out) const {
+  const std::size_t n = parameters_.degree();
   const std::size_t sources = converter.source_count(), rows = converter.rounded_count();
-  Poly prepared(parameters_.degree(), rows * in.size());
+  Poly prepared(n, rows * in.size());
   parallel_for(sources * in.size(), [&](std::size_t i) {
     const std::size_t c = i / sources, s = i % sources;
     kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
                           prepared.data(c * rows + s), in[c]->data(limb_of_source(converter, level, s)));
   });
-  divide_prepared(converter, prepared, out, [&](std::size_t t, const auto& divide_column) {
-    for (std::size_t c = 0; c < in.size(); ++c) divide_column(c, in[c]->data(t));
+  round_quotients(converter, prepared);
+  for (Poly& poly : out) poly = Poly(n, converter.target_count());
+  parallel_for(converter.target_count(), [&](std::size_t t) {
+    for (std::size_t c = 0; c < in.size(); ++c)
+      divide_limb(converter, prepared, c, t, in[c]->data(t), out[c].data(t));
   });
 }
 
@@ -280,11 +286,12 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count,
                             prepared.data(c * rows + s), made.data(c));
     }
   });
-  Poly out[2];
-  divide_prepared(converter, prepared, out, [&](std::size_t t, const auto& divide_column) {
+  round_quotients(converter, prepared);
+  Poly out[] = {Poly(n, converter.target_count()), Poly(n, converter.target_count())};
+  parallel_for(converter.target_count(), [&](std::size_t t) {
     Poly made(n, 2);
     make_limb(t, made.data(0), made.data(1));
-    for (std::size_t c = 0; c < 2; ++c) divide_column(c, made.data(c));
+    for (std::size_t c = 0; c < 2; ++c) divide_limb(converter, prepared, c, t, made.data(c), out[c].data(t));
   });
   return {std::move(out[0]), std::move(out[1])};
 }
@@ -296,7 +303,7 @@ std::pair<Poly, Poly> KeySwitcher::switch_key_divided(const Poly& poly, const ri
   const auto& converters = digit_converters(level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
-  return divide_made(level, key.request.shape.special_count, LimbSwitcher(raiser, key, false));
+  return divide_made(level, key.request.shape.special_count, LimbSwitcher{raiser, key, false});
 }
 
 std::pair<Poly, Poly> KeySwitcher::multiply_divided(const Digits& digits,

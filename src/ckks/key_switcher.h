@@ -106,11 +106,10 @@ class KeySwitcher {
   template <class MakeLimb>
   std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count,
                                                 const MakeLimb& make_limb) const;
-  // What both end with. For each of `out` `prepared` has the source limbs as conversions take them, and room for a
-  // quotient where there are several; columns(t, divide_column) calls divide_column(c, words) with limb t of dividend c.
-  template <class Columns>
-  void divide_prepared(const ring::BaseConverter& converter, ring::Poly& prepared, std::span<ring::Poly> out,
-                       const Columns& columns) const;
+  // What both end with: limb t of quotient c, of that of the dividend and of the source limbs of all columns as conversions
+  // take them.
+  void divide_limb(const ring::BaseConverter& converter, const ring::Poly& prepared, std::size_t c,
+                   std::size_t t, const u64* dividend, u64* out) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;

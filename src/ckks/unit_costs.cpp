@@ -52,22 +52,21 @@ double time_per_limb(std::size_t lanes, std::size_t limbs, const Body& body) {
   return time_round([&] { parallel_for(lanes, body); }) / static_cast<double>(lanes * limbs);
 }
 
-// Residues that look random enough for arithmetic whose time does not depend on them.
-Poly filled(std::size_t degree, std::size_t limbs, const ring::Modulus& q) {
-  Poly poly(degree, limbs);
+// One limb of residues that look random enough for arithmetic whose time does not depend on them.
+Poly filled(std::size_t degree, const ring::Modulus& q) {
+  Poly poly(degree, 1);
   u64 state = 1;
-  for (std::size_t i = 0; i < limbs; ++i)
-    for (u64& x : poly.limb(i)) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      x = q.reduce(state >> 8);
-    }
+  for (u64& x : poly.limb(0)) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    x = q.reduce(state >> 8);
+  }
   return poly;
 }
 
 // An even number of limbs of `rows` constants each, about `bytes` in all.
 ring::Constants filled_constants(std::size_t degree, std::size_t rows, std::size_t bytes,
                                  const ring::Modulus& q) {
-  const Poly poly = filled(degree, 1, q);
+  const Poly poly = filled(degree, q);
   const std::size_t pair = 2 * rows * degree * ring::ConstantRows::width(q);
   ring::Constants constants(degree, std::vector<ring::Modulus>(2 * std::max<std::size_t>(1, bytes / pair), q),
                             rows);
@@ -84,7 +83,7 @@ struct Streams {
     parallel_for(lanes, [&](std::size_t lane) {
       constants[lane] = filled_constants(degree, rows, kConstantBytes / lanes, q);
       for (std::size_t i = 0; i < words; ++i) {
-        in[lane].push_back(filled(degree, 1, q));
+        in[lane].push_back(filled(degree, q));
         out[lane].emplace_back(degree, 1);
       }
     });
@@ -151,7 +150,7 @@ SwitchingKey filled_key(const Parameters& parameters, const KeyRequest& request)
   for (ring::Constants* half : {&key.b, &key.a}) {
     *half = ring::Constants(parameters.degree(), moduli, request.shape.digits());
     for (std::size_t i = 0; i < moduli.size(); ++i) {
-      const Poly poly = filled(parameters.degree(), 1, moduli[i]);
+      const Poly poly = filled(parameters.degree(), moduli[i]);
       for (std::size_t row = 0; row < request.shape.digits(); ++row) half->store(i, row, poly.data(0));
     }
   }
@@ -178,7 +177,7 @@ double measure_overhead(const Parameters& parameters, const UnitCosts& unit) {
   for (std::size_t part = 0; part < 2; ++part) {
     input.parts.emplace_back(parameters.degree(), static_cast<std::size_t>(level) + 1);
     for (int i = 0; i <= level; ++i)
-      std::ranges::copy(filled(parameters.degree(), 1, parameters.prime(i)).limb(0),
+      std::ranges::copy(filled(parameters.degree(), parameters.prime(i)).limb(0),
                         input.parts[part].limb(static_cast<std::size_t>(i)).begin());
   }
   const Evaluator evaluator(parameters);

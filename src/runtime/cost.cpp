@@ -7,12 +7,6 @@ namespace tacit::runtime {
 
 namespace {
 
-ckks::KernelCounts pointwise(std::uint64_t limbs) {
-  ckks::KernelCounts counts;
-  counts.pointwise_limbs = limbs;
-  return counts;
-}
-
 std::uint64_t limbs_at(int level) { return static_cast<std::uint64_t>(level) + 1; }
 
 // Shape: callable from a rotation step to Result<KeyShape>.
@@ -44,9 +38,9 @@ Result<Cost> linear_cost_with(const plan::DiagonalIndices& diagonals, plan::Bsgs
   for (std::size_t fold : diagonals.folds) {
     TACIT_TRY(const ckks::KeyShape shape, shape_of(static_cast<std::int64_t>(fold)));
     cost += ckks::rotate_counts(level - 1, shape);
-    cost += pointwise(2 * limbs_at(level - 1));
+    cost.pointwise_limbs += 2 * limbs_at(level - 1);
   }
-  cost += pointwise(limbs_at(level - 1));  // the bias
+  cost.pointwise_limbs += limbs_at(level - 1);  // the bias
   return cost;
 }
 
@@ -103,7 +97,7 @@ Result<CostVector> CostArithmetic::multiply(const Vector& a, const Vector& b) {
   if (level < 1) return Error{ErrorCode::kLevelMismatch, "a product at level 0 has no level left"};
   TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::kRelinearisation));
   cost_ += ckks::relinearise_rescale_counts(level, shape);
-  cost_ += pointwise(5 * limbs_at(level));  // four products and a sum
+  cost_.pointwise_limbs += 5 * limbs_at(level);  // four products and a sum
   cost_.ciphertext_products += 1;
   return Vector{level - 1, a.scale * b.scale / prime(level)};
 }
@@ -132,7 +126,7 @@ Result<CostVector> CostArithmetic::weighted_sum(std::span<const Vector* const> v
                                                 double target_scale) {
   if (target_level < 0) return Error{ErrorCode::kLevelMismatch, "a sum at level 0 has no level left"};
   cost_.plaintext_products += vectors.size();
-  cost_ += pointwise(4 * vectors.size() * limbs_at(target_level + 1));
+  cost_.pointwise_limbs += 4 * vectors.size() * limbs_at(target_level + 1);
   cost_ += ckks::mod_down_counts(target_level + 1, 0, true, 2);
   return Vector{target_level, target_scale};
 }
