@@ -198,8 +198,8 @@ Result<Ciphertext> Evaluator::relinearise_rescale(const Ciphertext& a, const Eva
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
   ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
   switcher_.switch_key(a.parts[2], nullptr, *key, sum, Into::kFresh);
-  switcher_.add_raised(sum.c0, a.parts[0], sum.special_count, nullptr);
-  switcher_.add_raised(sum.c1, a.parts[1], sum.special_count, nullptr);
+  switcher_.add_raised(sum.c0, a.parts[0], sum.special_count);
+  switcher_.add_raised(sum.c1, a.parts[1], sum.special_count);
   auto [d0, d1] = switcher_.mod_down(sum, true);
   return make_pair(std::move(d0), std::move(d1),
                    a.scale / static_cast<double>(parameters_.prime(a.level()).value()));

@@ -337,10 +337,9 @@ Poly KeySwitcher::rescale(const Poly& poly) const {
   return std::move(out[0]);
 }
 
-void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count,
-                             const ring::Automorphism* permutation) const {
+void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count) const {
   parallel_for(poly.limbs(), [&](std::size_t i) {
-    add_raised(poly, special_count, permutation, {i, 0, poly.degree()}, sum.data(i));
+    add_raised(poly, special_count, nullptr, {i, 0, poly.degree()}, sum.data(i));
   });
 }
 

@@ -79,10 +79,9 @@ class KeySwitcher {
   ring::Poly mod_down(const ring::Poly& poly, int level) const;
   // round(poly / q_level), one level lower.
   ring::Poly rescale(const ring::Poly& poly) const;
-  // sum += P permuted(poly): limbs below q_level only, since P = 0 modulo its own primes.
-  void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count,
-                  const ring::Automorphism* permutation) const;
-  // A piece of that, at a limb of `poly`.
+  // sum += P poly: the limbs of `poly` only, since P = 0 modulo its own primes.
+  void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count) const;
+  // sum += P permuted(poly) for a piece at a limb of `poly`.
   void add_raised(const ring::Poly& poly, int special_count, const ring::Automorphism* permutation,
                   const Piece& piece, u64* sum) const;
 
