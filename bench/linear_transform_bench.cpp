@@ -27,7 +27,7 @@ LinearTransform make_transform(const Scheme& s, std::size_t size, std::size_t wi
   }
   const LinearTransform::Domain domain{s.level(), s.parameters.special_count(), s.shape.digit_size,
                                        s.shape.digit_size};
-  return unwrap(LinearTransform::create(s.encoder, diagonals, domain, s.scale, width));
+  return unwrap(LinearTransform::create(s.encoder, diagonals, domain, s.scale, ckks::BsgsSplit{width}));
 }
 
 // With all keys that it takes; kept as the scheme is.

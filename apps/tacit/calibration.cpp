@@ -27,8 +27,8 @@ Error bad_field(const fs::path& path, const char* field, std::string_view troubl
 Status read_dimension(const fs::path& path, const json& page, const char* field, int& out) {
   const auto found = page.find(field);
   if (found == page.end() || !found->is_number_unsigned() || found->get<std::uint64_t>() < 1 ||
-      found->get<std::uint64_t>() > plan::kMaxSlots)
-    return bad_field(path, field, "must be an integer from 1 to " + std::to_string(plan::kMaxSlots));
+      found->get<std::uint64_t>() > plan::kMaxExtent)
+    return bad_field(path, field, "must be an integer from 1 to " + std::to_string(plan::kMaxExtent));
   out = found->get<int>();
   return {};
 }

@@ -25,14 +25,15 @@ Result<LocalModel::Prediction> LocalModel::predict(std::span<const float> tensor
                                                    const runtime::Progress& progress) const {
   Prediction prediction;
   Stopwatch encrypting;
-  TACIT_TRY(Bytes request, cipher_.encrypt(tensor));
+  TACIT_TRY(const std::vector<Bytes> request, cipher_.encrypt(tensor));
   prediction.encrypt_ms = encrypting.milliseconds();
-  prediction.upload_bytes = request.size();
+  const std::vector<ByteView> views(request.begin(), request.end());
+  for (const Bytes& ciphertext : request) prediction.upload_bytes += ciphertext.size();
 
   Stopwatch computing;
-  TACIT_TRY(Bytes answer, model_->run(keys_, cipher_.tag(), request, progress));
+  TACIT_TRY(const std::vector<Bytes> answer, model_->run(keys_, cipher_.tag(), views, progress));
   prediction.server_ms = computing.milliseconds();
-  prediction.download_bytes = answer.size();
+  for (const Bytes& ciphertext : answer) prediction.download_bytes += ciphertext.size();
 
   Stopwatch decrypting;
   TACIT_TRY(prediction.outputs, cipher_.decrypt(answer));

@@ -2,7 +2,9 @@
 #include "ckks/cost.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "ckks/linear_transform.h"
 
@@ -84,32 +86,47 @@ KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape) {
 }
 
 KernelCounts transform_counts(const TransformShape& shape) {
-  const auto& [level, special_count, babies, giants, products] = shape;
+  const int level = shape.level, special_count = shape.special_count;
   const std::uint64_t pair = 2 * extended_limbs(level, special_count);
   KernelCounts counts;
-  for (int digit_size : std::set<int>(babies.begin(), babies.end()))
-    if (digit_size != 0) counts += decompose_counts(level, {level, digit_size, special_count});
-  for (int digit_size : babies) {
-    if (digit_size == 0) {
-      counts += raise_counts(level, false, 2);
-    } else {
-      counts += multiply_counts(level, {level, digit_size, special_count});
-      counts += raise_counts(level, true, 1);
+  if (shape.folding_digit_size != 0) {
+    for (std::uint32_t i = 0; i < shape.inputs; ++i) {
+      counts += rotate_counts(level, {level, shape.folding_digit_size, special_count});
+      counts.pointwise_limbs += 2 * count(level + 1);
+    }
+    for (std::uint32_t o = 0; o < shape.outputs; ++o) {
+      counts += rotate_counts(level - 1, {level - 1, shape.folding_digit_size, special_count});
+      counts.pointwise_limbs += 2 * count(level);
     }
   }
-  counts.plain_limbs += products * pair;
-  for (std::size_t g = 0; g < giants.size(); ++g) {
-    if (giants[g] != 0) {
+  std::set<std::pair<std::uint32_t, int>> decomposed;  // inputs, by digit size
+  for (const auto& [input, digit_size] : shape.babies) {
+    if (digit_size == 0) {
+      counts += raise_counts(level, false, 2);
+      continue;
+    }
+    if (decomposed.insert({input, digit_size}).second)
+      counts += decompose_counts(level, {level, digit_size, special_count});
+    counts += multiply_counts(level, {level, digit_size, special_count});
+    counts += raise_counts(level, true, 1);
+  }
+  counts.plain_limbs += shape.products * pair;
+  const std::size_t chains = LinearTransform::chains(shape.outputs);
+  std::map<std::uint32_t, std::size_t> summed;  // groups, by output
+  for (const auto& [output, digit_size] : shape.giants) {
+    const std::size_t before = summed[output]++;
+    if (digit_size != 0) {
       counts += mod_down_counts(level, special_count, false, 1);
-      counts += switch_key_counts(level, {level, giants[g], special_count}, true);
+      counts += switch_key_counts(level, {level, digit_size, special_count}, true);
       counts.pointwise_limbs += pair;
-    } else if (g >= LinearTransform::kChains) {
+    } else if (before >= chains) {
       counts.pointwise_limbs += pair;  // onto a chain's sum; the first of a chain is its sum
     }
   }
-  if (giants.size() > 1)
-    counts.pointwise_limbs += pair * (std::min(giants.size(), LinearTransform::kChains) - 1);
-  counts += mod_down_counts(level, special_count, true, 2);
+  for (const auto& [output, groups] : summed) {
+    counts.pointwise_limbs += pair * (std::min(groups, chains) - 1);
+    counts += mod_down_counts(level, special_count, true, 2);
+  }
   return counts;
 }
 

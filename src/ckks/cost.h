@@ -32,7 +32,7 @@ KernelCounts switch_key_counts(int level, const KeyShape& shape, bool permuted);
 KernelCounts mod_down_counts(int level, int special_count, bool rescale, int polys);
 // KeySwitcher::add_raised of `polys` polynomials.
 KernelCounts raise_counts(int level, bool permuted, int polys);
-// Evaluator::rotate and Evaluator::relinearise_rescale.
+// Evaluator::rotate (and conjugate), and Evaluator::relinearise_rescale.
 KernelCounts rotate_counts(int level, const KeyShape& shape);
 KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape);
 
@@ -46,11 +46,18 @@ struct TransformDomain {
 
 // What LinearTransform::apply does, in numbers.
 struct TransformShape {
+  // A rotation of one of the inputs, or of a sum that belongs to one of the outputs.
+  struct Rotation {
+    std::uint32_t of = 0;
+    int digit_size = 0;  // of its key; 0 where nothing is rotated
+  };
   int level = 1;
   int special_count = 1;
-  // The digit size of the key of each baby and of each group's giant, in their order; 0 where nothing is rotated.
-  std::vector<int> babies, giants;
+  std::uint32_t inputs = 1, outputs = 1;
+  std::vector<Rotation> babies, giants;  // one for each baby and for each group
   std::size_t products = 0;
+  // Of the keys of complex folding, the shift's and the conjugation's; 0 where nothing is folded.
+  int folding_digit_size = 0;
 };
 KernelCounts transform_counts(const TransformShape& shape);
 

@@ -82,15 +82,16 @@ Result<Message> message_of(const Embedding& embedding, std::span<const T> values
 }
 
 // The message of values that are repeated over all slots: a polynomial in a power of X, which a smaller embedding gives.
-Result<Message> repeated_message(const Embedding& embedding, std::span<const double> values, double scale) {
+template <class T>
+Result<Message> repeated_message(const Embedding& embedding, std::span<const T> values, double scale) {
   if (values.empty() || embedding.points() % values.size() != 0) {
     return Error{ErrorCode::kValueOutOfRange,
                  "only a vector whose length divides the number of slots can be repeated"};
   }
   if (values.size() >= Embedding::kMinPoints) return round_to_message(embedding, values, scale);
-  std::array<double, Embedding::kMinPoints> slots;
+  std::array<T, Embedding::kMinPoints> slots;
   for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = values[i % values.size()];
-  return round_to_message<double>(embedding, slots, scale);
+  return round_to_message<T>(embedding, slots, scale);
 }
 
 Status check_level(const Parameters& parameters, int level) {
@@ -185,8 +186,9 @@ Result<Plaintext> Encoder::encode(std::span<const double> values, double scale, 
   return to_plaintext(parameters_, message, scale, level);
 }
 
-Status Encoder::encode_constant(std::span<const double> values, double scale, int level, ring::Constants& out,
-                                std::size_t row) const {
+template <class T>
+Status Encoder::encode_constant_of(std::span<const T> values, double scale, int level, ring::Constants& out,
+                                   std::size_t row) const {
   TACIT_CHECK(check_level(parameters_, level));
   TACIT_TRY(const Message message, repeated_message(tables_->embedding, values, scale));
   TACIT_CHECK(check_fits(parameters_, message, level));
@@ -199,6 +201,16 @@ Status Encoder::encode_constant(std::span<const double> values, double scale, in
     out.store(i, row, limb.data());
   }
   return {};
+}
+
+Status Encoder::encode_constant(std::span<const double> values, double scale, int level, ring::Constants& out,
+                                std::size_t row) const {
+  return encode_constant_of(values, scale, level, out, row);
+}
+
+Status Encoder::encode_constant(std::span<const Complex> values, double scale, int level,
+                                ring::Constants& out, std::size_t row) const {
+  return encode_constant_of(values, scale, level, out, row);
 }
 
 // With h = (Q - 1) / 2 and its mixed-radix digits (q_i - 1) / 2, all in the middle of their range: adding h to the

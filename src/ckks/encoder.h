@@ -28,6 +28,8 @@ class Encoder {
   // form. `values` are repeated over all slots. The same errors.
   Status encode_constant(std::span<const double> values, double scale, int level, ring::Constants& out,
                          std::size_t row) const;
+  Status encode_constant(std::span<const std::complex<double>> values, double scale, int level,
+                         ring::Constants& out, std::size_t row) const;
   // The integer coefficients of the message, before reduction modulo the primes.
   Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> values,
                                                     double scale) const;
@@ -40,6 +42,9 @@ class Encoder {
   const Parameters& parameters() const { return parameters_; }
 
  private:
+  template <class T>
+  Status encode_constant_of(std::span<const T> values, double scale, int level, ring::Constants& out,
+                            std::size_t row) const;
   // The centred coefficients of the message divided by the scale.
   AlignedVector<double> to_doubles(const Plaintext& plaintext) const;
 

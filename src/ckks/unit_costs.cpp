@@ -168,7 +168,8 @@ double measure_overhead(const Parameters& parameters, const UnitCosts& unit) {
   for (std::size_t d = 0; d < diagonals.period; ++d) diagonals.values[d] = {0.5};
   const int digit_size = std::min(special_count, level + 1);
   const TransformDomain domain{level, special_count, digit_size, digit_size};
-  const auto transform = LinearTransform::create(Encoder(parameters), diagonals, domain, 0x1p20, width);
+  const auto transform =
+      LinearTransform::create(Encoder(parameters), diagonals, domain, 0x1p20, BsgsSplit{width, 0});
   if (!transform.ok()) return 1;
   EvaluationKeys keys;
   for (const KeyRequest& request : transform->key_requests(parameters))

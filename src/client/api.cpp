@@ -176,20 +176,23 @@ Result<InferAnswer> Api::infer(std::string_view model, const InferRequest& infer
   return decode_infer_answer(response.body, response.headers["inference-header-content-length"]);
 }
 
-Result<InferRequest> encode_infer_request(std::string_view key_id, ByteView ciphertext) {
-  if (ciphertext.size() > 0xFFFFFFFFu - 4) {
-    return Error{ErrorCode::kDataTooLarge, "a ciphertext of 4 GiB or more cannot be sent in one tensor"};
+Result<InferRequest> encode_infer_request(std::string_view key_id, std::span<const Bytes> ciphertexts) {
+  std::uint64_t size = 0;
+  for (const Bytes& ciphertext : ciphertexts) {
+    if (ciphertext.size() > 0xFFFFFFFFu)
+      return Error{ErrorCode::kDataTooLarge, "a ciphertext of 4 GiB or more cannot be sent"};
+    size += sizeof(std::uint32_t) + ciphertext.size();
   }
   const ordered_json header = {
       {"parameters", {{"key_id", key_id}, {"binary_data_output", true}}},
       {"inputs", ordered_json::array({{{"name", "image"},
-                                       {"shape", {1}},
+                                       {"shape", {ciphertexts.size()}},
                                        {"datatype", "BYTES"},
-                                       {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}};
+                                       {"parameters", {{"binary_data_size", size}}}}})}};
   const std::string text = header.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   ByteWriter body;
   body.raw(as_bytes(text));
-  body.blob(ciphertext);
+  for (const Bytes& ciphertext : ciphertexts) body.blob(ciphertext);
   return InferRequest{std::move(body).take(), text.size()};
 }
 
@@ -209,14 +212,18 @@ Result<InferAnswer> decode_infer_answer(ByteView body, std::string_view header_b
   if (member(output, "name") != "logits" || member(output, "datatype") != "BYTES" ||
       !size.is_number_unsigned() || size.get<std::uint64_t>() != binary.size()) {
     return unexpected(
-        "has an output that is not one ciphertext in binary form, or of another size than it says");
+        "has an output that is not ciphertexts in binary form, or of another size than it says");
   }
   ByteReader in(binary, "the server's answer");
   InferAnswer answer;
-  auto ciphertext = in.blob(binary.size());
-  if (!ciphertext || !in.finish())
-    return unexpected("has a tensor whose element has another length than it says");
-  answer.ciphertext.assign(ciphertext->begin(), ciphertext->end());
+  while (in.remaining() > 0) {
+    const auto ciphertext = in.blob(binary.size());
+    if (!ciphertext) return unexpected("has a tensor whose element has another length than it says");
+    answer.ciphertexts.emplace_back(ciphertext->begin(), ciphertext->end());
+  }
+  const json& shape = member(output, "shape");
+  if (shape != json::array({answer.ciphertexts.size()}))
+    return unexpected("has an output whose shape is not the number of its elements");
   answer.received_bytes = body.size();
   const json& parameters = member(page, "parameters");
   const json& compute_ms = member(parameters, "compute_ms");

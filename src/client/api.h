@@ -32,7 +32,7 @@ struct InferRequest {
 };
 
 struct InferAnswer {
-  Bytes ciphertext;
+  std::vector<Bytes> ciphertexts;
   double compute_ms = 0;
   std::optional<std::uint64_t> peak_memory_bytes;  // of the server's process, where it tells
   std::uint64_t received_bytes = 0;                // the whole body
@@ -77,11 +77,11 @@ class Api {
 // [a-z0-9][a-z0-9._-]{0,63}, as the server's models are named; nothing else may become part of a path.
 bool is_model_name(std::string_view name);
 
-// The Open Inference Protocol's binary tensor extension: a JSON header, then the tensor "image", one BYTES
-// element of a 32-bit length and the ciphertext. data.too-large from 2^32 - 4 bytes on.
-Result<InferRequest> encode_infer_request(std::string_view key_id, ByteView ciphertext);
+// The Open Inference Protocol's binary tensor extension: a JSON header, then the tensor "image", for each ciphertext a BYTES
+// element of a 32-bit length and its bytes. data.too-large for one from 2^32 bytes on.
+Result<InferRequest> encode_infer_request(std::string_view key_id, std::span<const Bytes> ciphertexts);
 // `header_bytes` is the value of the Inference-Header-Content-Length header. server.protocol unless there is
-// exactly one BYTES element in an output "logits" and the sizes agree.
+// one output "logits" of BYTES elements and the sizes agree.
 Result<InferAnswer> decode_infer_answer(ByteView body, std::string_view header_bytes);
 
 }  // namespace tacit::client

@@ -2,6 +2,7 @@
 #include "client/model_cipher.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace tacit::client {
@@ -26,13 +27,20 @@ Result<ModelCipher> ModelCipher::create(const plan::ClientHalf& half, const secr
   return ModelCipher(half, std::move(holder));
 }
 
-Result<Bytes> ModelCipher::encrypt(std::span<const float> tensor) const {
+Result<std::vector<Bytes>> ModelCipher::encrypt(std::span<const float> tensor) const {
   // One period is enough: the encoder repeats it over all slots.
-  TACIT_TRY(std::vector<double> slots,
-            plan::pack(half_.input, half_.input_period, half_.input_period, tensor, 1 / half_.input_range));
-  TACIT_TRY(ckks::Plaintext plaintext, encoder_.encode(slots, half_.input_scale, half_.input_level, true));
-  TACIT_TRY(ckks::SeededCiphertext ciphertext, holder_.encrypt(plaintext));
-  return ckks::write_ciphertext(parameters(), ciphertext, tag());
+  const std::size_t count = ciphertext_count(half_.input, half_.input_period, parameters().slots());
+  const std::size_t block = std::min(half_.input_period, parameters().slots());
+  TACIT_TRY(const std::vector<double> slots,
+            plan::pack(half_.input, half_.input_period, count * block, tensor, 1 / half_.input_range));
+  std::vector<Bytes> ciphertexts;
+  for (std::size_t i = 0; i < count; ++i) {
+    TACIT_TRY(ckks::Plaintext plaintext, encoder_.encode(std::span(slots).subspan(i * block, block),
+                                                         half_.input_scale, half_.input_level, true));
+    TACIT_TRY(ckks::SeededCiphertext ciphertext, holder_.encrypt(plaintext));
+    ciphertexts.push_back(ckks::write_ciphertext(parameters(), ciphertext, tag()));
+  }
+  return ciphertexts;
 }
 
 Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
@@ -55,11 +63,22 @@ Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
   return {};
 }
 
-Result<std::vector<float>> ModelCipher::decrypt(ByteView answer) const {
-  TACIT_TRY(ckks::TaggedCiphertext tagged, ckks::read_ciphertext(parameters(), answer));
-  TACIT_CHECK(check_answer(tagged));
-  TACIT_TRY(ckks::Plaintext plaintext, holder_.decrypt(tagged.ciphertext));
-  std::vector<double> slots = encoder_.decode_real(plaintext);
+Result<std::vector<float>> ModelCipher::decrypt(std::span<const Bytes> answer) const {
+  // A vector that repeats is in one ciphertext, an output's extent can be in several.
+  const std::size_t extent = half_.output.extent(), n = parameters().slots();
+  const std::size_t count = ciphertext_count(half_.output, std::bit_ceil(extent), n);
+  if (answer.size() != count)
+    return Error{ErrorCode::kDataMalformed, "the answer has " + std::to_string(answer.size()) +
+                                                " ciphertexts, the model's output takes " +
+                                                std::to_string(count)};
+  std::vector<double> slots;
+  for (const Bytes& bytes : answer) {
+    TACIT_TRY(ckks::TaggedCiphertext tagged, ckks::read_ciphertext(parameters(), bytes));
+    TACIT_CHECK(check_answer(tagged));
+    TACIT_TRY(ckks::Plaintext plaintext, holder_.decrypt(tagged.ciphertext));
+    const std::vector<double> part = encoder_.decode_real(plaintext);
+    slots.insert(slots.end(), part.begin(), part.end());
+  }
   return plan::unpack(half_.output, slots, half_.output_range);
 }
 

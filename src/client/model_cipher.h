@@ -19,14 +19,15 @@ class ModelCipher {
   // here; parameters.mismatch where the key has another ring size.
   static Result<ModelCipher> create(const plan::ClientHalf& half, const secret::SecretKey& key);
 
-  // The bytes of a fresh encryption of a preprocessed tensor, row-major [channels, height, width].
-  Result<Bytes> encrypt(std::span<const float> tensor) const;
+  // The bytes of a fresh encryption of a preprocessed tensor, row-major [channels, height, width]: one ciphertext or as many
+  // as it takes.
+  Result<std::vector<Bytes>> encrypt(std::span<const float> tensor) const;
 
   // The network's outputs, row-major. The answer's structure is checked before anything is decrypted: it must
   // have been computed from a ciphertext under this key (parameters.mismatch), for this model, at the
-  // output's level (ciphertext.level) and scale (ciphertext.scale), and be an encryption at all
-  // (data.malformed). Whether the server computed the right thing cannot be checked.
-  Result<std::vector<float>> decrypt(ByteView answer) const;
+  // output's level (ciphertext.level) and scale (ciphertext.scale), in as many ciphertexts as the output takes, and be an
+  // encryption at all (data.malformed). Whether the server computed the right thing cannot be checked.
+  Result<std::vector<float>> decrypt(std::span<const Bytes> answer) const;
 
   // A switching key's wire bytes.
   Result<Bytes> make_key(const ckks::KeyRequest& request) const;

@@ -142,10 +142,10 @@ Status Session::provide_fresh_keys(const SessionEvents& events) {
 Result<Prediction> Session::predict(std::span<const float> tensor) {
   Prediction prediction;
   Clock::time_point start = Clock::now();
-  TACIT_TRY(Bytes ciphertext, cipher_.encrypt(tensor));
+  TACIT_TRY(const std::vector<Bytes> ciphertexts, cipher_.encrypt(tensor));
   prediction.encrypt_ms = milliseconds_since(start);
 
-  TACIT_TRY(InferRequest request, encode_infer_request(key_id_, ciphertext));
+  TACIT_TRY(InferRequest request, encode_infer_request(key_id_, ciphertexts));
   prediction.upload_bytes = request.body.size();
   start = Clock::now();
   TACIT_TRY(InferAnswer answer, api_.infer(half().name, request));
@@ -155,7 +155,7 @@ Result<Prediction> Session::predict(std::span<const float> tensor) {
   prediction.server_peak_memory_bytes = answer.peak_memory_bytes;
 
   start = Clock::now();
-  auto outputs = cipher_.decrypt(answer.ciphertext);
+  auto outputs = cipher_.decrypt(answer.ciphertexts);
   if (!outputs) return std::move(outputs).error().within("the answer of " + api_.url());
   prediction.outputs = std::move(outputs).value();
   prediction.decrypt_ms = milliseconds_since(start);

@@ -2,7 +2,6 @@
 #include "compiler/compile.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "ckks/wire.h"
@@ -21,6 +20,8 @@ namespace {
 // So many calibration images are run through the plan, in the clear and with noise.
 constexpr std::size_t kCheckedImages = 8;
 constexpr std::uint64_t kNoiseSeed = 1;
+// A value is spread over at most so many ciphertexts.
+constexpr std::size_t kMaxCiphertexts = 16;
 // Measured noise varies from one simulation to the next.
 constexpr double kNoiseSlack = 1.25;
 
@@ -164,15 +165,25 @@ Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree)
   return std::optional<Candidate>(std::move(best));
 }
 
+// The cheapest of the rings that hold the levels with noise that can be borne. A larger ring needs fewer ciphertexts for
+// each value; once it needs only one, nothing is gained by a still larger one.
 Result<Candidate> search_parameters(const Problem& problem) {
-  const int first = std::max(ckks::kMinLogDegree, std::countr_zero(problem.schedule.largest_period()) + 1);
   std::optional<double> least_noise;
-  for (int log_degree = first; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
+  std::optional<Candidate> best;
+  for (int log_degree = ckks::kMinLogDegree; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
+    const std::size_t slots = std::size_t{1} << (log_degree - 1);
+    const bool whole = problem.schedule.largest_period() <= slots;
+    if (problem.schedule.largest_period() > kMaxCiphertexts * slots) continue;
     TACIT_TRY(std::optional<Candidate> candidate, best_at(problem, log_degree));
     if (!candidate) continue;
-    if (candidate->noise <= kNoiseLimit) return std::move(*candidate);
     least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
+    if (candidate->noise <= kNoiseLimit) {
+      if (best && candidate->price >= best->price) break;
+      best = std::move(candidate);
+    }
+    if (best && whole) break;
   }
+  if (best) return std::move(*best);
   if (!least_noise)
     return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
                                                  std::to_string(problem.schedule.depth()) +

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "compiler/levels.h"
 #include "graph/text.h"
@@ -70,6 +71,18 @@ Status check_ranges(const Schedule& schedule) {
   return {};
 }
 
+// Every ciphertext of a layer's result must depend on the image.
+Status check_outputs(const plan::DiagonalIndices& diagonals, const Packing& packing,
+                     const std::string& name) {
+  std::set<std::uint32_t> outputs;
+  for (const ckks::DiagonalIndex& diagonal : diagonals.indices) outputs.insert(diagonal.output);
+  if (outputs.size() == ciphertext_count(packing.layout, packing.period, diagonals.slots)) return {};
+  return Error{ErrorCode::kCompileUnsupported,
+               "node " + graph::in_quotes(name) +
+                   " has channels with only zero weights that fill a whole ciphertext, so that it does not "
+                   "depend on the image; remove these channels"};
+}
+
 }  // namespace
 
 std::size_t Schedule::largest_period() const {
@@ -128,6 +141,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
                                              schedule.packing[in].period, schedule.packing[out].layout,
                                              schedule.packing[out].period, plan.slots),
                       schedule.levels[in]});
+      TACIT_CHECK(check_outputs(uses.back().diagonals, schedule.packing[out], network.values[out].name));
       plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});

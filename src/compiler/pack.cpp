@@ -106,15 +106,14 @@ Result<std::vector<Packing>> pack(const Network& network) {
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
     const plan::Layout& layout = layouts[v];
     const std::size_t period = std::bit_ceil(layout.extent());
-    if (period > plan::kMaxSlots)
-      return Error{ErrorCode::kCompileTooWide,
-                   (v == network.input ? "the network's input " : "node ") +
-                       graph::in_quotes(network.values[v].name) + ": a value of shape " +
-                       to_string(layout.shape) + " takes " + std::to_string(period) +
-                       " slots on its grid of " + std::to_string(layout.grid_height) + "x" +
-                       std::to_string(layout.grid_width) + ", a ciphertext has at most " +
-                       std::to_string(plan::kMaxSlots) +
-                       "; use smaller images, fewer channels there, or a larger stride before it"};
+    if (period > plan::kMaxExtent)
+      return Error{
+          ErrorCode::kCompileTooWide,
+          (v == network.input ? "the network's input " : "node ") + graph::in_quotes(network.values[v].name) +
+              ": a value of shape " + to_string(layout.shape) + " takes " + std::to_string(period) +
+              " slots on its grid of " + std::to_string(layout.grid_height) + "x" +
+              std::to_string(layout.grid_width) + ", at most " + std::to_string(plan::kMaxExtent) +
+              " are supported; use smaller images, fewer channels there, or a larger stride before it"};
     result.push_back({layout, period});
   }
   return result;

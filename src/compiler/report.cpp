@@ -25,8 +25,14 @@ Status fill_costs(plan::Package& package) {
   client.estimated_ms = ckks::estimate_ms(cost.total, ckks::measure_unit_costs(parameters));
   client.rotations = static_cast<std::uint32_t>(cost.total.rotations());
   client.products = static_cast<std::uint32_t>(cost.total.ciphertext_products);
-  client.upload_bytes = ckks::seeded_ciphertext_bytes(parameters, client.input_level);
-  client.download_bytes = ckks::ciphertext_bytes(parameters, client.output_level);
+  const auto count_of = [&](plan::ValueId id) {
+    const plan::Value& value = package.plan.values[id];
+    return ciphertext_count(value.layout, value.period, parameters.slots());
+  };
+  client.upload_bytes =
+      count_of(package.plan.input) * ckks::seeded_ciphertext_bytes(parameters, client.input_level);
+  client.download_bytes =
+      count_of(package.plan.output) * ckks::ciphertext_bytes(parameters, client.output_level);
   client.key_bytes = 0;
   for (const ckks::KeyRequest& key : client.keys) client.key_bytes += ckks::key_bytes(parameters, key.shape);
   return {};

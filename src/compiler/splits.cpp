@@ -40,8 +40,23 @@ struct Need {
 struct Choice {
   plan::BsgsSplit split;
   double milliseconds = 0;
-  std::map<std::int64_t, Need> needs;  // by step
+  std::map<std::uint32_t, Need> needs;  // by element
 };
+
+// Folding is worth a rotation and a conjugation only where it saves this share of the products.
+constexpr double kFoldedShare = 0.75;
+
+// Every power of two as the babies' width, without folding and with each shift that pairs enough diagonals.
+std::vector<plan::BsgsSplit> candidate_splits(const plan::DiagonalIndices& diagonals) {
+  std::vector<std::size_t> shifts = {0};
+  const double enough = kFoldedShare * static_cast<double>(diagonals.indices.size());
+  for (std::size_t shift = 1; shift < diagonals.modulus; shift *= 2)
+    if (static_cast<double>(make_bsgs(diagonals, {1, shift}).products()) <= enough) shifts.push_back(shift);
+  std::vector<plan::BsgsSplit> splits;
+  for (std::size_t width = 1; width <= diagonals.modulus; width *= 2)
+    for (std::size_t shift : shifts) splits.push_back({width, shift});
+  return splits;
+}
 
 class Search {
  public:
@@ -57,13 +72,14 @@ class Search {
                                          key_shape(parameters, layer.level, false).digit_size,
                                          key_shape(parameters, layer.level, true).digit_size};
       std::vector<Choice> choices;
-      for (std::size_t width = 1; width <= layer.diagonals.modulus; width *= 2) {
-        Choice choice{{width}, 0, {}};
+      for (const plan::BsgsSplit& split : candidate_splits(layer.diagonals)) {
+        Choice choice{split, 0, {}};
         choice.milliseconds =
             ckks::estimate_ms(runtime::linear_cost(layer.diagonals, choice.split, domain), unit);
         for (const plan::RotationUse& use :
              plan::required_rotations(layer.diagonals, choice.split, layer.level))
-          choice.needs[use.step].merge({use.level, use.role == plan::RotationRole::kGiant});
+          choice.needs[element_of(parameters, use)].merge(
+              {use.level, use.role == plan::RotationRole::kGiant});
         choices.push_back(std::move(choice));
       }
       choices_.push_back(std::move(choices));
@@ -75,7 +91,7 @@ class Search {
     for (bool changed = true; changed;) {
       changed = false;
       for (std::size_t i = 0; i < choices_.size(); ++i) {
-        const std::map<std::int64_t, Need> others = needs(start, i);
+        const std::map<std::uint32_t, Need> others = needs(start, i);
         std::size_t best = start[i];
         double least = cost(choices_[i][best], others, price);
         for (std::size_t c = 0; c < choices_[i].size(); ++c) {
@@ -99,8 +115,8 @@ class Search {
     std::map<std::uint32_t, ckks::KeyShape> shapes;
     if (relinearisation_level_ >= 0)
       shapes[ckks::kRelinearisation] = key_shape(parameters_, relinearisation_level_, true);
-    for (const auto& [step, need] : needs(chosen, choices_.size()))
-      shapes[ckks::rotation_element(parameters_, step)] = key_shape(parameters_, need.level, need.rescaled);
+    for (const auto& [element, need] : needs(chosen, choices_.size()))
+      shapes[element] = key_shape(parameters_, need.level, need.rescaled);
     for (const auto& [element, shape] : shapes) {
       splits.keys.push_back({element, shape});
       splits.key_bytes += ckks::key_bytes(parameters_, shape);
@@ -114,20 +130,20 @@ class Search {
     return bytes_[need.rescaled ? 1 : 0][static_cast<std::size_t>(need.level)];
   }
 
-  std::map<std::int64_t, Need> needs(const std::vector<std::size_t>& chosen, std::size_t without) const {
-    std::map<std::int64_t, Need> all;
+  std::map<std::uint32_t, Need> needs(const std::vector<std::size_t>& chosen, std::size_t without) const {
+    std::map<std::uint32_t, Need> all;
     for (std::size_t i = 0; i < chosen.size(); ++i)
       if (i != without)
-        for (const auto& [step, need] : choices_[i][chosen[i]].needs) all[step].merge(need);
+        for (const auto& [element, need] : choices_[i][chosen[i]].needs) all[element].merge(need);
     return all;
   }
 
   // Time of the layer and price of the bytes that its rotations add to the others'.
-  double cost(const Choice& choice, const std::map<std::int64_t, Need>& others, double price) const {
+  double cost(const Choice& choice, const std::map<std::uint32_t, Need>& others, double price) const {
     double added = 0;
-    for (const auto& [step, need] : choice.needs) {
+    for (const auto& [element, need] : choice.needs) {
       Need merged = need;
-      const auto found = others.find(step);
+      const auto found = others.find(element);
       if (found != others.end()) {
         merged.merge(found->second);
         added -= bytes(found->second);

@@ -9,12 +9,14 @@
 
 namespace tacit::plan {
 
-// y = sum over groups of rot_giant(sum over terms of E * rot_baby(x)). Steps are in [-modulus/2, modulus/2).
+// y = sum over groups of rot_giant(sum over terms of E * rot_baby(x) + E' * rot_(baby + shift)(x)). Steps are in
+// [-modulus/2, modulus/2).
 ckks::Bsgs make_bsgs(const DiagonalIndices& diagonals, BsgsSplit split);
 
-// One period of the plaintext E of the term with this baby and giant: its diagonal, rotated by -giant, and where the
-// layer has folds by as much as baby + giant is another member of the diagonal's class.
-std::vector<double> bsgs_plaintext(const Diagonals& diagonals, std::int64_t baby, std::int64_t giant,
-                                   std::size_t diagonal);
+// One period of the plaintext E of the diagonal that is met by the input rotated by `step` in all before and by `giant` in
+// all after the product: rotated by -giant, and where the layer has folds, step + giant is another member of the diagonal's
+// class.
+std::vector<double> bsgs_plaintext(const Diagonals& diagonals, std::int64_t step, std::int64_t giant,
+                                   const ckks::DiagonalIndex& diagonal);
 
 }  // namespace tacit::plan

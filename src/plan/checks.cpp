@@ -22,12 +22,12 @@ Status check_key_requests(const ckks::Parameters& parameters, const std::vector<
   return {};
 }
 
-Status check_period(const Layout& layout, std::size_t period, std::size_t slots, std::string_view what) {
-  if (std::has_single_bit(period) && layout.extent() <= period && period <= slots) return {};
+Status check_period(const Layout& layout, std::size_t period, std::string_view what) {
+  if (std::has_single_bit(period) && layout.extent() <= period && period <= kMaxExtent) return {};
   return Error{ErrorCode::kDataMalformed, "the period of " + std::string(what) + " is " +
                                               std::to_string(period) + "; it must be a power of two from " +
                                               std::to_string(layout.extent()) + " to " +
-                                              std::to_string(slots)};
+                                              std::to_string(kMaxExtent)};
 }
 
 Status check_level_and_scale(const ckks::Parameters& parameters, int level, double scale, double bound,

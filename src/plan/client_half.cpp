@@ -101,12 +101,12 @@ class Fields {
 
 Status read_layout(const Fields& parent, Layout& out) {
   TACIT_TRY(const Fields fields, parent.object("layout"));
-  TACIT_CHECK(fields.integer("channels", out.shape.channels, kMaxSlots));
-  TACIT_CHECK(fields.integer("height", out.shape.height, kMaxSlots));
-  TACIT_CHECK(fields.integer("width", out.shape.width, kMaxSlots));
+  TACIT_CHECK(fields.integer("channels", out.shape.channels, kMaxExtent));
+  TACIT_CHECK(fields.integer("height", out.shape.height, kMaxExtent));
+  TACIT_CHECK(fields.integer("width", out.shape.width, kMaxExtent));
   TACIT_CHECK(fields.integer("gap", out.gap, kMaxSlots));
-  TACIT_CHECK(fields.integer("grid_height", out.grid_height, kMaxSlots));
-  return fields.integer("grid_width", out.grid_width, kMaxSlots);
+  TACIT_CHECK(fields.integer("grid_height", out.grid_height, kMaxExtent));
+  return fields.integer("grid_width", out.grid_width, kMaxExtent);
 }
 
 ordered_json layout_json(const Layout& layout) {
@@ -139,7 +139,7 @@ Status read_parameters(const Fields& root, ClientHalf& half) {
 Status read_input(const Fields& root, ClientHalf& half) {
   TACIT_TRY(const Fields fields, root.object("input"));
   TACIT_CHECK(read_layout(fields, half.input));
-  TACIT_CHECK(fields.integer("period", half.input_period, kMaxSlots));
+  TACIT_CHECK(fields.integer("period", half.input_period, kMaxExtent));
   TACIT_CHECK(fields.integer("level", half.input_level, ckks::kMaxPrimes));
   TACIT_CHECK(fields.number("scale", half.input_scale));
   TACIT_CHECK(fields.number("range", half.input_range));
@@ -214,12 +214,11 @@ Status validate(const ClientHalf& half) {
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(half.parameters));
   TACIT_CHECK(detail::check_key_requests(parameters, half.keys));
   TACIT_CHECK(half.input.validate("the input"));
-  TACIT_CHECK(detail::check_period(half.input, half.input_period, parameters.slots(), "the input"));
+  TACIT_CHECK(detail::check_period(half.input, half.input_period, "the input"));
   TACIT_CHECK(detail::check_level_and_scale(parameters, half.input_level, half.input_scale, 1, "the input"));
   TACIT_CHECK(check_range(half.input_range, "input"));
   TACIT_CHECK(check_preprocessing(half.preprocessing, half.input.shape.channels));
   TACIT_CHECK(half.output.validate("the output"));
-  if (half.output.extent() > parameters.slots()) return malformed("the output does not fit the ring's slots");
   TACIT_CHECK(
       detail::check_level_and_scale(parameters, half.output_level, half.output_scale, 1, "the output"));
   TACIT_CHECK(check_range(half.output_range, "output"));

@@ -17,13 +17,22 @@ void add_uses(const DiagonalIndices& diagonals, BsgsSplit split, int input_level
     if (step != 0) uses.push_back({operation, role, step, level});
   };
   const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
-  for (std::int64_t baby : bsgs.babies) add(RotationRole::kBaby, baby, input_level);
+  if (bsgs.shift != 0) {
+    add(RotationRole::kShift, static_cast<std::int64_t>(bsgs.shift), input_level);
+    uses.push_back({operation, RotationRole::kConjugation, 0, input_level - 1});
+  }
+  for (const ckks::BsgsBaby& baby : bsgs.babies) add(RotationRole::kBaby, baby.step, input_level);
   for (const ckks::BsgsGroup& group : bsgs.groups) add(RotationRole::kGiant, group.giant, input_level);
   for (std::size_t fold : diagonals.folds)
     add(RotationRole::kFold, static_cast<std::int64_t>(fold), input_level - 1);
 }
 
 }  // namespace
+
+std::uint32_t element_of(const ckks::Parameters& parameters, const RotationUse& use) {
+  return use.role == RotationRole::kConjugation ? ckks::conjugation_element(parameters)
+                                                : ckks::rotation_element(parameters, use.step);
+}
 
 std::vector<RotationUse> required_rotations(const DiagonalIndices& diagonals, BsgsSplit split,
                                             int input_level) {
@@ -66,7 +75,7 @@ std::vector<ckks::KeyRequest> key_requests(const ckks::Parameters& parameters, c
     if (!added) place->second = std::max(place->second, level);
   };
   for (const RotationUse& rotation : required_rotations(plan))
-    use(ckks::rotation_element(parameters, rotation.step), rotation.level);
+    use(element_of(parameters, rotation), rotation.level);
   if (const int level = relinearisation_level(plan); level >= 0) use(ckks::kRelinearisation, level);
   std::vector<ckks::KeyRequest> requests;
   for (const auto& [element, level] : levels)

@@ -8,17 +8,20 @@
 
 namespace tacit::plan {
 
-enum class RotationRole { kBaby, kGiant, kFold };
+enum class RotationRole { kBaby, kGiant, kFold, kShift, kConjugation };
 
-// One rotation of a linear layer, by `step` in [-n/2, n/2), not 0, of a ciphertext at `level`. Babies and giants are
-// key-switched at the level of the layer's input (giants before the one division that ends the layer), folds after it,
-// at the level of the output.
+// One rotation of a linear layer, by `step` in [-n/2, n/2), not 0, of a ciphertext at `level`; or the conjugation, without a
+// step. Babies, giants and the shift of complex folding are key-switched at the level of the layer's input (giants
+// before the one division that ends the layer), conjugation and folds after it, at the level of the output.
 struct RotationUse {
   std::size_t operation = 0;  // index into Plan::operations
   RotationRole role = RotationRole::kBaby;
   std::int64_t step = 0;
   int level = 0;
 };
+
+// Its automorphism.
+std::uint32_t element_of(const ckks::Parameters& parameters, const RotationUse& use);
 
 // Every rotation of every Linear, in the order of the operations. The plan's maps, layouts and periods must be valid.
 std::vector<RotationUse> required_rotations(const Plan& plan);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/layout.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <string>
@@ -47,7 +48,7 @@ bool Layout::fits_grid() const {
 }
 
 Status Layout::validate(std::string_view what) const {
-  constexpr int kLimit = static_cast<int>(kMaxSlots);
+  constexpr int kLimit = static_cast<int>(kMaxExtent);
   for (int dimension : {shape.channels, shape.height, shape.width, grid_height, grid_width})
     if (dimension < 1 || dimension > kLimit)
       return bad_layout(what, "has a dimension outside of 1 to " + std::to_string(kLimit));
@@ -55,19 +56,23 @@ Status Layout::validate(std::string_view what) const {
   if (!fits_grid())
     return bad_layout(what, "does not fit its grid of " + std::to_string(grid_height) + "x" +
                                 std::to_string(grid_width) + " slots");
-  if (extent() > kMaxSlots)
-    return bad_layout(what, "needs more than " + std::to_string(kMaxSlots) + " slots");
+  if (extent() > kMaxExtent)
+    return bad_layout(what, "needs more than " + std::to_string(kMaxExtent) + " slots");
   return {};
+}
+
+std::size_t ciphertext_count(const Layout& layout, std::size_t period, std::size_t slots) {
+  return period <= slots ? 1 : (layout.extent() + slots - 1) / slots;
 }
 
 Result<std::vector<double>> pack(const Layout& layout, std::size_t period, std::size_t slots,
                                  std::span<const float> tensor, double factor) {
-  if (!std::has_single_bit(period) || !std::has_single_bit(slots) || layout.extent() > period ||
-      period > slots)
+  const bool repeats = std::has_single_bit(slots) && period <= slots;
+  if (!std::has_single_bit(period) || layout.extent() > std::min(period, slots) ||
+      !(repeats || slots < period))
     return Error{ErrorCode::kInvalidArgument, "cannot pack " + std::to_string(layout.extent()) +
                                                   " slots with period " + std::to_string(period) + " into " +
-                                                  std::to_string(slots) +
-                                                  " slots; both must be powers of two in this order"};
+                                                  std::to_string(slots) + " slots"};
   if (tensor.size() != layout.shape.elements())
     return Error{ErrorCode::kTensorShape, "the tensor has " + std::to_string(tensor.size()) +
                                               " elements, the model's input has " +

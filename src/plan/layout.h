@@ -50,12 +50,20 @@ struct Layout {
   friend bool operator==(const Layout&, const Layout&) = default;
 };
 
-// No shape has more elements and no layout more slots: the slot count of the largest ring.
+// The slot count of the largest ring.
 inline constexpr std::size_t kMaxSlots = std::size_t{1} << 15;
+// No shape has more elements and no layout more slots, over all its ciphertexts.
+inline constexpr std::size_t kMaxExtent = std::size_t{1} << 20;
 
-// tensor[c, y, x] * factor in its slot, 0 in the slots without an element, repeated with `period` over `slots` slots.
+// How many ciphertexts of `slots` slots hold a vector that repeats with `period`: one up to that many slots, else as many as
+// the layout extends over.
+std::size_t ciphertext_count(const Layout& layout, std::size_t period, std::size_t slots);
+
+// tensor[c, y, x] * factor in its slot, 0 in the slots without an element, repeated with `period` over `slots` slots, which
+// may be those of several ciphertexts after each other.
 // kTensorShape where the tensor has another size than the layout, kValueOutOfRange where an element is not finite,
-// kInvalidArgument where period and slots are not powers of two with extent <= period <= slots.
+// kInvalidArgument unless the period is a power of two, the slots are one as well or fewer than a period, and both are at
+// least the extent.
 Result<std::vector<double>> pack(const Layout& layout, std::size_t period, std::size_t slots,
                                  std::span<const float> tensor, double factor);
 

@@ -136,8 +136,8 @@ std::vector<Shape> detail::shapes_of(const LinearMap& map) {
 }
 
 Status LinearMap::validate() const {
-  TACIT_CHECK(check_shape(in, static_cast<std::int64_t>(kMaxSlots)));
-  TACIT_CHECK(check_shape(out, static_cast<std::int64_t>(kMaxSlots)));
+  TACIT_CHECK(check_shape(in, static_cast<std::int64_t>(kMaxExtent)));
+  TACIT_CHECK(check_shape(out, static_cast<std::int64_t>(kMaxExtent)));
   if (pieces.size() > kMaxPieces)
     return malformed("a layer is made of more than " + std::to_string(kMaxPieces) + " operators");
   Shape shape = in;

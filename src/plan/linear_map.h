@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ckks/bsgs.h"
 #include "plan/layout.h"
 
 namespace tacit::plan {
@@ -74,23 +75,28 @@ struct LinearMap {
 
 // The matrix of a map between two layouts as generalised diagonals (Halevi and Shoup 2014): y = sum_d D_d * rot_d(x),
 // rot_d(x)[t] = x[t + d]. Slot vectors have n slots; x repeats with period T, y with period R, both powers of two, at
-// least the layouts' extents, at most n. Hybrid embedding (Gazelle 2018): for every integer d
+// least the layouts' extents. Hybrid embedding (Gazelle 2018): for every integer d
 //   D_d[t] = M[t mod R, (t + d) mod T],
 // and one d of each class modulo min(R, T) makes up the whole matrix; where T > R, the sum is folded over T / R copies.
+//
+// A vector whose period exceeds n is kept in several ciphertexts (ciphertext_count), n slots each after the other. Its
+// matrix is cut into blocks, one for each pair of an output and an input ciphertext, to which the above applies with n in
+// place of the period.
 struct DiagonalIndices {
   std::size_t slots = 0;
   std::size_t modulus = 0;  // min(R, T): d counts modulo this
   std::size_t period = 0;   // max(R, T): D_d and the unfolded sum repeat with it
   // Rotations by T/2, T/4, ..., R to add up, one after the other, before the bias; empty unless T > R.
   std::vector<std::size_t> folds;
-  std::vector<std::size_t> indices;  // d in [0, modulus), ascending, of the diagonals that are not all zero
+  // Of the diagonals that are not all zero, ascending; their indices are in [0, modulus).
+  std::vector<ckks::DiagonalIndex> indices;
 };
 
 struct Diagonals {
   std::size_t slots = 0, modulus = 0, period = 0;  // as in DiagonalIndices
   std::vector<std::size_t> folds;
-  // d in [0, modulus) to the first `period` entries of D_d. Only diagonals that are not all zero.
-  std::map<std::size_t, std::vector<double>> diagonals;
+  // The first `period` entries of each. Only diagonals that are not all zero.
+  std::map<ckks::DiagonalIndex, std::vector<double>> diagonals;
 
   DiagonalIndices indices() const;
 };
@@ -104,7 +110,7 @@ DiagonalIndices diagonal_indices(const LinearMap& map, const Layout& in, std::si
 // Of no particular map: only periods and folds, without indices.
 DiagonalIndices diagonal_frame(std::size_t in_period, std::size_t out_period, std::size_t slots);
 
-// The bias of a map in the slots of `out`, one period of it; 0 in the slots without an element.
+// The bias of a map in the slots of `out`, one period of it (over all its ciphertexts); 0 in the slots without an element.
 std::vector<double> bias_slots(const LinearMap& map, const Layout& out, std::size_t out_period);
 
 }  // namespace tacit::plan

@@ -98,6 +98,7 @@ void write(ByteWriter& out, const Linear& o) {
   write_head(out, OperationTag::kLinear, o.input, o.output);
   out.u32(o.map);
   out.u64(o.split.width);
+  out.u64(o.split.shift);
 }
 
 void write(ByteWriter& out, const Square& o) { write_head(out, OperationTag::kSquare, o.input, o.output); }
@@ -256,7 +257,8 @@ Operation read_operation(FieldReader& in) {
   switch (tag) {
     case OperationTag::kLinear: {
       const std::uint32_t map = in.u32();
-      return Linear{input, output, map, {in.u64()}};
+      const std::uint64_t width = in.u64(), shift = in.u64();
+      return Linear{input, output, map, {width, shift}};
     }
     case OperationTag::kSquare:
       return Square{input, output};

@@ -18,7 +18,8 @@ namespace tacit::plan {
 using ValueId = std::uint32_t;
 
 // One slot vector of the schedule: real numbers in `layout`, repeating with `period`, encrypted at `level` with the
-// exact scale `scale`. |number| <= `bound` on the calibration images, in the vector's own normalisation.
+// exact scale `scale`, in ciphertext_count(layout, period, slots) ciphertexts. |number| <= `bound` on the calibration images, in
+// the vector's own normalisation.
 struct Value {
   std::string name;  // the ONNX node it comes from
   Layout layout;
@@ -28,12 +29,9 @@ struct Value {
   double bound = 1;
 };
 
-// Baby-step giant-step split of a set of diagonals: d = baby + giant modulo DiagonalIndices::modulus, baby in
-// [-width/2, width/2), giant a multiple of `width` nearest to 0. `width` is a power of two up to the slot count; 1 means
-// giants only, the modulus or more babies only. plan/bsgs.h has the grouping.
-struct BsgsSplit {
-  std::size_t width = 1;
-};
+// See ckks::BsgsSplit. The width is a power of two up to the slot count, the shift 0 or a power of two below
+// DiagonalIndices::modulus. plan/bsgs.h has the grouping.
+using ckks::BsgsSplit;
 
 // output = folds(sum of diagonals) + bias; one level; output scale is that of the output value, exactly: the diagonals
 // are encoded at scale_out q_level / scale_in.

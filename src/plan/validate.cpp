@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that the interpreters rely on, checked once.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "ckks/chebyshev.h"
 #include "ckks/evaluator.h"
@@ -58,7 +60,7 @@ class Validator {
     if (value.name.size() > kMaxNameBytes) return malformed("a value's name is too long");
     const std::string what = "value \"" + value.name + "\"";
     TACIT_CHECK(value.layout.validate(what));
-    TACIT_CHECK(detail::check_period(value.layout, value.period, plan_.slots, what));
+    TACIT_CHECK(detail::check_period(value.layout, value.period, what));
     return detail::check_level_and_scale(parameters_, value.level, value.scale, value.bound, what);
   }
 
@@ -115,9 +117,14 @@ class Validator {
     const LinearMap& map = plan_.maps[linear.map];
     if (map.in != in.layout.shape || map.out != out.layout.shape)
       return malformed("has a map whose shapes are not those of its values");
-    if (!std::has_single_bit(linear.split.width) || linear.split.width > plan_.slots)
-      return malformed("splits its rotations at " + std::to_string(linear.split.width) +
+    const auto [width, shift] = linear.split;
+    if (!std::has_single_bit(width) || width > plan_.slots)
+      return malformed("splits its rotations at " + std::to_string(width) +
                        "; it must be a power of two up to the slot count");
+    if (shift != 0 &&
+        (!std::has_single_bit(shift) || shift >= std::min({in.period, out.period, plan_.slots})))
+      return malformed("folds with a shift of " + std::to_string(shift) +
+                       "; it must be 0 or a power of two below its values' periods");
     return {};
   }
 
@@ -188,16 +195,18 @@ class Validator {
       const Value& out = plan_.values[linear->output];
       const DiagonalIndices diagonals = diagonal_indices(plan_.maps[linear->map], in.layout, in.period,
                                                          out.layout, out.period, plan_.slots);
-      if (diagonals.indices.empty()) return malformed("layer \"" + out.name + "\" multiplies by zero only");
+      std::set<std::uint32_t> outputs;
+      for (const ckks::DiagonalIndex& diagonal : diagonals.indices) outputs.insert(diagonal.output);
+      if (outputs.size() != ciphertext_count(out.layout, out.period, plan_.slots))
+        return malformed("layer \"" + out.name + "\" multiplies by zero only");
       entries += diagonals.indices.size() * diagonals.period;
       if (entries > kMaxDiagonalEntries)
         return Error{ErrorCode::kDataTooLarge, "the plan's diagonals need more memory than is supported"};
       // Babies and giants of one layer are summed before the division by P, so they must share it.
       std::optional<int> special_count;
       for (const RotationUse& rotation : required_rotations(diagonals, linear->split, in.level)) {
-        TACIT_TRY(const ckks::KeyShape shape,
-                  find(ckks::rotation_element(parameters_, rotation.step), rotation.level));
-        if (rotation.role == RotationRole::kFold) continue;
+        TACIT_TRY(const ckks::KeyShape shape, find(element_of(parameters_, rotation), rotation.level));
+        if (rotation.role != RotationRole::kBaby && rotation.role != RotationRole::kGiant) continue;
         if (special_count && *special_count != shape.special_count)
           return malformed("the keys of layer \"" + out.name + "\" have different numbers of special primes");
         special_count = shape.special_count;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "runtime/clear.h"
 
 namespace tacit::runtime {
@@ -19,7 +20,7 @@ int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, co
     return step == 0 || key == plan.keys.end() ? 0 : key->shape.special_count;
   };
   int count = 1;
-  for (std::int64_t baby : bsgs.babies) count = std::max(count, count_of(baby));
+  for (const ckks::BsgsBaby& baby : bsgs.babies) count = std::max(count, count_of(baby.step));
   for (const ckks::BsgsGroup& group : bsgs.groups) count = std::max(count, count_of(group.giant));
   return count;
 }
@@ -34,23 +35,29 @@ Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encode
   for (const ckks::BsgsGroup& group : prepared.bsgs.groups) {
     ckks::LinearTransform::Group& encoded = groups.emplace_back();
     encoded.giant = group.giant;
+    encoded.output = group.output;
     for (const ckks::BsgsTerm& term : group.terms) {
-      encoded.terms.push_back({prepared.bsgs.babies[term.baby], std::move(prepared.plaintexts[next++])});
+      const auto [input, step] = prepared.bsgs.babies[term.baby];
+      PreparedTerm& values = prepared.terms[next++];
+      encoded.terms.push_back({step, std::move(values.direct), std::move(values.shifted), input});
     }
   }
   const double prime = static_cast<double>(encoder.parameters().prime(in.level).value());
   const ckks::LinearTransform::Domain domain{in.level,
                                              special_count(plan, encoder.parameters(), prepared.bsgs)};
-  auto transform = ckks::LinearTransform::create(encoder, groups, domain, out.scale * prime / in.scale);
+  auto transform = ckks::LinearTransform::create(encoder, groups, domain, out.scale * prime / in.scale,
+                                                 operation.split.shift);
   if (!transform.ok()) return std::move(transform).error().within(out.name);
-  const bool has_bias = std::ranges::any_of(prepared.bias, [](double b) { return b != 0; });
-  ckks::Plaintext bias;
-  if (has_bias) {
-    auto encoded = encoder.encode(prepared.bias, out.scale, out.level, true);
+  EncodedLinear layer{std::move(transform).value(), std::move(prepared.folds), {}};
+  if (std::ranges::all_of(prepared.bias, [](double b) { return b == 0; })) return layer;
+  const std::size_t block = std::min(prepared.bias.size(), plan.slots);
+  for (std::size_t o = 0; o < layer.transform.outputs(); ++o) {
+    auto encoded =
+        encoder.encode(std::span(prepared.bias).subspan(o * block, block), out.scale, out.level, true);
     if (!encoded.ok()) return std::move(encoded).error().within(out.name);
-    bias = std::move(encoded).value();
+    layer.bias.push_back(std::move(encoded).value());
   }
-  return EncodedLinear{std::move(transform).value(), std::move(prepared.folds), std::move(bias), has_bias};
+  return layer;
 }
 
 }  // namespace
@@ -72,8 +79,9 @@ Result<EncodedPlan> EncodedPlan::create(const plan::Plan& plan, const ckks::Para
 std::size_t EncodedPlan::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& layer : layers_) {
-    if (layer)
-      bytes += layer->transform.memory_bytes() + layer->bias.poly.degree() * layer->bias.poly.limbs() * 8;
+    if (!layer) continue;
+    bytes += layer->transform.memory_bytes();
+    for (const ckks::Plaintext& bias : layer->bias) bytes += bias.poly.degree() * bias.poly.limbs() * 8;
   }
   return bytes;
 }
@@ -82,73 +90,119 @@ double CipherArithmetic::prime(int level) const {
   return static_cast<double>(evaluator().parameters().prime(level).value());
 }
 
-Result<Ciphertext> CipherArithmetic::multiply(const Vector& a, const Vector& b) {
-  if (a.level() == b.level()) {
-    TACIT_TRY(const Ciphertext product, evaluator().multiply(a, b));
+namespace {
+
+// f(i) for each of `count` ciphertexts, in parallel.
+template <class F>
+Result<CipherVector> for_each_ciphertext(std::size_t count, const F& f) {
+  CipherVector out(count);
+  AlignedVector<Status> statuses(count);
+  parallel_for(count, [&](std::size_t i) {
+    Result<Ciphertext> made = f(i);
+    if (made.ok())
+      out[i] = std::move(made).value();
+    else
+      statuses[i] = std::move(made).error();
+  });
+  for (Status& status : statuses) TACIT_CHECK(status);
+  return out;
+}
+
+Status check_same_count(const CipherVector& a, const CipherVector& b) {
+  if (a.size() == b.size()) return {};
+  return Error{ErrorCode::kInternal, "two values have " + std::to_string(a.size()) + " and " +
+                                         std::to_string(b.size()) + " ciphertexts"};
+}
+
+}  // namespace
+
+Result<CipherVector> CipherArithmetic::multiply(const Vector& a, const Vector& b) {
+  TACIT_CHECK(check_same_count(a, b));
+  const int level = std::min(this->level(a), this->level(b));
+  return for_each_ciphertext(a.size(), [&](std::size_t i) -> Result<Ciphertext> {
+    const auto product = [&]() -> Result<Ciphertext> {
+      if (a[i].level() == b[i].level()) return evaluator().multiply(a[i], b[i]);
+      TACIT_TRY(const Ciphertext low_a, evaluator().drop(a[i], level));
+      TACIT_TRY(const Ciphertext low_b, evaluator().drop(b[i], level));
+      return evaluator().multiply(low_a, low_b);
+    };
+    TACIT_TRY(const Ciphertext made, product());
+    return evaluator().relinearise_rescale(made, *keys_);
+  });
+}
+
+Result<CipherVector> CipherArithmetic::square(const Vector& a) {
+  return for_each_ciphertext(a.size(), [&](std::size_t i) -> Result<Ciphertext> {
+    TACIT_TRY(const Ciphertext product, evaluator().square(a[i]));
     return evaluator().relinearise_rescale(product, *keys_);
-  }
-  const int level = std::min(a.level(), b.level());
-  TACIT_TRY(const Ciphertext low_a, evaluator().drop(a, level));
-  TACIT_TRY(const Ciphertext low_b, evaluator().drop(b, level));
-  return multiply(low_a, low_b);
+  });
 }
 
-Result<Ciphertext> CipherArithmetic::square(const Vector& a) {
-  TACIT_TRY(const Ciphertext product, evaluator().square(a));
-  return evaluator().relinearise_rescale(product, *keys_);
+Result<CipherVector> CipherArithmetic::add(const Vector& a, const Vector& b) {
+  TACIT_CHECK(check_same_count(a, b));
+  const int level = std::min(this->level(a), this->level(b));
+  return for_each_ciphertext(a.size(), [&](std::size_t i) -> Result<Ciphertext> {
+    if (a[i].level() == b[i].level()) return evaluator().add(a[i], b[i]);
+    TACIT_TRY(const Ciphertext low_a, evaluator().drop(a[i], level));
+    TACIT_TRY(const Ciphertext low_b, evaluator().drop(b[i], level));
+    return evaluator().add(low_a, low_b);
+  });
 }
 
-Result<Ciphertext> CipherArithmetic::add(const Vector& a, const Vector& b) {
-  if (a.level() == b.level()) return evaluator().add(a, b);
-  const int level = std::min(a.level(), b.level());
-  TACIT_TRY(const Ciphertext low_a, evaluator().drop(a, level));
-  TACIT_TRY(const Ciphertext low_b, evaluator().drop(b, level));
-  return evaluator().add(low_a, low_b);
+Result<CipherVector> CipherArithmetic::add_scalar(const Vector& a, double c) {
+  return for_each_ciphertext(a.size(), [&](std::size_t i) { return evaluator().add_scalar(a[i], c); });
 }
 
-Result<Ciphertext> CipherArithmetic::add_scalar(const Vector& a, double c) {
-  return evaluator().add_scalar(a, c);
+Result<CipherVector> CipherArithmetic::double_value(const Vector& a) { return add(a, a); }
+
+Result<CipherVector> CipherArithmetic::drop(const Vector& a, int level) {
+  return for_each_ciphertext(a.size(), [&](std::size_t i) { return evaluator().drop(a[i], level); });
 }
 
-Result<Ciphertext> CipherArithmetic::double_value(const Vector& a) { return evaluator().add(a, a); }
-
-Result<Ciphertext> CipherArithmetic::drop(const Vector& a, int level) { return evaluator().drop(a, level); }
-
-Result<Ciphertext> CipherArithmetic::weighted_sum(std::span<const Vector* const> vectors,
-                                                  std::span<const double> coefficients, int target_level,
-                                                  double target_scale) {
+Result<CipherVector> CipherArithmetic::weighted_sum(std::span<const Vector* const> vectors,
+                                                    std::span<const double> coefficients, int target_level,
+                                                    double target_scale) {
   if (vectors.empty()) return Error{ErrorCode::kInternal, "a weighted sum of no vectors"};
-  Ciphertext sum;
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    TACIT_TRY(const Ciphertext low, evaluator().drop(*vectors[i], target_level + 1));
-    TACIT_TRY(Ciphertext term, evaluator().multiply_scalar(
-                                   low, coefficients[i], target_scale * prime(target_level + 1) / low.scale));
-    if (i == 0) {
-      sum = std::move(term);
-    } else {
-      TACIT_TRY(sum, evaluator().add(sum, term));
+  for (const Vector* vector : vectors) TACIT_CHECK(check_same_count(*vector, *vectors[0]));
+  return for_each_ciphertext(vectors[0]->size(), [&](std::size_t c) -> Result<Ciphertext> {
+    Ciphertext sum;
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      TACIT_TRY(const Ciphertext low, evaluator().drop((*vectors[i])[c], target_level + 1));
+      TACIT_TRY(Ciphertext term,
+                evaluator().multiply_scalar(low, coefficients[i],
+                                            target_scale * prime(target_level + 1) / low.scale));
+      if (i == 0) {
+        sum = std::move(term);
+      } else {
+        TACIT_TRY(sum, evaluator().add(sum, term));
+      }
     }
-  }
-  TACIT_TRY(Ciphertext result, evaluator().rescale(sum));
-  result.scale = target_scale;  // equal but for the rounding of doubles
-  return result;
+    TACIT_TRY(Ciphertext result, evaluator().rescale(sum));
+    result.scale = target_scale;  // equal but for the rounding of doubles
+    return result;
+  });
 }
 
-Result<Ciphertext> CipherArithmetic::linear(const plan::Linear& operation, const Vector& v) {
+Result<CipherVector> CipherArithmetic::linear(const plan::Linear& operation, const Vector& v) {
   const EncodedLinear& layer = encoded_->layer(operation);
-  TACIT_TRY(Ciphertext result, layer.transform.apply(evaluator(), v, *keys_));
-  result.scale = encoded_->plan().values[operation.output].scale;  // equal but for the rounding of doubles
-  for (std::size_t fold : layer.folds) {
-    TACIT_TRY(const Ciphertext rotated, evaluator().rotate(result, static_cast<std::int64_t>(fold), *keys_));
-    TACIT_TRY(result, evaluator().add(result, rotated));
-  }
-  if (!layer.has_bias) return result;
-  return evaluator().add_plain(result, layer.bias);
+  const double scale = encoded_->plan().values[operation.output].scale;
+  TACIT_TRY(CipherVector sums, layer.transform.apply(evaluator(), v, *keys_));
+  return for_each_ciphertext(sums.size(), [&](std::size_t i) -> Result<Ciphertext> {
+    Ciphertext result = std::move(sums[i]);
+    result.scale = scale;  // equal but for the rounding of doubles
+    for (std::size_t fold : layer.folds) {
+      TACIT_TRY(const Ciphertext rotated,
+                evaluator().rotate(result, static_cast<std::int64_t>(fold), *keys_));
+      TACIT_TRY(result, evaluator().add(result, rotated));
+    }
+    if (layer.bias.empty()) return result;
+    return evaluator().add_plain(result, layer.bias[i]);
+  });
 }
 
-Result<Ciphertext> CipherArithmetic::rescaling(const Vector& v, double factor, double target_scale) {
+Result<CipherVector> CipherArithmetic::rescaling(const Vector& v, double factor, double target_scale) {
   const Vector* const vectors[] = {&v};
-  return weighted_sum(vectors, std::span(&factor, 1), v.level() - 1, target_scale);
+  return weighted_sum(vectors, std::span(&factor, 1), level(v) - 1, target_scale);
 }
 
 }  // namespace tacit::runtime

@@ -15,8 +15,7 @@ namespace tacit::runtime {
 struct EncodedLinear {
   ckks::LinearTransform transform;
   std::vector<std::size_t> folds;
-  ckks::Plaintext bias;
-  bool has_bias = false;
+  std::vector<ckks::Plaintext> bias;  // for each output ciphertext; empty where there is none
 };
 
 // The layers of a plan, encoded once for any number of runs. Immutable; safe to share between threads.
@@ -40,14 +39,14 @@ class EncodedPlan {
 // Satisfies PlanArithmetic.
 class CipherArithmetic {
  public:
-  using Vector = ckks::Ciphertext;
+  using Vector = CipherVector;
 
   // Both must outlive this; the keys must be all that the plan needs.
   CipherArithmetic(const EncodedPlan& encoded, const ckks::EvaluationKeys& keys)
       : encoded_(&encoded), keys_(&keys) {}
 
-  int level(const Vector& v) const { return v.level(); }
-  double scale(const Vector& v) const { return v.scale; }
+  int level(const Vector& v) const { return v.front().level(); }
+  double scale(const Vector& v) const { return v.front().scale; }
   double prime(int level) const;
   Result<Vector> multiply(const Vector& a, const Vector& b);
   Result<Vector> square(const Vector& a);

@@ -13,10 +13,16 @@ PreparedLinear prepare_linear(const plan::Plan& plan, const plan::Linear& operat
       make_diagonals(map, in.layout, in.period, out.layout, out.period, plan.slots);
   PreparedLinear prepared;
   prepared.bsgs = make_bsgs(diagonals.indices(), operation.split);
+  const auto shift = static_cast<std::int64_t>(prepared.bsgs.shift);
   for (const ckks::BsgsGroup& group : prepared.bsgs.groups)
-    for (const ckks::BsgsTerm& term : group.terms)
-      prepared.plaintexts.push_back(
-          bsgs_plaintext(diagonals, prepared.bsgs.babies[term.baby], group.giant, term.diagonal));
+    for (const ckks::BsgsTerm& term : group.terms) {
+      const auto [input, step] = prepared.bsgs.babies[term.baby];
+      const auto plaintext = [&](std::optional<std::size_t> index, std::int64_t rotation) {
+        if (!index) return std::vector<double>();
+        return bsgs_plaintext(diagonals, rotation, group.giant, {group.output, input, *index});
+      };
+      prepared.terms.push_back({plaintext(term.direct, step), plaintext(term.shifted, step + shift)});
+    }
   prepared.folds = diagonals.folds;
   prepared.bias = bias_slots(map, out.layout, out.period);
   return prepared;
@@ -69,6 +75,38 @@ void add_product(std::span<double> sum, std::span<const double> periodic, std::s
 void add_repeated(std::span<double> sum, std::span<const double> periodic) {
   for (std::size_t base = 0; base < sum.size(); base += periodic.size())
     for (std::size_t t = 0; t < periodic.size(); ++t) sum[base + t] += periodic[t];
+}
+
+std::span<const double> ClearArithmetic::slots_of(const Vector& v, std::size_t ciphertext) const {
+  return std::span(v.slots).subspan(ciphertext * plan_->slots, plan_->slots);
+}
+
+std::vector<double> ClearArithmetic::sum_groups(const PreparedLinear& layer,
+                                                std::span<const RotatedBaby> babies,
+                                                const GroupObserver& observe) const {
+  const std::size_t n = plan_->slots;
+  std::vector<double> result(layer.bsgs.outputs() * n, 0);
+  std::size_t next = 0;
+  for (const ckks::BsgsGroup& group : layer.bsgs.groups) {
+    std::vector<double> sum(n, 0);
+    for (const ckks::BsgsTerm& term : group.terms) {
+      const PreparedTerm& prepared = layer.terms[next++];
+      if (term.direct) add_product(sum, prepared.direct, babies[term.baby].direct);
+      if (term.shifted) add_product(sum, prepared.shifted, babies[term.baby].shifted);
+    }
+    sum = rotate(sum, group.giant);
+    observe(sum, group.giant);
+    add_repeated(std::span(result).subspan(group.output * n, n), sum);
+  }
+  return result;
+}
+
+void ClearArithmetic::add_bias(const PreparedLinear& layer, std::span<double> slots) const {
+  if (layer.bias.size() <= plan_->slots) {
+    add_repeated(slots, layer.bias);
+  } else {
+    for (std::size_t t = 0; t < slots.size(); ++t) slots[t] += layer.bias[t];
+  }
 }
 
 ClearArithmetic::ClearArithmetic(const plan::Plan& plan) : plan_(&plan) {
@@ -133,7 +171,8 @@ Result<ClearVector> ClearArithmetic::drop(const Vector& a, int level) {
 Result<ClearVector> ClearArithmetic::weighted_sum(std::span<const Vector* const> vectors,
                                                   std::span<const double> coefficients, int target_level,
                                                   double target_scale) {
-  ClearVector result{std::vector<double>(plan_->slots, 0), target_level, target_scale};
+  if (vectors.empty()) return Error{ErrorCode::kInternal, "a weighted sum of no vectors"};
+  ClearVector result{std::vector<double>(vectors[0]->slots.size(), 0), target_level, target_scale};
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     TACIT_CHECK(check_level_above(*vectors[i], target_level));
     add_product(result.slots, std::span(&coefficients[i], 1), vectors[i]->slots);
@@ -147,19 +186,17 @@ Result<ClearVector> ClearArithmetic::linear(const plan::Linear& operation, const
   if (v.level != in.level) return Error{ErrorCode::kLevelMismatch, "a linear layer was given another level"};
   TACIT_CHECK(check_level_above(v, out.level));
   const PreparedLinear& layer = prepared(operation);
-  std::vector<std::vector<double>> babies;
-  for (std::int64_t step : layer.bsgs.babies) babies.push_back(rotate(v.slots, step));
-  ClearVector result{std::vector<double>(plan_->slots, 0), out.level, out.scale};
-  std::size_t next = 0;
-  for (const ckks::BsgsGroup& group : layer.bsgs.groups) {
-    std::vector<double> sum(plan_->slots, 0);
-    for (const ckks::BsgsTerm& term : group.terms)
-      add_product(sum, layer.plaintexts[next++], babies[term.baby]);
-    add_repeated(result.slots, rotate(sum, group.giant));
+  const auto shift = static_cast<std::int64_t>(layer.bsgs.shift);
+  std::vector<RotatedBaby> babies;
+  for (const auto& [input, step] : layer.bsgs.babies) {
+    const std::span<const double> part = slots_of(v, input);
+    babies.push_back({rotate(part, step), shift == 0 ? std::vector<double>() : rotate(part, step + shift)});
   }
+  ClearVector result{sum_groups(layer, babies, [](std::vector<double>&, std::int64_t) {}), out.level,
+                     out.scale};
   for (std::size_t fold : layer.folds)
     add_repeated(result.slots, rotate(result.slots, static_cast<std::int64_t>(fold)));
-  add_repeated(result.slots, layer.bias);
+  add_bias(layer, result.slots);
   return result;
 }
 

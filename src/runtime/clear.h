@@ -3,6 +3,7 @@
 // tells whether the packing and the schedule are right, and is the base of the noise simulation.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -12,11 +13,16 @@
 
 namespace tacit::runtime {
 
+// One period of what a term multiplies its baby with, and of what it multiplies the baby rotated further by the shift with;
+// empty where there is none.
+struct PreparedTerm {
+  std::vector<double> direct, shifted;
+};
+
 // A linear layer made ready to be applied to slot vectors.
 struct PreparedLinear {
   ckks::Bsgs bsgs;
-  // One period of each term's plaintext, groups after each other in the order of bsgs.groups.
-  std::vector<std::vector<double>> plaintexts;
+  std::vector<PreparedTerm> terms;  // groups after each other in the order of bsgs.groups
   std::vector<std::size_t> folds;
   std::vector<double> bias;  // one period of the output
 };
@@ -30,7 +36,7 @@ std::vector<double> rotate(std::span<const double> in, std::int64_t step);
 void add_product(std::span<double> sum, std::span<const double> periodic, std::span<const double> x);
 void add_repeated(std::span<double> sum, std::span<const double> periodic);
 
-// All n slots, as a ciphertext would hold them, with its bookkeeping.
+// All slots of a value's ciphertexts, after each other, with their bookkeeping.
 struct ClearVector {
   std::vector<double> slots;
   int level = 0;
@@ -45,7 +51,7 @@ class ClearArithmetic {
   // `plan` must be valid (Plan::validate) and outlive this and its copies.
   explicit ClearArithmetic(const plan::Plan& plan);
 
-  // A vector of plan.slots numbers at the level and scale of the plan's input.
+  // The slots of the plan's input, at its level and scale.
   Vector input(std::vector<double> slots);
 
   int level(const Vector& v) const { return v.level; }
@@ -66,6 +72,19 @@ class ClearArithmetic {
   const plan::Plan& plan() const { return *plan_; }
   const PreparedLinear& prepared(const plan::Linear& operation) const;
 
+  // The pieces of linear(), for arithmetics that disturb what is in between. A baby and, under complex folding, the same
+  // rotated further by the shift.
+  struct RotatedBaby {
+    std::vector<double> direct, shifted;
+  };
+  // Called with each group's sum of products, rotated by its giant.
+  using GroupObserver = std::function<void(std::vector<double>& sum, std::int64_t giant)>;
+  std::span<const double> slots_of(const Vector& v, std::size_t ciphertext) const;
+  // The sums of all groups, output after output, without folds and bias.
+  std::vector<double> sum_groups(const PreparedLinear& layer, std::span<const RotatedBaby> babies,
+                                 const GroupObserver& observe) const;
+  void add_bias(const PreparedLinear& layer, std::span<double> slots) const;
+
  private:
   const plan::Plan* plan_;
   // By the output value of the layer; empty for other values.
@@ -78,7 +97,9 @@ template <class A>
 Result<std::vector<float>> simulate(const plan::ClientHalf& half, A& arithmetic,
                                     std::span<const float> tensor) {
   const plan::Plan& plan = arithmetic.plan();
-  TACIT_TRY(auto slots, plan::pack(half.input, half.input_period, plan.slots, tensor, 1 / half.input_range));
+  const std::size_t slots_of_all = plan.slots * ciphertext_count(half.input, half.input_period, plan.slots);
+  TACIT_TRY(auto slots,
+            plan::pack(half.input, half.input_period, slots_of_all, tensor, 1 / half.input_range));
   TACIT_TRY(auto output, execute(plan, arithmetic, arithmetic.input(std::move(slots))));
   return plan::unpack(half.output, output.slots, half.output_range);
 }

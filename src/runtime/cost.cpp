@@ -9,38 +9,24 @@ namespace {
 
 std::uint64_t limbs_at(int level) { return static_cast<std::uint64_t>(level) + 1; }
 
-// Shape: callable from a rotation step to Result<KeyShape>.
-template <class Shape>
-Result<Cost> linear_cost_with(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split, int level,
-                              const Shape& shape_of) {
-  const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
-  ckks::TransformShape transform{level, 1, {}, {}, bsgs.products()};
-  const auto digit_size_of = [&](std::int64_t step) -> Result<int> {
-    if (step == 0) return 0;
-    TACIT_TRY(const ckks::KeyShape shape, shape_of(step));
-    transform.special_count = shape.special_count;
-    return shape.digit_size;
-  };
-  for (std::int64_t baby : bsgs.babies) {
-    TACIT_TRY(const int digit_size, digit_size_of(baby));
-    transform.babies.push_back(digit_size);
-  }
-  for (const ckks::BsgsGroup& group : bsgs.groups) {
-    TACIT_TRY(const int digit_size, digit_size_of(group.giant));
-    transform.giants.push_back(digit_size);
-  }
+// What the layer's transform and what follows it cost. Fold: callable from the step of a fold to Result<KeyShape>.
+template <class Fold>
+Result<Cost> layer_cost(const ckks::Bsgs& bsgs, const ckks::TransformShape& transform,
+                        const std::vector<std::size_t>& folds, const Fold& fold_shape) {
+  const int level = transform.level;
   Cost cost;
   cost.babies = bsgs.rotated_babies();
   cost.giants = bsgs.rotated_giants();
-  cost.folds = diagonals.folds.size();
+  cost.folds = folds.size();
+  cost.complex_folds = bsgs.shift == 0 ? 0 : transform.inputs + transform.outputs;
   cost.plaintext_products = bsgs.products();
   cost += transform_counts(transform);
-  for (std::size_t fold : diagonals.folds) {
-    TACIT_TRY(const ckks::KeyShape shape, shape_of(static_cast<std::int64_t>(fold)));
+  for (std::size_t fold : folds) {
+    TACIT_TRY(const ckks::KeyShape shape, fold_shape(static_cast<std::int64_t>(fold)));
     cost += ckks::rotate_counts(level - 1, shape);
     cost.pointwise_limbs += 2 * limbs_at(level - 1);
   }
-  cost.pointwise_limbs += limbs_at(level - 1);  // the bias
+  cost.pointwise_limbs += transform.outputs * limbs_at(level - 1);  // the bias
   return cost;
 }
 
@@ -51,6 +37,7 @@ Cost& Cost::operator+=(const Cost& other) {
   babies += other.babies;
   giants += other.giants;
   folds += other.folds;
+  complex_folds += other.complex_folds;
   plaintext_products += other.plaintext_products;
   ciphertext_products += other.ciphertext_products;
   return *this;
@@ -59,12 +46,10 @@ Cost& Cost::operator+=(const Cost& other) {
 Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
                  const ckks::TransformDomain& domain) {
   const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
-  const auto shape_of = [&](std::int64_t step) -> Result<ckks::KeyShape> {
-    const bool giant = std::ranges::find(bsgs.groups, step, &ckks::BsgsGroup::giant) != bsgs.groups.end();
-    return ckks::KeyShape{domain.level, giant ? domain.giant_digit_size : domain.baby_digit_size,
-                          domain.special_count};
+  const auto fold_shape = [&](std::int64_t) -> Result<ckks::KeyShape> {
+    return ckks::KeyShape{domain.level, domain.baby_digit_size, domain.special_count};
   };
-  return linear_cost_with(diagonals, split, domain.level, shape_of).value();
+  return layer_cost(bsgs, transform_shape(bsgs, domain), diagonals.folds, fold_shape).value();
 }
 
 CostArithmetic::CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters)
@@ -136,9 +121,28 @@ Result<CostVector> CostArithmetic::linear(const plan::Linear& operation, const V
   const plan::Value& out = plan_->values[operation.output];
   const plan::DiagonalIndices diagonals = diagonal_indices(plan_->maps[operation.map], in.layout, in.period,
                                                            out.layout, out.period, plan_->slots);
-  TACIT_TRY(const Cost cost, linear_cost_with(diagonals, operation.split, v.level, [this](std::int64_t step) {
-              return shape_of(ckks::rotation_element(parameters_, step));
-            }));
+  const ckks::Bsgs bsgs = make_bsgs(diagonals, operation.split);
+  const auto shape_of_step = [this](std::int64_t step) {
+    return shape_of(ckks::rotation_element(parameters_, step));
+  };
+  // The places are those of transform_shape, the digits those of the plan's keys.
+  ckks::TransformShape transform = transform_shape(bsgs, {v.level, 1, 1, 1});
+  const auto set = [&](ckks::TransformShape::Rotation& rotation, std::int64_t step) -> Status {
+    if (step == 0) return {};
+    TACIT_TRY(const ckks::KeyShape shape, shape_of_step(step));
+    transform.special_count = shape.special_count;
+    rotation.digit_size = shape.digit_size;
+    return {};
+  };
+  for (std::size_t b = 0; b < bsgs.babies.size(); ++b)
+    TACIT_CHECK(set(transform.babies[b], bsgs.babies[b].step));
+  for (std::size_t g = 0; g < bsgs.groups.size(); ++g)
+    TACIT_CHECK(set(transform.giants[g], bsgs.groups[g].giant));
+  if (bsgs.shift != 0) {
+    TACIT_TRY(const ckks::KeyShape shape, shape_of_step(static_cast<std::int64_t>(bsgs.shift)));
+    transform.folding_digit_size = shape.digit_size;
+  }
+  TACIT_TRY(const Cost cost, layer_cost(bsgs, transform, diagonals.folds, shape_of_step));
   cost_ += cost;
   return Vector{out.level, out.scale};
 }

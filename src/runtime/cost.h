@@ -15,10 +15,11 @@ namespace tacit::runtime {
 
 struct Cost : ckks::KernelCounts {
   std::uint64_t babies = 0, giants = 0, folds = 0;  // key-switched rotations by their place
+  std::uint64_t complex_folds = 0;                  // shifts before and conjugations after a layer
   std::uint64_t plaintext_products = 0;             // a ciphertext by a plaintext or a constant
   std::uint64_t ciphertext_products = 0;            // with relinearisation
 
-  std::uint64_t rotations() const { return babies + giants + folds; }
+  std::uint64_t rotations() const { return babies + giants + folds + complex_folds; }
   using ckks::KernelCounts::operator+=;
   Cost& operator+=(const Cost& other);
   friend bool operator==(const Cost&, const Cost&) = default;

@@ -2,6 +2,7 @@
 #include "runtime/model.h"
 
 #include "base/file.h"
+#include "base/parallel.h"
 #include "runtime/cipher.h"
 
 namespace tacit::runtime {
@@ -56,27 +57,52 @@ Status Model::check_keys(const ckks::EvaluationKeys& keys) const {
   return {};
 }
 
-Result<ckks::Ciphertext> Model::run(const ckks::EvaluationKeys& keys, const ckks::Ciphertext& input,
-                                    const Progress& progress) const {
-  if (input.size() != 2) {
-    return Error{ErrorCode::kDataMalformed, "the input ciphertext must have two parts"};
+std::size_t Model::input_count() const {
+  const plan::ClientHalf& half = client_half();
+  return ciphertext_count(half.input, half.input_period, parameters().slots());
+}
+
+Result<CipherVector> Model::run(const ckks::EvaluationKeys& keys, CipherVector input,
+                                const Progress& progress) const {
+  if (input.size() != input_count())
+    return Error{ErrorCode::kDataMalformed, "the model's input takes " + std::to_string(input_count()) +
+                                                " ciphertexts, the request has " +
+                                                std::to_string(input.size())};
+  for (const ckks::Ciphertext& ciphertext : input) {
+    if (ciphertext.size() != 2)
+      return Error{ErrorCode::kDataMalformed, "an input ciphertext must have two parts"};
+    if (ciphertext.level() != input.front().level() ||
+        !ckks::same_scale(ciphertext.scale, input.front().scale))
+      return Error{ErrorCode::kLevelMismatch, "the input's ciphertexts differ in level or scale"};
   }
   TACIT_CHECK(check_keys(keys));
   CipherArithmetic arithmetic(*state_->encoded, keys);
-  return execute(plan(), arithmetic, input, progress);
+  return execute(plan(), arithmetic, std::move(input), progress);
 }
 
-Result<Bytes> Model::run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag, ByteView input,
-                         const Progress& progress) const {
-  TACIT_TRY(const ckks::TaggedCiphertext tagged, ckks::read_ciphertext(parameters(), input));
-  if (tagged.tag != tag) {
-    return Error{
-        ErrorCode::kParametersMismatch,
-        "the ciphertext and the evaluation keys belong to different secret keys; encrypt with the key "
-        "that the evaluation keys were made from"};
-  }
-  TACIT_TRY(const ckks::Ciphertext output, run(keys, tagged.ciphertext, progress));
-  return ckks::write_ciphertext(parameters(), output, tag);
+Result<std::vector<Bytes>> Model::run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag,
+                                      std::span<const ByteView> input, const Progress& progress) const {
+  CipherVector ciphertexts(input.size());
+  AlignedVector<Status> statuses(input.size());
+  parallel_for(input.size(), [&](std::size_t i) {
+    Result<ckks::TaggedCiphertext> tagged = ckks::read_ciphertext(parameters(), input[i]);
+    if (!tagged.ok()) {
+      statuses[i] = std::move(tagged).error();
+    } else if (tagged->tag != tag) {
+      statuses[i] = Error{
+          ErrorCode::kParametersMismatch,
+          "the ciphertext and the evaluation keys belong to different secret keys; encrypt with the key "
+          "that the evaluation keys were made from"};
+    } else {
+      ciphertexts[i] = std::move(tagged->ciphertext);
+    }
+  });
+  for (Status& status : statuses) TACIT_CHECK(status);
+  TACIT_TRY(const CipherVector output, run(keys, std::move(ciphertexts), progress));
+  std::vector<Bytes> bytes(output.size());
+  parallel_for(output.size(),
+               [&](std::size_t i) { bytes[i] = ckks::write_ciphertext(parameters(), output[i], tag); });
+  return bytes;
 }
 
 }  // namespace tacit::runtime

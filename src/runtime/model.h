@@ -5,12 +5,17 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "ckks/parameters.h"
 #include "ckks/wire.h"
 #include "plan/plan.h"
 
 namespace tacit::runtime {
+
+// The ciphertexts of a value; at least one, all of one level and scale.
+using CipherVector = AlignedVector<ckks::Ciphertext>;
 
 // Called between operations with how many are done; returning false cancels the run.
 using Progress = std::function<bool(std::size_t done, std::size_t total)>;
@@ -33,13 +38,16 @@ class Model {
 
   // kKeyMissing, naming the first one, unless `keys` has all that the plan needs.
   Status check_keys(const ckks::EvaluationKeys& keys) const;
-  // Runs the plan. The input must have the plan's input level and scale (kLevelMismatch, kScaleMismatch) and two parts.
-  Result<ckks::Ciphertext> run(const ckks::EvaluationKeys& keys, const ckks::Ciphertext& input,
-                               const Progress& progress = {}) const;
-  // The same on the bytes of protocol/bytes.md: a fresh or computed ciphertext in, a computed one out. `tag` is the key
+  // Ciphertexts that the input takes.
+  std::size_t input_count() const;
+  // Runs the plan. The inputs must have the plan's input level and scale (kLevelMismatch, kScaleMismatch) and two parts, and
+  // be input_count() many (kDataMalformed).
+  Result<CipherVector> run(const ckks::EvaluationKeys& keys, CipherVector input,
+                           const Progress& progress = {}) const;
+  // The same on the bytes of protocol/bytes.md: fresh or computed ciphertexts in, computed ones out. `tag` is the key
   // tag that the evaluation keys carry; a ciphertext under another key is refused with kParametersMismatch.
-  Result<Bytes> run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag, ByteView input,
-                    const Progress& progress = {}) const;
+  Result<std::vector<Bytes>> run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag,
+                                 std::span<const ByteView> input, const Progress& progress = {}) const;
 
  private:
   struct State;

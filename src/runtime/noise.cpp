@@ -83,7 +83,7 @@ Result<double> NoiseArithmetic::rotation(std::int64_t step, int level) const {
 
 ClearVector NoiseArithmetic::input(std::vector<double> slots) {
   Vector v = clear_.input(std::move(slots));
-  const std::size_t period = plan().values[plan().input].period;
+  const std::size_t period = std::min(plan().values[plan().input].period, plan().slots);
   disturb(v.slots, std::hypot(model_.encryption(), model_.encoding(period)) / v.scale);
   return v;
 }
@@ -131,31 +131,54 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
   // Before the one division that ends the layer, numbers have this scale.
   const double product_scale = out.scale * prime(in.level);
 
-  std::vector<std::vector<double>> babies;
-  for (std::int64_t step : layer.bsgs.babies) {
-    TACIT_TRY(const double deviation, rotation(step, in.level));
-    babies.push_back(rotate(v.slots, step));
-    if (deviation > 0) disturb(babies.back(), deviation / v.scale);
-  }
-  Vector result{std::vector<double>(v.slots.size(), 0), out.level, out.scale};
-  std::size_t next = 0;
-  for (const ckks::BsgsGroup& group : layer.bsgs.groups) {
-    std::vector<double> sum(v.slots.size(), 0);
-    for (const ckks::BsgsTerm& term : group.terms)
-      add_product(sum, layer.plaintexts[next++], babies[term.baby]);
-    sum = rotate(sum, group.giant);
-    if (const std::uint32_t element = ckks::rotation_element(parameters_, group.giant); element != 1) {
-      TACIT_TRY(const ckks::KeyShape shape, shape_of(element));
-      disturb(sum, model_.key_switch(shape, in.level) / product_scale);
+  // Under complex folding, slots hold x + i rot_shift(x), the errors of both parts are independent of each other, and the
+  // result is twice the real part of a sum with halved diagonals, which keeps its scale.
+  const auto shift = static_cast<std::int64_t>(layer.bsgs.shift);
+  const double doubled = shift == 0 ? 1 : 2;
+  Vector shifted = v;  // each ciphertext rotated by the shift
+  if (shift != 0) {
+    TACIT_TRY(const double deviation, rotation(shift, in.level));
+    shifted.slots.clear();
+    for (std::size_t i = 0; i < v.slots.size() / plan().slots; ++i) {
+      const std::vector<double> rotated = rotate(clear_.slots_of(v, i), shift);
+      shifted.slots.insert(shifted.slots.end(), rotated.begin(), rotated.end());
     }
-    add_repeated(result.slots, sum);
+    disturb(shifted.slots, deviation / v.scale);
   }
+  std::vector<ClearArithmetic::RotatedBaby> babies;
+  for (const auto& [input, step] : layer.bsgs.babies) {
+    TACIT_TRY(const double deviation, rotation(step, in.level));
+    ClearArithmetic::RotatedBaby& baby = babies.emplace_back();
+    baby.direct = rotate(clear_.slots_of(v, input), step);
+    if (shift != 0) baby.shifted = rotate(clear_.slots_of(shifted, input), step);
+    if (deviation == 0) continue;
+    disturb(baby.direct, deviation / v.scale);
+    disturb(baby.shifted, deviation / v.scale);
+  }
+  Status status;
+  const auto disturb_giant = [&](std::vector<double>& sum, std::int64_t giant) {
+    const std::uint32_t element = ckks::rotation_element(parameters_, giant);
+    if (element == 1) return;
+    const auto shape = shape_of(element);
+    if (shape.ok())
+      disturb(sum, doubled * model_.key_switch(*shape, in.level) / product_scale);
+    else
+      status = shape.error();
+  };
+  Vector result{clear_.sum_groups(layer, babies, disturb_giant), out.level, out.scale};
+  TACIT_CHECK(status);
   // Every diagonal's rounding meets one rotation of the input.
   const double plaintext_scale = product_scale / v.scale;
-  const std::size_t period = std::max(in.period, out.period);
-  const double rounding = model_.encoding(period) / plaintext_scale *
-                          std::sqrt(static_cast<double>(layer.plaintexts.size()) * mean_square(v.slots));
-  disturb(result.slots, std::hypot(rounding, model_.division() / out.scale));
+  const std::size_t period = std::min(std::max(in.period, out.period), plan().slots);
+  const double terms_of_output =
+      static_cast<double>(layer.terms.size()) / static_cast<double>(layer.bsgs.outputs());
+  const double rounding =
+      doubled * model_.encoding(period) / plaintext_scale * std::sqrt(terms_of_output * mean_square(v.slots));
+  disturb(result.slots, std::hypot(rounding, doubled * model_.division() / out.scale));
+  if (shift != 0) {
+    TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::conjugation_element(parameters_)));
+    disturb(result.slots, std::hypot(model_.key_switch(shape, out.level), model_.division()) / out.scale);
+  }
   for (std::size_t fold : layer.folds) {
     const auto step = static_cast<std::int64_t>(fold);
     TACIT_TRY(const double deviation, rotation(step, out.level));
@@ -163,8 +186,8 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
     if (deviation > 0) disturb(rotated, deviation / out.scale);
     add_repeated(result.slots, rotated);
   }
-  add_repeated(result.slots, layer.bias);
-  disturb(result.slots, model_.encoding(out.period) / out.scale);
+  clear_.add_bias(layer, result.slots);
+  disturb(result.slots, model_.encoding(std::min(out.period, plan().slots)) / out.scale);
   return result;
 }
 

@@ -51,21 +51,22 @@ Status check_parameters(const Json* parameters, std::initializer_list<std::strin
   return {};
 }
 
-bool is_shape_of_one(const Json* shape) {
+bool is_shape(const Json* shape, std::size_t count) {
   return shape != nullptr && shape->is_array() && shape->size() == 1 && shape->front().is_number_unsigned() &&
-         shape->front().get<std::uint64_t>() == 1;
+         shape->front().get<std::uint64_t>() == count;
 }
 
 bool is_string(const Json* value, std::string_view text) {
   return value != nullptr && value->is_string() && value->get_ref<const std::string&>() == text;
 }
 
-Status check_input(const Json& input, std::uint64_t tensor_bytes) {
+Status check_input(const Json& input, std::uint64_t tensor_bytes, std::size_t count) {
   if (!is_string(member(input, "name"), kInputName))
     return malformed("the input's \"name\" must be \"image\"");
   if (!is_string(member(input, "datatype"), "BYTES"))
     return malformed("the input's \"datatype\" must be \"BYTES\"");
-  if (!is_shape_of_one(member(input, "shape"))) return malformed("the input's \"shape\" must be [1]");
+  if (!is_shape(member(input, "shape"), count))
+    return malformed("the input's \"shape\" must be [" + std::to_string(count) + "]");
   if (member(input, "data") != nullptr) return wants_binary("the input has \"data\"");
   const Json* parameters = member(input, "parameters");
   TACIT_CHECK(check_parameters(parameters, {"binary_data_size"}, "the input"));
@@ -90,24 +91,35 @@ Status check_outputs(const Json* outputs) {
   return refuse_json_output(parameters, "binary_data");
 }
 
-// One BYTES element that fills `tensor`.
-Result<ByteView> element_of(ByteView tensor) {
+// BYTES elements that fill `tensor`.
+Result<std::vector<ByteView>> elements_of(ByteView tensor, std::size_t count) {
   ByteReader in(tensor, "the input tensor");
-  TACIT_TRY(const std::uint32_t length, in.u32());
-  if (length != in.remaining()) {
-    return malformed("the input tensor's element has " + std::to_string(in.remaining()) +
-                     " bytes, its length field says " + std::to_string(length));
+  std::vector<ByteView> elements;
+  while (elements.size() < count) {
+    TACIT_TRY(const std::uint32_t length, in.u32());
+    if (length > in.remaining() || (elements.size() + 1 == count && length != in.remaining())) {
+      return malformed("the input tensor's element " + std::to_string(elements.size()) + " has " +
+                       std::to_string(in.remaining()) + " bytes left, its length field says " +
+                       std::to_string(length));
+    }
+    TACIT_TRY(const ByteView element, in.raw(length));
+    elements.push_back(element);
   }
-  return in.raw(length);
+  return elements;
 }
 
-Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body) {
+Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body, std::size_t count) {
   const auto key = head.fields.find(kKeyIdField);
   if (!key)
     return malformed("a request without JSON must name its evaluation keys in the field Tacit-Key-Id");
   const auto id = digest_from_hex(*key);
   if (!id.ok()) return malformed("the field Tacit-Key-Id must have 64 hexadecimal digits");
-  return InferenceRequest{std::nullopt, *id, body};
+  const std::size_t size = body.size() / count;
+  if (size * count != body.size())
+    return malformed("the body does not divide into " + std::to_string(count) + " ciphertexts of one size");
+  InferenceRequest request{std::nullopt, *id, {}};
+  for (std::size_t i = 0; i < count; ++i) request.ciphertexts.push_back(body.subspan(i * size, size));
+  return request;
 }
 
 double rounded(double milliseconds) { return std::round(milliseconds * 1000) / 1000; }
@@ -129,9 +141,9 @@ Result<std::uint64_t> inference_header_bytes(const RequestHead& head) {
   return *bytes;
 }
 
-Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body) {
+Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body, std::size_t count) {
   TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));
-  if (json_bytes == 0) return parse_raw(head, body);
+  if (json_bytes == 0) return parse_raw(head, body, count);
   if (json_bytes > body.size()) return malformed("Inference-Header-Content-Length is larger than the body");
   TACIT_TRY(const Json json, parse_object(body.first(json_bytes), "the inference header"));
   const ByteView tensor = body.subspan(json_bytes);
@@ -152,9 +164,9 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
   if (inputs == nullptr || !inputs->is_array() || inputs->size() != 1) {
     return malformed("\"inputs\" must have one member, \"image\"");
   }
-  TACIT_CHECK(check_input(inputs->front(), tensor.size()));
+  TACIT_CHECK(check_input(inputs->front(), tensor.size(), count));
   TACIT_CHECK(check_outputs(member(json, "outputs")));
-  TACIT_TRY(request.ciphertext, element_of(tensor));
+  TACIT_TRY(request.ciphertexts, elements_of(tensor, count));
   return request;
 }
 
@@ -165,16 +177,18 @@ Response inference_response(const InferenceResult& result) {
                         {"keys_ms", rounded(result.keys_ms)},
                         {"queue_ms", rounded(result.queue_ms)},
                         {"peak_memory_bytes", result.peak_memory_bytes}};
-  const std::size_t tensor_bytes = sizeof(std::uint32_t) + result.ciphertext.size();
+  std::size_t tensor_bytes = 0;
+  for (const Bytes& ciphertext : result.ciphertexts)
+    tensor_bytes += sizeof(std::uint32_t) + ciphertext.size();
   const Json output = {{"name", std::string(kOutputName)},
-                       {"shape", Json::array({1})},
+                       {"shape", Json::array({result.ciphertexts.size()})},
                        {"datatype", "BYTES"},
                        {"parameters", {{"binary_data_size", tensor_bytes}}}};
   json["outputs"] = Json::array({output});
   const std::string text = dump(json);
   ByteWriter out;
   out.raw(as_bytes(text));
-  out.blob(result.ciphertext);
+  for (const Bytes& ciphertext : result.ciphertexts) out.blob(ciphertext);
   Response response;
   response.fields.add("Content-Type", "application/octet-stream");
   response.fields.add("Cache-Control", "no-store");

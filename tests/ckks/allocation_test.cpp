@@ -67,7 +67,8 @@ TEST(Allocations, OfOperationsAreNoneOnceTheyWereDone) {
   const HoistedCiphertext hoisted = unwrap(e.hoist(x, shape));
   LinearTransform::Diagonals diagonals{16, {}};
   for (std::size_t d = 0; d < 16; ++d) diagonals.values[d] = {0.5, -0.25};
-  const auto transform = unwrap(LinearTransform::create(s.encoder, diagonals, {3, 1, 1, 1}, kScale, 4));
+  const auto transform =
+      unwrap(LinearTransform::create(s.encoder, diagonals, {3, 1, 1, 1}, kScale, BsgsSplit{4}));
   for (const KeyRequest& request : transform.key_requests(s.parameters)) s.add_key(request.element, shape);
 
   const std::pair<const char*, std::function<bool()>> operations[] = {

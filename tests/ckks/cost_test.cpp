@@ -34,13 +34,29 @@ TEST(KernelCounts, DivisionByPAndAPrimeTakesOneTransformMoreThanByP) {
 
 TEST(KernelCounts, OfATransformShareOneDecompositionAmongBabies) {
   // Three babies, one of them not rotated; two giants, one of them not rotated; level 3 with one special prime.
-  const KernelCounts counts = transform_counts({3, 1, {1, 0, 1}, {0, 2}, 6});
+  const KernelCounts counts = transform_counts({3, 1, 1, 1, {{0, 1}, {0, 0}, {0, 1}}, {{0, 0}, {0, 2}}, 6});
   const std::uint64_t babies = 4 + 4 * 4;           // one decomposition into four digits
   const std::uint64_t giant = (1 + 4) + 4 + 2 * 3;  // division by p_0, then two digits of two primes
   EXPECT_EQ(counts.ntt_limbs, babies + giant + 2 * (2 + 3));
   EXPECT_EQ(counts.hoisted_limbs, 2u * 2 * 4 * 5);
   EXPECT_EQ(counts.key_limbs, 2u * 2 * 5);
   EXPECT_EQ(counts.plain_limbs, 6u * 2 * 5);
+}
+
+TEST(KernelCounts, OfATransformGrowWithInputsAndOutputs) {
+  // A baby of each of two inputs is decomposed by itself; each of two outputs is divided by itself.
+  const KernelCounts one = transform_counts({3, 1, 1, 1, {{0, 1}}, {{0, 0}}, 1});
+  const KernelCounts two = transform_counts({3, 1, 2, 2, {{0, 1}, {1, 1}}, {{0, 0}, {1, 0}}, 2});
+  EXPECT_EQ(two.ntt_limbs, 2 * one.ntt_limbs);
+  EXPECT_EQ(two.hoisted_limbs, 2 * one.hoisted_limbs);
+  // Folding adds a rotation of the input and one, a level lower, of the output.
+  TransformShape shape{3, 1, 1, 1, {{0, 1}}, {{0, 0}}, 1};
+  shape.folding_digit_size = 1;
+  KernelCounts folded = one;
+  folded += rotate_counts(3, {3, 1, 1});
+  folded += rotate_counts(2, {2, 1, 1});
+  folded.pointwise_limbs += 2 * 4 + 2 * 3;
+  EXPECT_EQ(transform_counts(shape), folded);
 }
 
 TEST(UnitCosts, AreTimesOfThisMachine) {

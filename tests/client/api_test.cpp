@@ -36,19 +36,19 @@ Bytes body_of(const std::string& header, std::uint32_t length, std::string_view 
 }
 
 TEST(InferRequestBytes, AreJsonThenLengthAndCiphertext) {
-  Bytes ciphertext{1, 2, 3, 250, 0};
-  auto request = encode_infer_request("key \"7\"", ciphertext);
+  const std::vector<Bytes> ciphertexts = {{1, 2, 3, 250, 0}, {7}};
+  auto request = encode_infer_request("key \"7\"", ciphertexts);
   ASSERT_TRUE(request.ok());
   const Bytes& body = request->body;
-  ASSERT_EQ(body.size(), request->header_bytes + 4 + 5);
+  ASSERT_EQ(body.size(), request->header_bytes + 4 + 5 + 4 + 1);
   json header = json::parse(body.begin(), body.begin() + static_cast<std::ptrdiff_t>(request->header_bytes));
   json expected = {{"parameters", {{"key_id", "key \"7\""}, {"binary_data_output", true}}},
                    {"inputs", json::array({json{{"name", "image"},
-                                                {"shape", json::array({1})},
+                                                {"shape", json::array({2})},
                                                 {"datatype", "BYTES"},
-                                                {"parameters", {{"binary_data_size", 9}}}}})}};
+                                                {"parameters", {{"binary_data_size", 14}}}}})}};
   EXPECT_EQ(header, expected) << header;
-  EXPECT_EQ(Bytes(body.end() - 9, body.end()), (Bytes{5, 0, 0, 0, 1, 2, 3, 250, 0}));
+  EXPECT_EQ(Bytes(body.end() - 14, body.end()), (Bytes{5, 0, 0, 0, 1, 2, 3, 250, 0, 1, 0, 0, 0, 7}));
 }
 
 TEST(InferAnswerBytes, GiveTheCiphertextAndWhatItCost) {
@@ -56,7 +56,8 @@ TEST(InferAnswerBytes, GiveTheCiphertextAndWhatItCost) {
   Bytes body = body_of(header, 3, "abc");
   auto answer = decode_infer_answer(body, std::to_string(header.size()));
   ASSERT_TRUE(answer.ok()) << answer.error().message;
-  EXPECT_EQ(as_text(answer->ciphertext), "abc");
+  ASSERT_EQ(answer->ciphertexts.size(), 1u);
+  EXPECT_EQ(as_text(answer->ciphertexts.front()), "abc");
   EXPECT_EQ(answer->compute_ms, 12.5);
   EXPECT_EQ(answer->peak_memory_bytes, 123456789012u);
   EXPECT_EQ(answer->received_bytes, body.size());
@@ -213,10 +214,10 @@ TEST(Api, AsksForAnInference) {
                  "Content-Type: application/octet-stream\r\nInference-Header-Content-Length: " +
                      std::to_string(header.size()) + "\r\n");
   });
-  auto request = encode_infer_request("k", Bytes{1, 2});
+  auto request = encode_infer_request("k", std::vector<Bytes>{{1, 2}});
   auto answer = connect(server).infer("m", *request);
   ASSERT_TRUE(answer.ok()) << answer.error().message;
-  EXPECT_EQ(as_text(answer->ciphertext), "ok");
+  EXPECT_EQ(as_text(answer->ciphertexts.front()), "ok");
   RawRequest seen = server.requests().front();
   EXPECT_EQ(seen.method + " " + seen.path, "POST /v2/models/m/infer");
   EXPECT_NE(

@@ -41,16 +41,37 @@ TEST_F(ModelCipherTest, DecryptsWhatItEncrypted) {
   std::vector<float> tensor = random_tensor(16);
   auto bytes = cipher_.encrypt(tensor);
   ASSERT_TRUE(bytes.ok()) << bytes.error().message;
-  EXPECT_EQ(bytes->size(), ckks::seeded_ciphertext_bytes(cipher_.parameters(), half_.input_level));
+  ASSERT_EQ(bytes->size(), 1u);
+  EXPECT_EQ(bytes->front().size(), ckks::seeded_ciphertext_bytes(cipher_.parameters(), half_.input_level));
   auto outputs = cipher_.decrypt(*bytes);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message;
   ASSERT_EQ(outputs->size(), tensor.size());
   for (std::size_t i = 0; i < tensor.size(); ++i) EXPECT_NEAR((*outputs)[i], tensor[i], 1e-4) << i;
 }
 
+// 8192 elements on 2048 slots.
+TEST_F(ModelCipherTest, ATensorMayTakeSeveralCiphertexts) {
+  plan::ClientHalf half = test::echo_half();
+  half.input = half.output = {{8, 20, 32}, 1, 32, 32};
+  half.input_period = 8192;
+  half.preprocessing.mean.assign(8, 0);
+  half.preprocessing.deviation.assign(8, 1);
+  half.labels.clear();
+  const ModelCipher cipher = make(half);
+  const std::vector<float> tensor = random_tensor(8 * 20 * 32);
+  auto bytes = cipher.encrypt(tensor);
+  ASSERT_TRUE(bytes.ok()) << bytes.error().message;
+  ASSERT_EQ(bytes->size(), 4u);
+  auto outputs = cipher.decrypt(*bytes);
+  ASSERT_TRUE(outputs.ok()) << outputs.error().message;
+  for (std::size_t i = 0; i < tensor.size(); ++i) ASSERT_NEAR((*outputs)[i], tensor[i], 1e-4) << i;
+  bytes->pop_back();
+  EXPECT_EQ(cipher.decrypt(*bytes).error().code, ErrorCode::kDataMalformed);
+}
+
 TEST_F(ModelCipherTest, TwoEncryptionsOfOneTensorDiffer) {
   std::vector<float> tensor(16, 1);
-  Bytes a = *cipher_.encrypt(tensor), b = *cipher_.encrypt(tensor);
+  const Bytes a = cipher_.encrypt(tensor)->front(), b = cipher_.encrypt(tensor)->front();
   std::size_t same = 0;
   for (std::size_t i = 72; i < a.size(); ++i) same += a[i] == b[i];
   EXPECT_LT(same, a.size() / 100) << "behind the header only chance makes bytes agree";
@@ -77,7 +98,7 @@ TEST_F(ModelCipherTest, ParametersBeyondTheGateAreRefused) {
 }
 
 TEST_F(ModelCipherTest, AnAnswerOfAnotherStructureIsNotDecrypted) {
-  Bytes bytes = *cipher_.encrypt(std::vector<float>(16, 1));
+  const std::vector<Bytes> bytes = *cipher_.encrypt(std::vector<float>(16, 1));
   struct Case {
     std::function<void(plan::ClientHalf&)> change;
     ErrorCode code;
@@ -105,12 +126,16 @@ TEST_F(ModelCipherTest, AnAnswerOfAnotherStructureIsNotDecrypted) {
     transparent.parts.back().clear();
   }
   transparent.parts[0].data(0)[0] = 1;
-  auto refused = cipher_.decrypt(ckks::write_ciphertext(cipher_.parameters(), transparent, cipher_.tag()));
+  const std::vector<Bytes> written = {
+      ckks::write_ciphertext(cipher_.parameters(), transparent, cipher_.tag())};
+  auto refused = cipher_.decrypt(written);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kDataMalformed);
 
-  for (std::size_t length : {std::size_t{0}, std::size_t{71}, bytes.size() - 1}) {
-    EXPECT_FALSE(cipher_.decrypt(ByteView(bytes).first(length)).ok()) << length;
+  for (std::size_t length : {std::size_t{0}, std::size_t{71}, bytes.front().size() - 1}) {
+    std::vector<Bytes> cut = bytes;
+    cut.front().resize(length);
+    EXPECT_FALSE(cipher_.decrypt(cut).ok()) << length;
   }
 }
 

@@ -25,7 +25,7 @@ LinearUse layer(std::size_t rows, std::size_t count, int level, std::size_t slot
   LinearUse use;
   use.diagonals = plan::diagonal_frame(1024, 1024, slots);
   for (std::size_t row = 0; row < rows; ++row)
-    for (std::size_t i = 0; i < count; ++i) use.diagonals.indices.push_back(32 * row + i);
+    for (std::size_t i = 0; i < count; ++i) use.diagonals.indices.push_back({0, 0, 32 * row + i});
   use.level = level;
   return use;
 }
@@ -60,7 +60,7 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   ASSERT_TRUE(parameters.ok());
   std::vector<LinearUse> layers = {layer(5, 7, 5, 4096), layer(9, 9, 3, 4096)};
   layers.push_back({plan::diagonal_frame(1024, 16, 4096), 1});
-  for (std::size_t i = 0; i < 16; ++i) layers.back().diagonals.indices.push_back(i);
+  for (std::size_t i = 0; i < 16; ++i) layers.back().diagonals.indices.push_back({0, 0, i});
   const Splits splits = choose_splits(*parameters, layers, 4, 1);
   ASSERT_EQ(splits.splits.size(), layers.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
@@ -68,7 +68,7 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
     EXPECT_TRUE(std::has_single_bit(splits.splits[i].width));
     for (const plan::RotationUse& use :
          plan::required_rotations(layers[i].diagonals, splits.splits[i], layers[i].level)) {
-      int& level = needed[ckks::rotation_element(*parameters, use.step)];
+      int& level = needed[element_of(*parameters, use)];
       level = std::max(level, use.level);
     }
   }

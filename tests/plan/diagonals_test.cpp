@@ -32,16 +32,25 @@ struct Case {
   LinearMap map;
   Layout in, out;
   std::size_t in_period, out_period, slots;
-  Slots x, expected;  // all slots; slots of no output are 0 in `expected`
+  Slots x, expected;  // all slots of all ciphertexts; slots of no output are 0 in `expected`
+
+  Slots input(std::uint32_t ciphertext) const {
+    const auto first = x.begin() + static_cast<std::ptrdiff_t>(ciphertext * slots);
+    return {first, first + static_cast<std::ptrdiff_t>(slots)};
+  }
 };
+
+void add_to(Slots& sums, std::uint32_t ciphertext, const Slots& x) {
+  for (std::size_t t = 0; t < x.size(); ++t) sums[ciphertext * x.size() + t] += x[t];
+}
 
 // x holds rubbish where the input has no element, as after a layer with a polynomial.
 void fill(Case& c, std::mt19937_64& random) {
   std::uniform_real_distribution<double> uniform(-1, 1);
   Slots one(c.in_period);
   for (double& v : one) v = uniform(random);
-  c.x.resize(c.slots);
-  for (std::size_t t = 0; t < c.slots; ++t) c.x[t] = one[t % c.in_period];
+  c.x.resize(c.slots * ciphertext_count(c.in, c.in_period, c.slots));
+  for (std::size_t t = 0; t < c.x.size(); ++t) c.x[t] = one[t % c.in_period];
   Slots y(c.out_period, 0);
   const std::vector<SparseRow> rows = c.map.rows();
   for (int co = 0; co < c.out.shape.channels; ++co)
@@ -53,8 +62,8 @@ void fill(Case& c, std::mt19937_64& random) {
           const int ci = static_cast<int>(e.column / pixels), p = static_cast<int>(e.column % pixels);
           y[c.out.slot(co, row, column)] += e.value * one[c.in.slot(ci, p / s.width, p % s.width)];
         }
-  c.expected.resize(c.slots);
-  for (std::size_t t = 0; t < c.slots; ++t) c.expected[t] = y[t % c.out_period];
+  c.expected.resize(c.slots * ciphertext_count(c.out, c.out_period, c.slots));
+  for (std::size_t t = 0; t < c.expected.size(); ++t) c.expected[t] = y[t % c.out_period];
 }
 
 Case random_case(std::uint64_t seed) {
@@ -93,7 +102,10 @@ Case random_case(std::uint64_t seed) {
   }
   c.in_period = std::bit_ceil(c.in.extent()) << *rc::gen::inRange(0, 2);
   c.out_period = std::bit_ceil(c.out.extent()) << *rc::gen::inRange(0, 2);
-  c.slots = std::max(c.in_period, c.out_period) << *rc::gen::inRange(0, 2);
+  // One ciphertext with room for more, or several.
+  const std::size_t longest = std::max(c.in_period, c.out_period);
+  const int several = *rc::gen::inRange(0, 4);
+  c.slots = several < 2 ? longest << several : std::max<std::size_t>(longest >> (several - 1), 1);
   fill(c, random);
   return c;
 }
@@ -107,16 +119,16 @@ double largest_difference(const Slots& a, const Slots& b) {
 RC_GTEST_PROP(Diagonals, SumToTheRowsInEverySlot, (std::uint64_t seed)) {
   const Case c = random_case(seed);
   const Diagonals diagonals = make_diagonals(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
-  RC_ASSERT(diagonals.modulus == std::min(c.in_period, c.out_period));
-  RC_ASSERT(diagonals.period == std::max(c.in_period, c.out_period));
-  Slots sum(c.slots, 0);
+  RC_ASSERT(diagonals.modulus == std::min({c.in_period, c.out_period, c.slots}));
+  RC_ASSERT(diagonals.period == std::min(std::max(c.in_period, c.out_period), c.slots));
+  Slots sum(c.expected.size(), 0);
   for (const auto& [d, entries] : diagonals.diagonals) {
-    RC_ASSERT(d < diagonals.modulus);
+    RC_ASSERT(d.index < diagonals.modulus);
     RC_ASSERT(entries.size() == diagonals.period);
     RC_ASSERT(std::any_of(entries.begin(), entries.end(), [](double e) { return e != 0; }));
-    Slots product = rotated(c.x, static_cast<std::int64_t>(d));
+    Slots product = rotated(c.input(d.input), static_cast<std::int64_t>(d.index));
     for (std::size_t t = 0; t < c.slots; ++t) product[t] *= entries[t % diagonals.period];
-    add(sum, product);
+    add_to(sum, d.output, product);
   }
   for (std::size_t fold : diagonals.folds) add(sum, rotated(sum, static_cast<std::int64_t>(fold)));
   RC_ASSERT(largest_difference(sum, c.expected) < 1e-9);
@@ -132,9 +144,12 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   const Case c = random_case(seed);
   const Diagonals diagonals = make_diagonals(c.map, c.in, c.in_period, c.out, c.out_period, c.slots);
   const std::size_t width = std::size_t{1} << *rc::gen::inRange(0, static_cast<int>(std::bit_width(c.slots)));
-  const BsgsSplit split{width};
+  const int folding = *rc::gen::inRange(0, static_cast<int>(std::bit_width(diagonals.modulus)));
+  const std::size_t shift = folding == 0 ? 0 : std::size_t{1} << (folding - 1);
+  const BsgsSplit split{width, shift};
   const ckks::Bsgs bsgs = make_bsgs(diagonals.indices(), split);
-  RC_ASSERT(bsgs.products() == diagonals.diagonals.size());
+  RC_ASSERT(bsgs.products() <= diagonals.diagonals.size());
+  RC_ASSERT((shift != 0 ? 2 : 1) * bsgs.products() >= diagonals.diagonals.size());
 
   constexpr int kLevel = 5;
   std::set<std::pair<std::int64_t, int>> allowed;
@@ -148,28 +163,38 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
     return rotated(x, step);
   };
 
-  std::vector<Slots> babies;
+  std::vector<Slots> babies, shifted;
   for (std::size_t i = 0; i < bsgs.babies.size(); ++i) {
-    const std::int64_t step = bsgs.babies[i];
-    if (i > 0) RC_ASSERT(bsgs.babies[i - 1] < step);
+    const auto [input, step] = bsgs.babies[i];
+    if (i > 0) RC_ASSERT(bsgs.babies[i - 1] < bsgs.babies[i]);
     RC_ASSERT(2 * step >= -static_cast<std::int64_t>(width) &&
               2 * step < static_cast<std::int64_t>(std::max<std::size_t>(width, 2)));
-    babies.push_back(rotate_with_key(c.x, step, kLevel));
+    babies.push_back(rotate_with_key(c.input(input), step, kLevel));
+    shifted.push_back(shift == 0 ? Slots()
+                                 : rotate_with_key(rotate_with_key(c.input(input),
+                                                                   static_cast<std::int64_t>(shift), kLevel),
+                                                   step, kLevel));
   }
-  RC_ASSERT(bsgs.babies.size() <= std::min(width, diagonals.modulus));
-  RC_ASSERT(bsgs.groups.size() <= std::max<std::size_t>(1, diagonals.modulus / width));
-  Slots sum(c.slots, 0);
+  RC_ASSERT(bsgs.babies.size() <= bsgs.inputs() * std::min(width, diagonals.modulus));
+  RC_ASSERT(bsgs.groups.size() <= bsgs.outputs() * std::max<std::size_t>(1, diagonals.modulus / width));
+  Slots sum(c.expected.size(), 0);
   for (const ckks::BsgsGroup& group : bsgs.groups) {
     RC_ASSERT(!group.terms.empty());
     RC_ASSERT(group.giant % static_cast<std::int64_t>(std::min(width, diagonals.modulus)) == 0);
     Slots inner(c.slots, 0);
     for (const ckks::BsgsTerm& term : group.terms) {
-      const std::vector<double> plaintext =
-          bsgs_plaintext(diagonals, bsgs.babies[term.baby], group.giant, term.diagonal);
-      for (std::size_t t = 0; t < c.slots; ++t)
-        inner[t] += plaintext[t % diagonals.period] * babies[term.baby][t];
+      const auto [input, step] = bsgs.babies[term.baby];
+      const auto multiply = [&, input = input](std::optional<std::size_t> index, std::int64_t rotation,
+                                               const Slots& by) {
+        if (!index) return;
+        const std::vector<double> plaintext =
+            bsgs_plaintext(diagonals, rotation, group.giant, {group.output, input, *index});
+        for (std::size_t t = 0; t < c.slots; ++t) inner[t] += plaintext[t % diagonals.period] * by[t];
+      };
+      multiply(term.direct, step, babies[term.baby]);
+      multiply(term.shifted, step + static_cast<std::int64_t>(shift), shifted[term.baby]);
     }
-    add(sum, rotate_with_key(inner, group.giant, kLevel));
+    add_to(sum, group.output, rotate_with_key(inner, group.giant, kLevel));
   }
   for (std::size_t fold : diagonals.folds)
     add(sum, rotate_with_key(sum, static_cast<std::int64_t>(fold), kLevel - 1));
@@ -210,6 +235,47 @@ TEST(DiagonalCounts, OfResNet20AreTheKnownOnes) {
       16u);
 }
 
+// The least number of products over all shifts of complex folding, and the rotations of the best split there.
+struct Folded {
+  std::size_t products = 0, babies = 0, giants = 0;
+};
+Folded folded(const LinearPiece& piece, const Layout& in, std::size_t in_period, const Layout& out,
+              std::size_t out_period, std::size_t slots) {
+  LinearMap map;
+  map.in = in.shape;
+  map.out = out.shape;
+  map.pieces = {piece};
+  const DiagonalIndices diagonals = diagonal_indices(map, in, in_period, out, out_period, slots);
+  Folded best{diagonals.indices.size() + 1, 0, 0};
+  for (const BsgsSplit& split : ckks::splits_for(diagonals.modulus)) {
+    if (split.shift == 0 || !std::has_single_bit(split.width)) continue;
+    const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
+    const Folded candidate{bsgs.products(), bsgs.babies.size(), bsgs.groups.size()};
+    if (std::pair(candidate.products, candidate.babies + 2 * candidate.giants) <
+        std::pair(best.products, best.babies + 2 * best.giants))
+      best = candidate;
+  }
+  return best;
+}
+
+// With complex folding at least half of the hybrid method's diagonals are left: 72, 196 and 450 in the three stages.
+TEST(DiagonalCounts, OfResNet20UnderComplexFolding) {
+  const std::size_t n = 1 << 14;
+  const Layout stage1 = test::grid_layout(16, 32, 32, 1, 32), stage2 = test::grid_layout(32, 16, 16, 2, 32),
+               stage3 = test::grid_layout(64, 8, 8, 4, 32);
+  const Folded one = folded(filled(test::convolution(16, 16, 3, 1, 1)), stage1, 16384, stage1, 16384, n);
+  EXPECT_EQ(one.products, 72u);
+  EXPECT_LE(one.babies + one.giants, 22u);
+  const Folded two = folded(filled(test::convolution(32, 32, 3, 1, 1)), stage2, 8192, stage2, 8192, n);
+  EXPECT_GE(two.products, 196u);
+  EXPECT_LE(two.products, 224u);
+  const Folded three = folded(filled(test::convolution(64, 64, 3, 1, 1)), stage3, 4096, stage3, 4096, n);
+  EXPECT_GE(three.products, 450u);
+  EXPECT_LE(three.products, 480u);
+  const Folded down = folded(filled(test::convolution(16, 32, 3, 2, 1)), stage1, 16384, stage2, 8192, n);
+  EXPECT_EQ(down.products, 64u);
+}
+
 TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
   Convolution c = filled(test::convolution(1, 5, 5, 2, 1));
   c.pad_bottom = c.pad_right = 0;
@@ -218,13 +284,16 @@ TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
   EXPECT_EQ(count(c, in, 1024, out, 2048, 4096), 36u);
   // Where the input does not repeat, that block has 25 diagonals of its own.
   EXPECT_EQ(count(c, in, 4096, out, 4096, 4096), 61u);
+  EXPECT_LE(folded(c, in, 4096, out, 4096, 4096).products, 44u);
+  EXPECT_LE(folded(c, in, 1024, out, 2048, 4096).products, 18u);
 }
 
 TEST(Bsgs, SplitsSmallOffsetsIntoFewSteps) {
   DiagonalIndices diagonals = diagonal_frame(1024, 1024, 4096);
-  diagonals.indices = {0, 1, 31, 32, 33, 991, 992, 993, 1023};  // a 3x3 kernel on rows of 32
+  for (std::size_t d : {0, 1, 31, 32, 33, 991, 992, 993, 1023})  // a 3x3 kernel on rows of 32
+    diagonals.indices.push_back({0, 0, d});
   const ckks::Bsgs bsgs = make_bsgs(diagonals, {32});
-  EXPECT_EQ(bsgs.babies, (std::vector<std::int64_t>{-1, 0, 1}));
+  EXPECT_EQ(bsgs.babies, (std::vector<ckks::BsgsBaby>{{0, -1}, {0, 0}, {0, 1}}));
   ASSERT_EQ(bsgs.groups.size(), 3u);
   EXPECT_EQ(bsgs.groups[0].giant, -32);
   EXPECT_EQ(bsgs.groups[1].giant, 0);
@@ -239,7 +308,7 @@ TEST(KeyRequests, HaveEachAutomorphismOnceAtItsHighestLevel) {
   ASSERT_TRUE(parameters.ok());
   std::map<std::uint32_t, int> expected;
   for (const RotationUse& use : required_rotations(plan)) {
-    int& level = expected.try_emplace(ckks::rotation_element(*parameters, use.step), use.level).first->second;
+    int& level = expected.try_emplace(element_of(*parameters, use), use.level).first->second;
     level = std::max(level, use.level);
   }
   expected[ckks::kRelinearisation] = 4;  // the first square, after the convolution

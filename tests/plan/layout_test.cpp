@@ -76,8 +76,16 @@ TEST(Layout, RefusesWhatDoesNotFit) {
   EXPECT_FALSE((Layout{{0, 16, 16}, 2, 32, 32}.validate("x").ok()));
   EXPECT_FALSE((Layout{{4, 16, -1}, 2, 32, 32}.validate("x").ok()));
   EXPECT_FALSE((Layout{{4, 16, 16}, 0, 32, 32}.validate("x").ok()));
-  EXPECT_FALSE((Layout{{1 << 20, 1, 1}, 1, 1, 1}.validate("x").ok()));
-  EXPECT_FALSE((Layout{{33, 1, 1}, 1, 1, 1 << 10}.validate("x").ok()));
+  EXPECT_FALSE((Layout{{1 << 21, 1, 1}, 1, 1, 1}.validate("x").ok()));
+  EXPECT_FALSE((Layout{{33, 1, 1}, 1, 1 << 5, 1 << 10}.validate("x").ok()));
+}
+
+TEST(Layout, TakesAsManyCiphertextsAsItExtendsOver) {
+  const Layout layout{{5, 32, 32}, 1, 32, 32};
+  EXPECT_EQ(ciphertext_count(layout, 8192, 16384), 1u);
+  EXPECT_EQ(ciphertext_count(layout, 8192, 8192), 1u);
+  EXPECT_EQ(ciphertext_count(layout, 8192, 4096), 2u);
+  EXPECT_EQ(ciphertext_count(layout, 8192, 2048), 3u);
 }
 
 TEST(Layout, PackExplainsWhatIsWrong) {
@@ -87,7 +95,8 @@ TEST(Layout, PackExplainsWhatIsWrong) {
   EXPECT_EQ(pack(layout, 4, 8, std::vector<float>(3), 1).error().code, ErrorCode::kTensorShape);
   EXPECT_EQ(pack(layout, 2, 8, tensor, 1).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(pack(layout, 4, 12, tensor, 1).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(pack(layout, 16, 8, tensor, 1).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(pack(layout, 16, 8, tensor, 1).ok());  // a period need not be filled to its end
+  EXPECT_EQ(pack(layout, 16, 3, tensor, 1).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(pack(layout, 4, 8, std::vector<float>{1, 2, NAN, 4}, 1).error().code,
             ErrorCode::kValueOutOfRange);
   EXPECT_EQ(unpack(layout, std::vector<double>(3), 1).error().code, ErrorCode::kTensorShape);

@@ -116,6 +116,9 @@ TEST_F(Validate, RefusesScalesBeyondTheTolerance) {
 
 TEST_F(Validate, RefusesOperationsOutOfTheirDomain) {
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Linear>(p).split.width = 0; }), ErrorCode::kDataMalformed);
+  for (std::size_t shift : {3ul, 4096ul, 1ul << 20})
+    EXPECT_EQ(refused(plain, [&](Plan& p) { operation<Linear>(p).split.shift = shift; }),
+              ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Linear>(p).split.width = 24; }),
             ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Linear>(p).split.width = 8192; }),

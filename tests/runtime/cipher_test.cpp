@@ -61,9 +61,9 @@ plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random
                        std::vector<double>(12, -0.05)});
   plan.maps.push_back({hidden.shape, last.shape, {plan::Matrix{5, 12, weights(60)}}, 1, {}});
   plan.operations = {
-      plan::Linear{input, conv, 0, {4}},     plan::Square{conv, square},
-      plan::Linear{square, dense, 1, {8}},   plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}},
-      plan::Rescaling{dense, rescaled, 0.7}, plan::Add{activation, rescaled, sum},
+      plan::Linear{input, conv, 0, {4}},      plan::Square{conv, square},
+      plan::Linear{square, dense, 1, {8, 8}}, plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}},
+      plan::Rescaling{dense, rescaled, 0.7},  plan::Add{activation, rescaled, sum},
       plan::Linear{sum, logits, 2, {1}}};
   return plan;
 }
@@ -95,10 +95,11 @@ TEST_P(CipherTest, AgreesWithTheClearInterpreter) {
   const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
   CipherArithmetic cipher(encoded, scheme.keys);
   std::size_t seen = 0;
-  const ckks::Ciphertext input = scheme.encrypt(slots, in.scale, in.level);
-  unwrap(execute(plan, cipher, input, {}, [&](plan::ValueId id, const ckks::Ciphertext& v) {
+  const CipherVector input = {scheme.encrypt(slots, in.scale, in.level)};
+  unwrap(execute(plan, cipher, input, {}, [&](plan::ValueId id, const CipherVector& v) {
     ++seen;
-    EXPECT_LT(test::distance(scheme.decrypt(v), expected[id].slots), 0x1p-13)
+    ASSERT_EQ(v.size(), 1u);
+    EXPECT_LT(test::distance(scheme.decrypt(v[0]), expected[id].slots), 0x1p-13)
         << "value " << plan.values[id].name << ", seed " << kSeed;
   }));
   EXPECT_EQ(seen, plan.values.size());
@@ -117,11 +118,84 @@ TEST_P(CipherTest, StopsWhenToldTo) {
   const plan::Value& in = plan.values[plan.input];
   std::size_t last = 0;
   const auto result =
-      execute(plan, cipher, scheme.encrypt(std::vector<double>(plan.slots), in.scale, in.level),
+      execute(plan, cipher, {scheme.encrypt(std::vector<double>(plan.slots), in.scale, in.level)},
               [&](std::size_t done, std::size_t) { return (last = done) < 2; });
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(last, 2u);
+}
+
+// Values of one, three and again one ciphertext, with and without complex folding.
+TEST(CipherVectors, AgreeWithTheClearInterpreter) {
+  std::mt19937_64 random(kSeed);
+  const ckks::Parameters parameters = test::make_parameters(13, 45, 33, 3, 49, 1);
+  const auto prime = [&](int level) { return static_cast<double>(parameters.prime(level).value()); };
+  std::uniform_real_distribution<float> uniform(-0.2f, 0.2f);
+  const auto convolution = [&](int in, int out) {
+    plan::Convolution c;
+    c.in_channels = in, c.out_channels = out;
+    c.kernel_height = c.kernel_width = 3;
+    c.pad_top = c.pad_left = c.pad_bottom = c.pad_right = 1;
+    c.weights.resize(static_cast<std::size_t>(in * out * 9));
+    for (float& w : c.weights) w = uniform(random);
+    return c;
+  };
+  const plan::Layout image{{4, 32, 32}, 1, 32, 32}, wide{{11, 32, 32}, 1, 32, 32};
+  for (const std::size_t shift : {0ul, 1024ul}) {
+    SCOPED_TRACE("shift " + std::to_string(shift) + ", seed " + std::to_string(kSeed));
+    const double delta = 0x1p33;
+    plan::Plan plan;
+    plan.parameters = parameters.literal();
+    plan.slots = parameters.slots();
+    plan.values = {{"input", image, 4096, 3, delta, 1},
+                   {"widened", wide, 16384, 2, delta, 1},
+                   {"square", wide, 16384, 1, delta * delta / prime(2), 1},
+                   {"narrowed", image, 4096, 0, delta, 1}};
+    plan.input = 0, plan.output = 3;
+    std::vector<double> bias(wide.shape.elements());
+    for (double& b : bias) b = uniform(random);
+    plan.maps = {{image.shape, wide.shape, {convolution(4, 11)}, 1, bias},
+                 {wide.shape, image.shape, {convolution(11, 4)}, 1, {}}};
+    plan.operations = {plan::Linear{0, 1, 0, {32, shift}}, plan::Square{1, 2},
+                       plan::Linear{2, 3, 1, {64, shift}}};
+    plan.keys = plan::key_requests(parameters, plan);
+    const Status valid = plan.validate();
+    ASSERT_TRUE(valid.ok()) << valid.error().to_line();
+    Scheme scheme(parameters, kSeed);
+    for (const ckks::KeyRequest& request : plan.keys)
+      scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+
+    std::vector<float> tensor(image.shape.elements());
+    for (float& x : tensor) x = 5 * uniform(random);
+    const std::vector<double> slots = unwrap(plan::pack(image, 4096, plan.slots, tensor, 1));
+    std::vector<ClearVector> expected(plan.values.size());
+    ClearArithmetic clear(plan);
+    unwrap(execute(plan, clear, clear.input(slots), {},
+                   [&](plan::ValueId id, const ClearVector& v) { expected[id] = v; }));
+    EXPECT_EQ(expected[1].slots.size(), 3 * plan.slots);
+
+    const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, parameters));
+    CipherArithmetic cipher(encoded, scheme.keys);
+    unwrap(execute(plan, cipher, {scheme.encrypt(slots, delta, 3)}, {},
+                   [&](plan::ValueId id, const CipherVector& v) {
+                     std::vector<std::complex<double>> decrypted;
+                     for (const ckks::Ciphertext& part : v) {
+                       const std::vector<std::complex<double>> some = scheme.decrypt(part);
+                       decrypted.insert(decrypted.end(), some.begin(), some.end());
+                     }
+                     EXPECT_LT(test::distance(decrypted, expected[id].slots), 0x1p-13)
+                         << "value " << plan.values[id].name;
+                   }));
+    // The clear interpreter against the map itself.
+    const std::vector<plan::SparseRow> rows = plan.maps[0].rows();
+    for (std::size_t i = 0; i < rows.size(); i += 97) {
+      double sum = bias[i];
+      for (const plan::SparseEntry& e : rows[i]) sum += e.value * tensor[e.column];
+      EXPECT_NEAR(expected[1].slots[wide.slot(static_cast<int>(i / 1024), static_cast<int>(i / 32 % 32),
+                                              static_cast<int>(i % 32))],
+                  sum, 1e-6);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(KeyShapes, CipherTest, testing::Values(plan::KeyPolicy{1, 1}, plan::KeyPolicy{2, 2}),

@@ -10,7 +10,7 @@ namespace {
 
 TEST(LinearCost, CountsRotationsByTheirPlace) {
   plan::DiagonalIndices diagonals = plan::diagonal_frame(1024, 128, 4096);
-  for (std::size_t d = 0; d < 128; ++d) diagonals.indices.push_back(d);
+  for (std::size_t d = 0; d < 128; ++d) diagonals.indices.push_back({0, 0, d});
   const Cost cost = linear_cost(diagonals, {16}, {4, 1, 1, 1});
   EXPECT_EQ(cost.babies, 15u);
   EXPECT_EQ(cost.giants, 7u);
@@ -29,7 +29,7 @@ TEST(LinearCost, CountsRotationsByTheirPlace) {
 
 TEST(LinearCost, OfBabiesOnlyHasNoGiants) {
   plan::DiagonalIndices diagonals = plan::diagonal_frame(64, 64, 4096);
-  diagonals.indices = {0, 1, 2, 3};
+  diagonals.indices = {{0, 0, 0}, {0, 0, 1}, {0, 0, 2}, {0, 0, 3}};
   const Cost babies = linear_cost(diagonals, {4096}, {3, 1, 1, 1});
   EXPECT_EQ(babies.babies, 3u);
   EXPECT_EQ(babies.giants, 0u);

@@ -123,9 +123,9 @@ TEST_P(NoiseOfPlan, IsThatOfCiphertexts) {
 
   CipherArithmetic cipher(encoded, scheme.keys);
   std::vector<double> measured(plan.values.size());
-  unwrap(execute(plan, cipher, scheme.encrypt(slots, in.scale, in.level), {},
-                 [&](plan::ValueId id, const ckks::Ciphertext& v) {
-                   measured[id] = deviation(scheme.decrypt(v), exact[id]);
+  unwrap(execute(plan, cipher, {scheme.encrypt(slots, in.scale, in.level)}, {},
+                 [&](plan::ValueId id, const CipherVector& v) {
+                   measured[id] = deviation(scheme.decrypt(v.front()), exact[id]);
                  }));
 
   for (std::size_t id = 0; id < plan.values.size(); ++id) {

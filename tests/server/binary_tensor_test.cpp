@@ -47,18 +47,18 @@ Message message(const Json& json, const Bytes& ciphertext) {
 }
 
 ErrorCode code_of(const Message& m) {
-  const auto request = parse_inference_request(m.head, m.body);
+  const auto request = parse_inference_request(m.head, m.body, 1);
   return request.ok() ? ErrorCode::kInternal : request.error().code;
 }
 
 TEST(BinaryTensor, ReadsARequest) {
   const Bytes ciphertext = {1, 2, 3, 4, 5};
   const Message m = message(valid_json(5), ciphertext);
-  const auto request = parse_inference_request(m.head, m.body);
+  const auto request = parse_inference_request(m.head, m.body, 1);
   ASSERT_TRUE(request.ok()) << request.error().to_line();
   EXPECT_EQ(request->id, "42");
   EXPECT_EQ(to_hex(request->key_id), kKey);
-  EXPECT_EQ(Bytes(request->ciphertext.begin(), request->ciphertext.end()), ciphertext);
+  EXPECT_EQ(Bytes(request->ciphertexts.front().begin(), request->ciphertexts.front().end()), ciphertext);
 }
 
 TEST(BinaryTensor, ReadsTheRawForm) {
@@ -68,16 +68,16 @@ TEST(BinaryTensor, ReadsTheRawForm) {
   m.head.fields.add("Inference-Header-Content-Length", "0");
   EXPECT_EQ(code_of(m), ErrorCode::kRequestMalformed);
   m.head.fields.add("Tacit-Key-Id", kKey);
-  const auto request = parse_inference_request(m.head, m.body);
+  const auto request = parse_inference_request(m.head, m.body, 1);
   ASSERT_TRUE(request.ok());
-  EXPECT_EQ(request->ciphertext.size(), 3u);
+  EXPECT_EQ(request->ciphertexts.front().size(), 3u);
   EXPECT_EQ(request->id, std::nullopt);
 }
 
 TEST(BinaryTensor, JsonAloneIsRefusedWithAWayOut) {
   Message m = message(valid_json(1), Bytes{1});
   m.head.fields = {};
-  const auto request = parse_inference_request(m.head, m.body);
+  const auto request = parse_inference_request(m.head, m.body, 1);
   ASSERT_FALSE(request.ok());
   EXPECT_EQ(request.error().code, ErrorCode::kMediaType);
   EXPECT_NE(request.error().message.find("Inference-Header-Content-Length"), std::string::npos);
@@ -95,7 +95,7 @@ TEST(BinaryTensor, NamesTheMemberThatIsWrong) {
     Json json = valid_json(3);
     change(json);
     const Message m = message(json, Bytes{1, 2, 3});
-    const auto request = parse_inference_request(m.head, m.body);
+    const auto request = parse_inference_request(m.head, m.body, 1);
     EXPECT_FALSE(request.ok()) << json;
     if (request.ok()) return std::string("accepted");
     EXPECT_EQ(request.error().code, ErrorCode::kRequestMalformed) << json;
@@ -140,7 +140,7 @@ TEST(BinaryTensor, LengthsMustAgree) {
   EXPECT_EQ(code_of(raw_message(short_tensor.dump(), Bytes{0, 0, 0})), ErrorCode::kDataTruncated);
 
   Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
-  EXPECT_TRUE(parse_inference_request(m.head, m.body).ok());
+  EXPECT_TRUE(parse_inference_request(m.head, m.body, 1).ok());
   for (const char* value : {"-1", "x", "", "99999", "1 "}) {
     m.head.fields = {};
     m.head.fields.add("Inference-Header-Content-Length", value);
@@ -164,7 +164,7 @@ TEST(BinaryTensor, BrokenJsonIsAnErrorWhateverIsBroken) {
     Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
     for (int change = 0; change < 1 + i % 3; ++change)
       m.body[random() % m.body.size()] = static_cast<std::uint8_t>(random());
-    accepted += parse_inference_request(m.head, m.body).ok();
+    accepted += parse_inference_request(m.head, m.body, 1).ok();
   }
   // Changes in the id, the key and the ciphertext leave the request valid.
   EXPECT_GT(accepted, 100u) << "seed " << kSeed;
@@ -213,9 +213,9 @@ TEST(BinaryTensor, TheExampleOfTheProtocolIsTrue) {
   const Message m = message(Json::parse(request_json), Bytes(1024));
   EXPECT_EQ(m.body.size(), request_json.size() + 4 + 1024)
       << "the JSON of the page is not in its shortest form";
-  const auto request = parse_inference_request(m.head, m.body);
+  const auto request = parse_inference_request(m.head, m.body, 1);
   ASSERT_TRUE(request.ok()) << request.error().to_line();
-  EXPECT_EQ(request->ciphertext.size(), 1024u);
+  EXPECT_EQ(request->ciphertexts.front().size(), 1024u);
   const std::string header = "Inference-Header-Content-Length: ";
   EXPECT_NE(page.find(header + std::to_string(request_json.size()) + "\nContent-Length: " +
                       std::to_string(m.body.size()) + "\n\n" + request_json + "<00 04 00 00>"),

@@ -24,19 +24,20 @@ std::uint64_t peak_memory_bytes() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-// A body has one of two lengths: that of a fresh ciphertext of this model's input, or of a computed one.
+// A body has one of two lengths: that of fresh ciphertexts of this model's input, or of computed ones.
 Result<BodyPlan> plan_body(const Services& services, const RequestHead& head, const PathArguments& path) {
   TACIT_TRY(const ServedModel* served, model_of(services, path));
   TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));
   const ckks::Parameters& parameters = served->model->parameters();
   const int level = served->model->client_half().input_level;
-  const std::uint64_t fresh = ckks::seeded_ciphertext_bytes(parameters, level);
-  const std::uint64_t computed = ckks::ciphertext_bytes(parameters, level);
-  const std::uint64_t framing = json_bytes == 0 ? 0 : json_bytes + sizeof(std::uint32_t);
+  const std::uint64_t count = served->model->input_count();
+  const std::uint64_t fresh = count * ckks::seeded_ciphertext_bytes(parameters, level);
+  const std::uint64_t computed = count * ckks::ciphertext_bytes(parameters, level);
+  const std::uint64_t framing = json_bytes == 0 ? 0 : json_bytes + count * sizeof(std::uint32_t);
   const std::uint64_t length = head.content_length.value_or(framing + fresh);
   if (length != framing + fresh && length != framing + computed) {
     return Error{length > framing + computed ? ErrorCode::kDataTooLarge : ErrorCode::kDataMalformed,
-                 "a ciphertext for this model has " + std::to_string(fresh) + " bytes (fresh) or " +
+                 "the ciphertexts for this model have " + std::to_string(fresh) + " bytes (fresh) or " +
                      std::to_string(computed) + " bytes (computed), so the body must have " +
                      std::to_string(framing + fresh) + " or " + std::to_string(framing + computed) +
                      "; Content-Length says " + std::to_string(length)};
@@ -55,7 +56,7 @@ Result<Response> run(const Services& services, const ServedModel& served, const 
   if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
   const auto start = Clock::now();
   const auto go_on = [&](std::size_t, std::size_t) { return !context.cancelled; };
-  TACIT_TRY(result.ciphertext, served.model->run(*loaded.keys, set.tag, request.ciphertext, go_on));
+  TACIT_TRY(result.ciphertexts, served.model->run(*loaded.keys, set.tag, request.ciphertexts, go_on));
   result.compute_ms = milliseconds_since(start);
   result.peak_memory_bytes = peak_memory_bytes();
   return inference_response(result);
@@ -64,7 +65,7 @@ Result<Response> run(const Services& services, const ServedModel& served, const 
 Outcome infer(const Services& services, const Call& call) {
   auto served = model_of(services, call.path);
   if (!served.ok()) return std::move(served).error();
-  auto request = parse_inference_request(call.head, call.body);
+  auto request = parse_inference_request(call.head, call.body, (*served)->model->input_count());
   if (!request.ok()) return std::move(request).error();
   auto set = services.keys.find_set(request->key_id);
   if (!set.ok()) return std::move(set).error();
