@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "graph/execute.h"
-#include "plan/plan.h"
+#include "plan/package.h"
 
 namespace tacit::app {
 

@@ -21,23 +21,58 @@ Result<LocalModel> LocalModel::open(const std::filesystem::path& package, const 
   return local;
 }
 
-Result<LocalModel::Prediction> LocalModel::predict(std::span<const float> tensor,
+// How values travel where client and server are one process (plan/run_steps.h).
+class LocalModel::Way {
+ public:
+  Way(const LocalModel& model, std::size_t images, const runtime::Progress& progress, Prediction& prediction)
+      : model_(model), images_(images), progress_(progress), prediction_(prediction) {}
+
+  Result<std::vector<Bytes>> encrypt(const plan::ClientValue& value, const plan::Tensors& tensors) {
+    Stopwatch encrypting;
+    TACIT_TRY(std::vector<Bytes> ciphertexts, model_.cipher_.encrypt(value, tensors));
+    prediction_.encrypt_ms += encrypting.milliseconds();
+    return ciphertexts;
+  }
+  Result<plan::Tensors> decrypt(const plan::ClientValue& value, const std::vector<Bytes>& ciphertexts) {
+    Stopwatch decrypting;
+    TACIT_TRY(plan::Tensors tensors, model_.cipher_.decrypt(value, ciphertexts, images_));
+    prediction_.decrypt_ms += decrypting.milliseconds();
+    return tensors;
+  }
+  Result<std::vector<std::vector<Bytes>>> ask(std::size_t stage, std::vector<std::vector<Bytes>> inputs) {
+    std::vector<ByteView> views;
+    for (const std::vector<Bytes>& input : inputs)
+      for (const Bytes& ciphertext : input) {
+        views.push_back(ciphertext);
+        prediction_.upload_bytes += ciphertext.size();
+      }
+    Stopwatch computing;
+    TACIT_TRY(std::vector<Bytes> answer,
+              model_.model_->run(model_.keys_, model_.cipher_.tag(), stage, views, progress_));
+    prediction_.server_ms += computing.milliseconds();
+    const std::vector<plan::ValueId> values = model_.model_->output_ciphertexts(stage);
+    std::vector<std::vector<Bytes>> outputs;
+    for (std::size_t i = 0; i < answer.size(); ++i) {
+      prediction_.download_bytes += answer[i].size();
+      if (i == 0 || values[i] != values[i - 1]) outputs.emplace_back();
+      outputs.back().push_back(std::move(answer[i]));
+    }
+    return outputs;
+  }
+
+ private:
+  const LocalModel& model_;
+  std::size_t images_;
+  const runtime::Progress& progress_;
+  Prediction& prediction_;
+};
+
+Result<LocalModel::Prediction> LocalModel::predict(plan::Tensors images,
                                                    const runtime::Progress& progress) const {
   Prediction prediction;
-  Stopwatch encrypting;
-  TACIT_TRY(const std::vector<Bytes> request, cipher_.encrypt(tensor));
-  prediction.encrypt_ms = encrypting.milliseconds();
-  const std::vector<ByteView> views(request.begin(), request.end());
-  for (const Bytes& ciphertext : request) prediction.upload_bytes += ciphertext.size();
-
-  Stopwatch computing;
-  TACIT_TRY(const std::vector<Bytes> answer, model_->run(keys_, cipher_.tag(), views, progress));
-  prediction.server_ms = computing.milliseconds();
-  for (const Bytes& ciphertext : answer) prediction.download_bytes += ciphertext.size();
-
-  Stopwatch decrypting;
-  TACIT_TRY(prediction.outputs, cipher_.decrypt(answer));
-  prediction.decrypt_ms = decrypting.milliseconds();
+  const std::size_t count = images.size();
+  TACIT_TRY(prediction.outputs, plan::run_steps<std::vector<Bytes>>(half(), std::move(images), half().output,
+                                                                    Way(*this, count, progress, prediction)));
   return prediction;
 }
 

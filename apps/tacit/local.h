@@ -18,17 +18,18 @@ class LocalModel {
   static Result<LocalModel> open(const std::filesystem::path& package, const KeyProgress& progress);
 
   struct Prediction {
-    std::vector<float> outputs;
+    plan::Tensors outputs;
     double encrypt_ms = 0, server_ms = 0, decrypt_ms = 0;
     std::uint64_t upload_bytes = 0, download_bytes = 0;  // what would have travelled
   };
-  // Encrypts, runs the plan on the ciphertext's bytes as a server would, decrypts.
-  Result<Prediction> predict(std::span<const float> tensor, const runtime::Progress& progress = {}) const;
+  // Encrypts, runs the plan on the ciphertexts' bytes as a server would, decrypts: one image, or up to half().batch().
+  Result<Prediction> predict(plan::Tensors images, const runtime::Progress& progress = {}) const;
 
   const plan::ClientHalf& half() const { return cipher_.half(); }
   std::uint64_t key_bytes() const { return cipher_.key_bytes(); }
 
  private:
+  class Way;
   LocalModel(std::shared_ptr<const runtime::Model> model, client::ModelCipher cipher)
       : model_(std::move(model)), cipher_(std::move(cipher)) {}
 

@@ -29,10 +29,10 @@ class Reference {
   static Result<Reference> load(const std::filesystem::path& path, const plan::ClientHalf& half) {
     TACIT_TRY(graph::Graph loaded, graph::load_onnx(path));
     auto network = std::make_unique<const graph::Graph>(std::move(loaded));
-    const plan::Shape& shape = half.input.shape;
+    const plan::Shape& shape = half.input_shape();
     const graph::Shape& in = network->input_shape();
     if (in != graph::Shape{shape.channels, shape.height, shape.width} ||
-        static_cast<std::size_t>(network->output_shape().size()) != half.output.shape.elements()) {
+        static_cast<std::size_t>(network->output_shape().size()) != half.output_shape().elements()) {
       return Error{ErrorCode::kInvalidArgument,
                    path.string() + " has other inputs or outputs than the model " + half.name};
     }
@@ -93,9 +93,9 @@ struct Findings {
 Status evaluate(const Options& options) {
   TACIT_TRY(SessionFlags::Service service, options.session.find());
   const plan::ClientHalf half = service.half;
-  const plan::Shape& shape = half.input.shape;
+  const plan::Shape& shape = half.input_shape();
   TACIT_TRY(std::vector<client::LabelledImage> images,
-            client::load_dataset(options.dataset, half.labels, half.output.shape.elements(), shape.channels,
+            client::load_dataset(options.dataset, half.labels, half.output_shape().elements(), shape.channels,
                                  options.count));
   TACIT_TRY(std::optional<Reference> reference, find_reference(options.onnx, half));
   TACIT_TRY(client::Session session, options.session.open(std::move(service)));

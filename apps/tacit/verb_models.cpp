@@ -12,10 +12,10 @@ struct Options {
 };
 
 nlohmann::ordered_json describe(const plan::ClientHalf& half) {
-  const plan::Shape& in = half.input.shape;
+  const plan::Shape& in = half.input_shape();
   return {{"name", half.name},
           {"input", {{"channels", in.channels}, {"height", in.height}, {"width", in.width}}},
-          {"outputs", half.output.shape.elements()},
+          {"outputs", half.output_shape().elements()},
           {"labels", half.labels},
           {"ring_degree", std::uint64_t{1} << half.parameters.log_degree},
           {"estimated_ms", half.estimated_ms},
@@ -25,7 +25,7 @@ nlohmann::ordered_json describe(const plan::ClientHalf& half) {
 }
 
 void say_model(const plan::ClientHalf& half) {
-  const plan::Shape& in = half.input.shape;
+  const plan::Shape& in = half.input_shape();
   say(half.name);
   say("  input: " +
       std::string(in.channels == 1   ? "grey"
@@ -35,7 +35,8 @@ void say_model(const plan::ClientHalf& half) {
   std::string labels;
   for (const std::string& label : half.labels)
     labels += (labels.empty() ? "" : ", ") + client::printable(label);
-  say(labels.empty() ? "  outputs: " + std::to_string(half.output.shape.elements()) : "  labels: " + labels);
+  say(labels.empty() ? "  outputs: " + std::to_string(half.output_shape().elements())
+                     : "  labels: " + labels);
   say("  cost: about " + format_ms(half.estimated_ms) + " of computing, " + format_bytes(half.upload_bytes) +
       " sent, " + format_bytes(half.download_bytes) + " received for each image; " +
       format_bytes(half.key_bytes) + " of evaluation keys once");

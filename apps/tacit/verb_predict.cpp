@@ -27,9 +27,9 @@ Result<Answers> ask_for_all(const Options& options) {
   // All images are looked at before keys are made and the first one is sent.
   std::vector<std::vector<float>> tensors;
   for (const std::filesystem::path& path : options.images) {
-    TACIT_TRY(client::Image image, client::load_image(path, half.input.shape.channels));
+    TACIT_TRY(client::Image image, client::load_image(path, half.input_shape().channels));
     TACIT_TRY(tensors.emplace_back(),
-              client::preprocess(image, half.input.shape, half.preprocessing, path.string()));
+              client::preprocess(image, half.input_shape(), half.preprocessing, path.string()));
   }
   TACIT_TRY(client::Session session, options.session.open(std::move(service)));
   Answers answers;
@@ -85,7 +85,7 @@ Status features(const Options& options) {
   std::vector<float> all;
   for (const std::vector<float>& outputs : answers.outputs)
     all.insert(all.end(), outputs.begin(), outputs.end());
-  TACIT_CHECK(save_batch(options.output, answers.half.output.shape, all));
+  TACIT_CHECK(save_batch(options.output, answers.half.output_shape(), all));
   say(answers.costs.summary());
   if (options.json) {
     nlohmann::ordered_json object;

@@ -21,29 +21,34 @@ Status run(const Options& options) {
               done == total ? keys.finish() : keys.update(done, total);
             }));
   const plan::ClientHalf& half = model.half();
-  TACIT_TRY(Batch images, load_batch(options.input, half.input.shape));
+  TACIT_TRY(Batch images, load_batch(options.input, half.input_shape()));
 
   Costs costs;
   std::vector<float> outputs;
   ProgressLine progress("running " + half.name + " encrypted");
-  for (std::size_t i = 0; i < images.count; ++i) {
+  for (std::size_t i = 0; i < images.count; i += half.batch()) {
     auto show = [&](std::size_t done, std::size_t total) {
       progress.update(i, images.count, "operation " + std::to_string(done) + " of " + std::to_string(total));
       return true;
     };
-    auto prediction = model.predict(images[i], show);
+    plan::Tensors together;
+    for (std::size_t j = i; j < std::min(images.count, i + half.batch()); ++j)
+      together.emplace_back(images[j].begin(), images[j].end());
+    const auto count = static_cast<double>(together.size());
+    auto prediction = model.predict(std::move(together), show);
     if (!prediction) return std::move(prediction).error().within("image " + std::to_string(i));
-    outputs.insert(outputs.end(), prediction->outputs.begin(), prediction->outputs.end());
-    costs.encrypt_ms.push_back(prediction->encrypt_ms);
-    costs.server_ms.push_back(prediction->server_ms);
-    costs.decrypt_ms.push_back(prediction->decrypt_ms);
-    costs.upload_bytes = prediction->upload_bytes;
-    costs.download_bytes = prediction->download_bytes;
+    for (const std::vector<float>& output : prediction->outputs)
+      outputs.insert(outputs.end(), output.begin(), output.end());
+    costs.encrypt_ms.push_back(prediction->encrypt_ms / count);
+    costs.server_ms.push_back(prediction->server_ms / count);
+    costs.decrypt_ms.push_back(prediction->decrypt_ms / count);
+    costs.upload_bytes = prediction->upload_bytes / prediction->outputs.size();
+    costs.download_bytes = prediction->download_bytes / prediction->outputs.size();
   }
   progress.finish();
   costs.key_bytes = model.key_bytes();
   costs.peak_memory_bytes = peak_memory_bytes();
-  TACIT_CHECK(save_batch(options.output, half.output.shape, outputs));
+  TACIT_CHECK(save_batch(options.output, half.output_shape(), outputs));
   say(costs.summary());
   if (options.json) {
     nlohmann::ordered_json object;

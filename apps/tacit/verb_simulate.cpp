@@ -30,7 +30,7 @@ class Simulation {
         images_(images),
         options_(options),
         clear_(package.plan),
-        outputs_(images.count * package.client.output.shape.elements()) {}
+        outputs_(images.count * package.client.output_shape().elements()) {}
 
   Status run() {
     const std::size_t chunks = (images_.count + kChunk - 1) / kChunk;
@@ -84,12 +84,12 @@ Status run(const Options& options) {
   TACIT_TRY(const Bytes bytes, read_file(options.package, plan::kMaxPackageBytes));
   auto package = plan::read_package(bytes);
   if (!package.ok()) return std::move(package).error().within(options.package.string());
-  TACIT_TRY(const Batch images, load_batch(options.input, package->client.input.shape));
+  TACIT_TRY(const Batch images, load_batch(options.input, package->client.input_shape()));
   const Stopwatch stopwatch;
   Simulation simulation(*package, images, options);
   TACIT_CHECK(simulation.run());
   const double milliseconds = stopwatch.milliseconds();
-  TACIT_CHECK(save_batch(options.output, package->client.output.shape, simulation.outputs()));
+  TACIT_CHECK(save_batch(options.output, package->client.output_shape(), simulation.outputs()));
   say(std::to_string(images.count) + " images, " +
       format_ms(milliseconds / static_cast<double>(images.count)) + " each" +
       (options.exact ? "" : ", with the noise of encryption"));

@@ -176,15 +176,18 @@ Result<InferAnswer> Api::infer(std::string_view model, const InferRequest& infer
   return decode_infer_answer(response.body, response.headers["inference-header-content-length"]);
 }
 
-Result<InferRequest> encode_infer_request(std::string_view key_id, std::span<const Bytes> ciphertexts) {
+Result<InferRequest> encode_infer_request(std::string_view key_id, std::size_t stage,
+                                          std::span<const Bytes> ciphertexts) {
   std::uint64_t size = 0;
   for (const Bytes& ciphertext : ciphertexts) {
     if (ciphertext.size() > 0xFFFFFFFFu)
       return Error{ErrorCode::kDataTooLarge, "a ciphertext of 4 GiB or more cannot be sent"};
     size += sizeof(std::uint32_t) + ciphertext.size();
   }
+  ordered_json parameters = {{"key_id", key_id}, {"binary_data_output", true}};
+  if (stage > 0) parameters["stage"] = stage;
   const ordered_json header = {
-      {"parameters", {{"key_id", key_id}, {"binary_data_output", true}}},
+      {"parameters", parameters},
       {"inputs", ordered_json::array({{{"name", "image"},
                                        {"shape", {ciphertexts.size()}},
                                        {"datatype", "BYTES"},

@@ -79,7 +79,8 @@ bool is_model_name(std::string_view name);
 
 // The Open Inference Protocol's binary tensor extension: a JSON header, then the tensor "image", for each ciphertext a BYTES
 // element of a 32-bit length and its bytes. data.too-large for one from 2^32 bytes on.
-Result<InferRequest> encode_infer_request(std::string_view key_id, std::span<const Bytes> ciphertexts);
+Result<InferRequest> encode_infer_request(std::string_view key_id, std::size_t stage,
+                                          std::span<const Bytes> ciphertexts);
 // `header_bytes` is the value of the Inference-Header-Content-Length header. server.protocol unless there is
 // one output "logits" of BYTES elements and the sizes agree.
 Result<InferAnswer> decode_infer_answer(ByteView body, std::string_view header_bytes);

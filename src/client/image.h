@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "plan/plan.h"
+#include "plan/package.h"
 
 namespace tacit::client {
 

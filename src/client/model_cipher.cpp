@@ -2,8 +2,9 @@
 #include "client/model_cipher.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+
+#include "base/parallel.h"
 
 namespace tacit::client {
 namespace {
@@ -27,23 +28,43 @@ Result<ModelCipher> ModelCipher::create(const plan::ClientHalf& half, const secr
   return ModelCipher(half, std::move(holder));
 }
 
-Result<std::vector<Bytes>> ModelCipher::encrypt(std::span<const float> tensor) const {
-  // One period is enough: the encoder repeats it over all slots.
-  const std::size_t count = ciphertext_count(half_.input, half_.input_period, parameters().slots());
-  const std::size_t block = std::min(half_.input_period, parameters().slots());
-  TACIT_TRY(const std::vector<double> slots,
-            plan::pack(half_.input, half_.input_period, count * block, tensor, 1 / half_.input_range));
-  std::vector<Bytes> ciphertexts;
-  for (std::size_t i = 0; i < count; ++i) {
-    TACIT_TRY(ckks::Plaintext plaintext, encoder_.encode(std::span(slots).subspan(i * block, block),
-                                                         half_.input_scale, half_.input_level, true));
-    TACIT_TRY(ckks::SeededCiphertext ciphertext, holder_.encrypt(plaintext));
-    ciphertexts.push_back(ckks::write_ciphertext(parameters(), ciphertext, tag()));
+Result<std::vector<Bytes>> ModelCipher::encrypt(const plan::ClientValue& value,
+                                                const plan::Tensors& tensors) const {
+  if (tensors.empty() || tensors.size() > half_.batch())
+    return Error{ErrorCode::kInvalidArgument, "a request of this model takes 1 to " +
+                                                  std::to_string(half_.batch()) + " images, not " +
+                                                  std::to_string(tensors.size())};
+  const std::size_t count = half_.ciphertexts(value);
+  // An image's slots in one ciphertext. One period is enough: the encoder repeats it over all slots.
+  const std::size_t block = std::min(value.period, half_.slots);
+  std::vector<std::vector<double>> slots;
+  for (const std::vector<float>& tensor : tensors) {
+    TACIT_TRY(slots.emplace_back(),
+              plan::pack(value.layout, value.period, count * block, tensor, 1 / value.range));
   }
+  std::vector<Bytes> ciphertexts(count);
+  std::vector<Status> statuses(count);
+  parallel_for(count, [&](std::size_t i) {
+    const auto made = [&]() -> Result<Bytes> {
+      std::vector<double> values;
+      for (const std::vector<double>& image : slots)
+        values.insert(values.end(), image.begin() + static_cast<std::ptrdiff_t>(i * block),
+                      image.begin() + static_cast<std::ptrdiff_t>((i + 1) * block));
+      TACIT_TRY(ckks::Plaintext plaintext,
+                encoder_.encode(values, value.scale, value.level, half_.batch() == 1));
+      TACIT_TRY(ckks::SeededCiphertext ciphertext, holder_.encrypt(plaintext));
+      return ckks::write_ciphertext(parameters(), ciphertext, tag());
+    }();
+    if (made.ok())
+      ciphertexts[i] = *made;
+    else
+      statuses[i] = made.error();
+  });
+  for (Status& status : statuses) TACIT_CHECK(status);
   return ciphertexts;
 }
 
-Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
+Status ModelCipher::check_answer(const plan::ClientValue& value, const ckks::TaggedCiphertext& answer) const {
   if (answer.tag != tag()) {
     return Error{ErrorCode::kParametersMismatch,
                  "the answer is encrypted under another key than the request was"};
@@ -52,34 +73,39 @@ Status ModelCipher::check_answer(const ckks::TaggedCiphertext& answer) const {
   if (ciphertext.size() != 2 || all_zero(ciphertext.parts[1])) {
     return Error{ErrorCode::kDataMalformed, "the answer is not an encryption under the key"};
   }
-  if (ciphertext.level() != half_.output_level) {
+  if (ciphertext.level() != value.level) {
     return Error{ErrorCode::kLevelMismatch, "the answer has level " + std::to_string(ciphertext.level()) +
                                                 ", the model's output has level " +
-                                                std::to_string(half_.output_level)};
+                                                std::to_string(value.level)};
   }
-  if (!same_scale(ciphertext.scale, half_.output_scale)) {
+  if (!same_scale(ciphertext.scale, value.scale)) {
     return Error{ErrorCode::kScaleMismatch, "the answer has another scale than the model's output"};
   }
   return {};
 }
 
-Result<std::vector<float>> ModelCipher::decrypt(std::span<const Bytes> answer) const {
-  // A vector that repeats is in one ciphertext, an output's extent can be in several.
-  const std::size_t extent = half_.output.extent(), n = parameters().slots();
-  const std::size_t count = ciphertext_count(half_.output, std::bit_ceil(extent), n);
+Result<plan::Tensors> ModelCipher::decrypt(const plan::ClientValue& value, std::span<const Bytes> answer,
+                                           std::size_t images) const {
+  const std::size_t count = half_.ciphertexts(value);
   if (answer.size() != count)
     return Error{ErrorCode::kDataMalformed, "the answer has " + std::to_string(answer.size()) +
-                                                " ciphertexts, the model's output takes " +
-                                                std::to_string(count)};
-  std::vector<double> slots;
+                                                " ciphertexts, the value takes " + std::to_string(count)};
+  std::vector<std::vector<double>> slots(images);
   for (const Bytes& bytes : answer) {
     TACIT_TRY(ckks::TaggedCiphertext tagged, ckks::read_ciphertext(parameters(), bytes));
-    TACIT_CHECK(check_answer(tagged));
+    TACIT_CHECK(check_answer(value, tagged));
     TACIT_TRY(ckks::Plaintext plaintext, holder_.decrypt(tagged.ciphertext));
     const std::vector<double> part = encoder_.decode_real(plaintext);
-    slots.insert(slots.end(), part.begin(), part.end());
+    for (std::size_t image = 0; image < images; ++image) {
+      const auto first = part.begin() + static_cast<std::ptrdiff_t>(image * half_.slots);
+      slots[image].insert(slots[image].end(), first, first + static_cast<std::ptrdiff_t>(half_.slots));
+    }
   }
-  return plan::unpack(half_.output, slots, half_.output_range);
+  plan::Tensors tensors;
+  for (const std::vector<double>& image : slots) {
+    TACIT_TRY(tensors.emplace_back(), plan::unpack(value.layout, image, value.range));
+  }
+  return tensors;
 }
 
 Result<Bytes> ModelCipher::make_key(const ckks::KeyRequest& request) const {

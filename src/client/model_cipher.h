@@ -8,7 +8,7 @@
 
 #include "ckks/encoder.h"
 #include "ckks/wire.h"
-#include "plan/plan.h"
+#include "plan/run_steps.h"
 #include "secret/keygen.h"
 
 namespace tacit::client {
@@ -19,15 +19,16 @@ class ModelCipher {
   // here; parameters.mismatch where the key has another ring size.
   static Result<ModelCipher> create(const plan::ClientHalf& half, const secret::SecretKey& key);
 
-  // The bytes of a fresh encryption of a preprocessed tensor, row-major [channels, height, width]: one ciphertext or as many
-  // as it takes.
-  Result<std::vector<Bytes>> encrypt(std::span<const float> tensor) const;
+  // The bytes of a fresh encryption of one tensor, or of one for each image of a batch, as `value` says: one ciphertext or
+  // as many as it takes. tensor.shape, value.out-of-range; argument.invalid for more images than the model's batch.
+  Result<std::vector<Bytes>> encrypt(const plan::ClientValue& value, const plan::Tensors& tensors) const;
 
-  // The network's outputs, row-major. The answer's structure is checked before anything is decrypted: it must
+  // The tensors of `images` images. The answer's structure is checked before anything is decrypted: it must
   // have been computed from a ciphertext under this key (parameters.mismatch), for this model, at the
-  // output's level (ciphertext.level) and scale (ciphertext.scale), in as many ciphertexts as the output takes, and be an
+  // value's level (ciphertext.level) and scale (ciphertext.scale), in as many ciphertexts as the value takes, and be an
   // encryption at all (data.malformed). Whether the server computed the right thing cannot be checked.
-  Result<std::vector<float>> decrypt(std::span<const Bytes> answer) const;
+  Result<plan::Tensors> decrypt(const plan::ClientValue& value, std::span<const Bytes> answer,
+                                std::size_t images) const;
 
   // A switching key's wire bytes.
   Result<Bytes> make_key(const ckks::KeyRequest& request) const;
@@ -44,7 +45,7 @@ class ModelCipher {
  private:
   ModelCipher(plan::ClientHalf half, secret::KeyHolder holder)
       : half_(std::move(half)), holder_(std::move(holder)), encoder_(holder_.parameters()) {}
-  Status check_answer(const ckks::TaggedCiphertext& answer) const;
+  Status check_answer(const plan::ClientValue& value, const ckks::TaggedCiphertext& answer) const;
 
   plan::ClientHalf half_;
   secret::KeyHolder holder_;

@@ -139,26 +139,81 @@ Status Session::provide_fresh_keys(const SessionEvents& events) {
   return {};
 }
 
+// How values travel between this client and its server (plan/run_steps.h).
+class Session::Way {
+ public:
+  Way(Session& session, std::size_t images, PredictionCosts& costs)
+      : session_(session), images_(images), costs_(costs), requests_(session.half().requests()) {}
+
+  Result<std::vector<Bytes>> encrypt(const plan::ClientValue& value, const plan::Tensors& tensors) {
+    const Clock::time_point start = Clock::now();
+    TACIT_TRY(std::vector<Bytes> ciphertexts, session_.cipher_.encrypt(value, tensors));
+    costs_.encrypt_ms += milliseconds_since(start);
+    return ciphertexts;
+  }
+
+  Result<plan::Tensors> decrypt(const plan::ClientValue& value, const std::vector<Bytes>& ciphertexts) {
+    const Clock::time_point start = Clock::now();
+    auto tensors = session_.cipher_.decrypt(value, ciphertexts, images_);
+    if (!tensors) return std::move(tensors).error().within("the answer of " + session_.url());
+    costs_.decrypt_ms += milliseconds_since(start);
+    return tensors;
+  }
+
+  Result<std::vector<std::vector<Bytes>>> ask(std::size_t stage, std::vector<std::vector<Bytes>> inputs) {
+    std::vector<Bytes> ciphertexts;
+    for (std::vector<Bytes>& input : inputs)
+      for (Bytes& ciphertext : input) ciphertexts.push_back(std::move(ciphertext));
+    TACIT_TRY(const InferRequest request, encode_infer_request(session_.key_id_, stage, ciphertexts));
+    costs_.upload_bytes += request.body.size();
+    const Clock::time_point start = Clock::now();
+    TACIT_TRY(InferAnswer answer, session_.api_.infer(session_.half().name, request));
+    costs_.round_trip_ms += milliseconds_since(start);
+    costs_.server_ms += answer.compute_ms;
+    costs_.download_bytes += answer.received_bytes;
+    if (answer.peak_memory_bytes) costs_.server_peak_memory_bytes = answer.peak_memory_bytes;
+    return split(stage, std::move(answer.ciphertexts));
+  }
+
+ private:
+  // The ciphertexts of each output.
+  Result<std::vector<std::vector<Bytes>>> split(std::size_t stage, std::vector<Bytes> ciphertexts) const {
+    const plan::ClientHalf& half = session_.half();
+    std::vector<std::vector<Bytes>> outputs;
+    std::size_t next = 0;
+    for (std::uint32_t value : requests_[stage].outputs) {
+      const std::size_t count = half.ciphertexts(half.values[value]);
+      std::vector<Bytes>& output = outputs.emplace_back();
+      while (output.size() < count && next < ciphertexts.size())
+        output.push_back(std::move(ciphertexts[next++]));
+    }
+    if (next == ciphertexts.size() && !outputs.back().empty() &&
+        outputs.back().size() == half.ciphertexts(half.values[requests_[stage].outputs.back()]))
+      return outputs;
+    return Error{ErrorCode::kServerProtocol, "the answer of " + session_.url() + " has " +
+                                                 std::to_string(ciphertexts.size()) +
+                                                 " ciphertexts, the model's outputs take another number"};
+  }
+
+  Session& session_;
+  std::size_t images_;
+  PredictionCosts& costs_;
+  std::vector<plan::Request> requests_;
+};
+
+Result<BatchPrediction> Session::predict_batch(plan::Tensors images) {
+  BatchPrediction prediction;
+  const std::size_t count = images.size();
+  TACIT_TRY(prediction.outputs, plan::run_steps<std::vector<Bytes>>(half(), std::move(images), half().output,
+                                                                    Way(*this, count, prediction)));
+  return prediction;
+}
+
 Result<Prediction> Session::predict(std::span<const float> tensor) {
+  TACIT_TRY(BatchPrediction batch, predict_batch({{tensor.begin(), tensor.end()}}));
   Prediction prediction;
-  Clock::time_point start = Clock::now();
-  TACIT_TRY(const std::vector<Bytes> ciphertexts, cipher_.encrypt(tensor));
-  prediction.encrypt_ms = milliseconds_since(start);
-
-  TACIT_TRY(InferRequest request, encode_infer_request(key_id_, ciphertexts));
-  prediction.upload_bytes = request.body.size();
-  start = Clock::now();
-  TACIT_TRY(InferAnswer answer, api_.infer(half().name, request));
-  prediction.round_trip_ms = milliseconds_since(start);
-  prediction.server_ms = answer.compute_ms;
-  prediction.download_bytes = answer.received_bytes;
-  prediction.server_peak_memory_bytes = answer.peak_memory_bytes;
-
-  start = Clock::now();
-  auto outputs = cipher_.decrypt(answer.ciphertexts);
-  if (!outputs) return std::move(outputs).error().within("the answer of " + api_.url());
-  prediction.outputs = std::move(outputs).value();
-  prediction.decrypt_ms = milliseconds_since(start);
+  static_cast<PredictionCosts&>(prediction) = batch;
+  prediction.outputs = std::move(batch.outputs.front());
   return prediction;
 }
 

@@ -29,11 +29,19 @@ struct SessionOptions {
   SessionEvents events;
 };
 
-struct Prediction {
-  std::vector<float> outputs;
+// What one prediction, or one batch, took.
+struct PredictionCosts {
   double encrypt_ms = 0, server_ms = 0, round_trip_ms = 0, decrypt_ms = 0;
-  std::uint64_t upload_bytes = 0, download_bytes = 0;     // the bodies of the request and the answer
+  std::uint64_t upload_bytes = 0, download_bytes = 0;     // the bodies of the requests and the answers
   std::optional<std::uint64_t> server_peak_memory_bytes;  // where the server tells
+};
+
+struct Prediction : PredictionCosts {
+  std::vector<float> outputs;
+};
+
+struct BatchPrediction : PredictionCosts {
+  plan::Tensors outputs;  // one for each image
 };
 
 class Session {
@@ -44,8 +52,10 @@ class Session {
   static Result<Session> open(Api api, const plan::ClientHalf& half, const SessionOptions& options);
 
   // One prediction from a preprocessed tensor, row-major [channels, height, width]: encrypted, sent, checked
-  // and decrypted once. Nothing that is sent ever depends on what was decrypted.
+  // and decrypted. Only where the model has client steps does what is sent depend on what was decrypted.
   Result<Prediction> predict(std::span<const float> tensor);
+  // Up to half().batch() images in one request.
+  Result<BatchPrediction> predict_batch(plan::Tensors images);
 
   const plan::ClientHalf& half() const { return cipher_.half(); }
   // The bytes of all evaluation keys, and those of them that opening this session sent.
@@ -55,6 +65,7 @@ class Session {
 
  private:
   Session(Api api, ModelCipher cipher) : api_(std::move(api)), cipher_(std::move(cipher)) {}
+  class Way;
   Status provide_keys(const PieceCache& cache, const SessionEvents& events);
   Status provide_fresh_keys(const SessionEvents& events);
 

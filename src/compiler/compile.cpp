@@ -44,7 +44,6 @@ struct Problem {
 };
 
 plan::Package make_package(const Problem& problem, plan::Plan plan) {
-  const Schedule& schedule = problem.schedule;
   plan::Package package;
   package.client = plan::client_half_of(plan);
   package.client.name = problem.options.name;
@@ -54,8 +53,6 @@ plan::Package make_package(const Problem& problem, plan::Plan plan) {
   if (package.client.preprocessing.mean.empty()) package.client.preprocessing.mean.assign(channels, 0.0);
   if (package.client.preprocessing.deviation.empty())
     package.client.preprocessing.deviation.assign(channels, 1.0);
-  package.client.input_range = schedule.normalisation.ranges[schedule.network.input];
-  package.client.output_range = schedule.normalisation.ranges[schedule.network.output];
   // A softmax at the end, exported or not, is what turns a classifier's outputs into probabilities.
   package.client.softmax =
       problem.graph.output_function != graph::OutputFunction::kIdentity || !problem.options.labels.empty();

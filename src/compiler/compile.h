@@ -11,7 +11,7 @@
 #include "compiler/report.h"
 #include "graph/execute.h"
 #include "graph/graph.h"
-#include "plan/plan.h"
+#include "plan/package.h"
 
 namespace tacit::compiler {
 

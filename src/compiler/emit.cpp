@@ -127,7 +127,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   const auto add_value = [&](ValueIndex v) {
     ids[v] = static_cast<plan::ValueId>(plan.values.size());
     plan.values.push_back({graph::printable(network.values[v].name, 200), schedule.packing[v].layout,
-                           schedule.packing[v].period, schedule.levels[v], scales[v], schedule.bounds[v]});
+                           schedule.packing[v].period, schedule.levels[v], scales[v], schedule.bounds[v],
+                           normalisation.ranges[v]});
     return ids[v];
   };
   plan.input = add_value(network.input);
@@ -152,6 +153,10 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
                                                normalisation.ranges[out], normalisation.offsets[out])});
     } else if (std::holds_alternative<AddLayer>(layer.operation)) {
       plan.operations.push_back(plan::Add{input, ids[layer.inputs[1]], output});
+    } else if (const auto* client = std::get_if<ClientLayer>(&layer.operation)) {
+      plan::ClientStep step{{}, output, client->function};
+      for (ValueIndex v : layer.inputs) step.inputs.push_back(ids[v]);
+      plan.operations.push_back(std::move(step));
     } else {
       plan.operations.push_back(
           plan::Rescaling{input, output, normalisation.ranges[in] / normalisation.ranges[out]});

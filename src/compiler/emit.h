@@ -2,6 +2,7 @@
 // The plan, once everything is decided; and its check against the network.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct Schedule {
   std::vector<double> bounds;         // by value, of |stored| on the calibration images
   std::vector<plan::LinearMap> maps;  // for each linear layer in order, normalised
 
-  int depth() const { return levels[network.input]; }
+  // The highest level of a value.
+  int depth() const { return *std::max_element(levels.begin(), levels.end()); }
   std::size_t largest_period() const;
 };
 

@@ -6,20 +6,38 @@
 namespace tacit::compiler {
 
 int depth_of(const LayerOperation& operation) {
-  if (std::holds_alternative<AddLayer>(operation)) return 0;
+  if (std::holds_alternative<AddLayer>(operation) || std::holds_alternative<ClientLayer>(operation)) return 0;
   if (const auto* polynomial = std::get_if<PolynomialLayer>(&operation))
     return plan::polynomial_depth(polynomial->coefficients.size() - 1);
   return 1;
 }
 
 std::string_view kind_of(const LayerOperation& operation) {
-  static constexpr std::string_view kNames[] = {"linear", "square", "polynomial", "add", "rescaling"};
+  static constexpr std::string_view kNames[] = {"linear", "square",    "polynomial",
+                                                "add",    "rescaling", "client"};
   return kNames[operation.index()];
 }
 
 std::vector<std::size_t> producers(const Network& network) {
   std::vector<std::size_t> result(network.values.size(), kNoLayer);
   for (std::size_t i = 0; i < network.layers.size(); ++i) result[network.layers[i].output] = i;
+  return result;
+}
+
+std::vector<bool> made_by_client(const Network& network) {
+  std::vector<bool> result(network.values.size(), false);
+  result[network.input] = true;
+  for (const Layer& layer : network.layers)
+    if (std::holds_alternative<ClientLayer>(layer.operation)) result[layer.output] = true;
+  return result;
+}
+
+std::vector<bool> read_by_client(const Network& network) {
+  std::vector<bool> result(network.values.size(), false);
+  result[network.output] = true;
+  for (const Layer& layer : network.layers)
+    if (std::holds_alternative<ClientLayer>(layer.operation))
+      for (ValueIndex input : layer.inputs) result[input] = true;
   return result;
 }
 

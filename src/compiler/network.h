@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "plan/client_function.h"
 #include "plan/linear_map.h"
 
 namespace tacit::compiler {
@@ -38,12 +39,19 @@ struct AddLayer {};
 // y = x. Takes a level, after which range and scale are free.
 struct RescalingLayer {};
 
-using LayerOperation = std::variant<LinearLayer, SquareLayer, PolynomialLayer, AddLayer, RescalingLayer>;
+// y = function(x) exactly, by the client: it decrypts x and, where the server goes on, encrypts y anew. The range, level and
+// scale of y are free, and neither x nor y has an offset.
+struct ClientLayer {
+  plan::ClientFunction function;
+};
+
+using LayerOperation =
+    std::variant<LinearLayer, SquareLayer, PolynomialLayer, AddLayer, RescalingLayer, ClientLayer>;
 
 struct Layer {
   LayerOperation operation;
   std::string name;                // of the graph's node that it ends with
-  std::vector<ValueIndex> inputs;  // one, or two for AddLayer
+  std::vector<ValueIndex> inputs;  // one, or two for AddLayer and a ClientLayer's sum
   ValueIndex output = 0;
 };
 
@@ -61,13 +69,17 @@ struct Network {
   ValueIndex input = 0, output = 0;
 };
 
-// Levels that the operation takes.
+// Levels that the operation takes. A ClientLayer takes none: its result is as high as need be.
 int depth_of(const LayerOperation& operation);
-// "linear", "square", "polynomial", "add", "rescaling".
+// "linear", "square", "polynomial", "add", "rescaling", "client".
 std::string_view kind_of(const LayerOperation& operation);
 
 // For each value the layer that makes it; kNoLayer for the input.
 inline constexpr std::size_t kNoLayer = static_cast<std::size_t>(-1);
+// By value, whether it is the input or a ClientLayer's result.
+std::vector<bool> made_by_client(const Network& network);
+// By value, whether the client gets it in the clear: the output, and what ClientLayers read.
+std::vector<bool> read_by_client(const Network& network);
 std::vector<std::size_t> producers(const Network& network);
 // For each value how many layers read it; being the output counts as one.
 std::vector<int> count_uses(const Network& network);

@@ -18,7 +18,7 @@ class Offsets {
 
   // Whether the value can have this offset; it then has it.
   bool demand(ValueIndex value, double offset) {
-    if (producers_[value] == kNoLayer) return offset == 0;
+    if (from_client(value)) return offset == 0;
     const Layer& layer = network_.layers[producers_[value]];
     if (is_free(value)) return chosen_.emplace(value, offset).first->second == offset;
     if (std::holds_alternative<RescalingLayer>(layer.operation)) return demand(layer.inputs[0], offset);
@@ -34,7 +34,7 @@ class Offsets {
 
   // The offset that the value has; zero from now on, where nothing demanded another.
   double get(ValueIndex value) {
-    if (producers_[value] == kNoLayer) return 0;
+    if (from_client(value)) return 0;
     const Layer& layer = network_.layers[producers_[value]];
     if (is_free(value)) return chosen_.emplace(value, 0.0).first->second;
     if (const auto* square = std::get_if<SquareLayer>(&layer.operation)) return square->constant;
@@ -44,8 +44,12 @@ class Offsets {
   }
 
  private:
+  bool from_client(ValueIndex value) const {
+    return producers_[value] == kNoLayer ||
+           std::holds_alternative<ClientLayer>(network_.layers[producers_[value]].operation);
+  }
   bool is_free(ValueIndex value) const {
-    if (producers_[value] == kNoLayer) return false;
+    if (from_client(value)) return false;
     const LayerOperation& operation = network_.layers[producers_[value]].operation;
     return std::holds_alternative<LinearLayer>(operation) ||
            std::holds_alternative<PolynomialLayer>(operation);
@@ -60,6 +64,7 @@ class Offsets {
 std::optional<double> demanded_offset(const Layer& layer) {
   if (const auto* square = std::get_if<SquareLayer>(&layer.operation)) return -square->shift;
   if (std::holds_alternative<PolynomialLayer>(layer.operation)) return 0.0;
+  if (std::holds_alternative<ClientLayer>(layer.operation)) return 0.0;
   return std::nullopt;
 }
 
@@ -154,10 +159,12 @@ std::vector<double> assign_offsets(Network& network) {
     bool changed = false;
     for (std::size_t i = 0; i < network.layers.size() && !changed; ++i) {
       const std::optional<double> wanted = demanded_offset(network.layers[i]);
-      const ValueIndex input = network.layers[i].inputs[0];
-      if (!wanted || offsets.demand(input, *wanted)) continue;
-      insert_identity(network, input, identity_layer(network.values[input].shape), i);
-      changed = true;
+      if (!wanted) continue;
+      for (const ValueIndex input : network.layers[i].inputs) {
+        if (changed || offsets.demand(input, *wanted)) continue;
+        insert_identity(network, input, identity_layer(network.values[input].shape), i);
+        changed = true;
+      }
     }
     if (!changed && !offsets.demand(network.output, 0)) {
       insert_identity(network, network.output, identity_layer(network.values[network.output].shape));
@@ -230,8 +237,9 @@ void break_cycles(Network& network) {
     if (!classes.cycles().empty()) broken = classes.cycles().front();
     // A class's sign is that of the squares that end in it, plus where the client has a hand in it.
     std::map<std::size_t, bool> negative;
-    negative[classes.of(network.input)] = false;
-    negative[classes.of(network.output)] = false;
+    const std::vector<bool> made = made_by_client(network), read = read_by_client(network);
+    for (ValueIndex v = 0; v < network.values.size(); ++v)
+      if (made[v] || read[v]) negative[classes.of(v)] = false;
     for (std::size_t i = 0; i < network.layers.size() && !broken; ++i) {
       if (!std::holds_alternative<SquareLayer>(network.layers[i].operation)) continue;
       const bool sign = square_at(network, i).factor < 0;

@@ -18,7 +18,7 @@
 namespace tacit::compiler {
 
 // Decides the offsets and inserts identity layers where something demands an offset that nothing can provide:
-// a square wants its input without `shift`, a polynomial and the output want none. Also makes sure that the
+// a square wants its input without `shift`, a polynomial, a client and the output want none. Also makes sure that the
 // network has a layer. By value.
 std::vector<double> assign_offsets(Network& network);
 
@@ -55,7 +55,7 @@ class Classes {
 };
 
 // Inserts RescalingLayers until no square closes a cycle and no class has both signs, or a negative one
-// together with the network's input or output.
+// together with a value that the client makes or reads.
 void break_cycles(Network& network);
 
 // By value: see above. Ranges are negative where a square's factor is.

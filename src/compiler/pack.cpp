@@ -49,7 +49,7 @@ class Packer {
   explicit Packer(const Network& network) : network_(network), parent_(network.values.size()) {
     std::iota(parent_.begin(), parent_.end(), std::size_t{0});
     for (const Layer& layer : network_.layers)
-      if (!std::holds_alternative<LinearLayer>(layer.operation))
+      if (!is_placed(layer))
         for (ValueIndex input : layer.inputs) parent_[find(input)] = find(layer.output);
     placements_.resize(network_.values.size());
   }
@@ -57,8 +57,12 @@ class Packer {
   std::vector<plan::Layout> run() {
     place(network_.input, {1, new_grid()});
     for (const Layer& layer : network_.layers) {
+      if (!is_placed(layer) || placements_[find(layer.output)]) continue;
       const auto* linear = std::get_if<LinearLayer>(&layer.operation);
-      if (linear == nullptr || placements_[find(layer.output)]) continue;
+      if (linear == nullptr) {
+        place(layer.output, {1, new_grid()});  // the client packs anew
+        continue;
+      }
       const Placement in = *placements_[find(layer.inputs[0])];
       const std::optional<int> factor = gap_factor(linear->map);
       if (factor && in.gap * *factor <= kMaxGap)
@@ -76,6 +80,11 @@ class Packer {
   }
 
  private:
+  // Whether the layer gives its result a place of its own.
+  static bool is_placed(const Layer& layer) {
+    return std::holds_alternative<LinearLayer>(layer.operation) ||
+           std::holds_alternative<ClientLayer>(layer.operation);
+  }
   std::size_t find(std::size_t v) {
     while (parent_[v] != v) v = parent_[v] = parent_[parent_[v]];
     return v;

@@ -17,8 +17,8 @@ struct Packing {
 
 // By value. Images keep one power-of-two grid through all convolutions and pools, each stride widening the
 // gap, so that the diagonals of a layer depend on differences of positions only and are few (Orion, section
-// 4.3). What comes out of a dense layer or has one pixel is a vector. Layers that work element by element
-// leave the layout as it is. compile.too-wide, naming the node, where a value has more than
+// 4.3). What comes out of a dense layer or has one pixel is a vector. What the client computed begins on a grid
+// of its own. Layers that work element by element leave the layout as it is. compile.too-wide, naming the node, where a value has more than
 // plan::kMaxExtent slots.
 Result<std::vector<Packing>> pack(const Network& network);
 

@@ -12,8 +12,17 @@ namespace tacit::compiler {
 namespace {
 
 std::string kind_of_operation(const plan::Operation& operation) {
-  static constexpr const char* kNames[] = {"linear", "square", "polynomial", "add", "rescaling"};
+  static constexpr const char* kNames[] = {"linear", "square", "polynomial", "add", "rescaling", "client"};
   return kNames[operation.index()];
+}
+
+// The scale that the plan's last encrypted value has.
+double scale_of(const plan::Plan& plan) {
+  double scale = plan.values[plan.input].scale;
+  for (const plan::Operation& operation : plan.operations)
+    if (const plan::Value& value = plan.values[plan::output_of(operation)]; value.level != plan::kClear)
+      scale = value.scale;
+  return scale;
 }
 
 }  // namespace
@@ -25,14 +34,20 @@ Status fill_costs(plan::Package& package) {
   client.estimated_ms = ckks::estimate_ms(cost.total, ckks::measure_unit_costs(parameters));
   client.rotations = static_cast<std::uint32_t>(cost.total.rotations());
   client.products = static_cast<std::uint32_t>(cost.total.ciphertext_products);
-  const auto count_of = [&](plan::ValueId id) {
-    const plan::Value& value = package.plan.values[id];
-    return ciphertext_count(value.layout, value.period, parameters.slots());
-  };
-  client.upload_bytes =
-      count_of(package.plan.input) * ckks::seeded_ciphertext_bytes(parameters, client.input_level);
-  client.download_bytes =
-      count_of(package.plan.output) * ckks::ciphertext_bytes(parameters, client.output_level);
+  client.upload_bytes = client.download_bytes = 0;
+  std::vector<bool> computed(client.values.size(), false);  // what came from the server goes back as it came
+  for (const plan::Request& request : client.requests()) {
+    for (std::uint32_t value : request.inputs)
+      client.upload_bytes +=
+          client.ciphertexts(client.values[value]) *
+          (computed[value] ? ckks::ciphertext_bytes(parameters, client.values[value].level)
+                           : ckks::seeded_ciphertext_bytes(parameters, client.values[value].level));
+    for (std::uint32_t value : request.outputs) {
+      computed[value] = true;
+      client.download_bytes += client.ciphertexts(client.values[value]) *
+                               ckks::ciphertext_bytes(parameters, client.values[value].level);
+    }
+  }
   client.key_bytes = 0;
   for (const ckks::KeyRequest& key : client.keys) client.key_bytes += ckks::key_bytes(parameters, key.shape);
   return {};
@@ -50,7 +65,7 @@ Result<Report> describe(const plan::Package& package) {
   report.name = client.name;
   report.ring_degree = parameters.degree();
   report.log_qp = parameters.log_modulus();
-  report.scale_bits = static_cast<int>(std::lround(std::log2(client.output_scale)));
+  report.scale_bits = static_cast<int>(std::lround(std::log2(scale_of(plan))));
   report.levels = cost.levels;
   report.rotations = cost.total.rotations();
   report.products = cost.total.ciphertext_products;

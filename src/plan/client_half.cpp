@@ -1,103 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client half and its JSON page (protocol/client-half.md).
+#include "plan/client_half.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
+#include <map>
 
 #include "plan/checks.h"
-#include "plan/plan.h"
+#include "plan/client_steps.h"
+#include "plan/json_fields.h"
+#include "plan/stages.h"
 
 namespace tacit::plan {
 
+using detail::Fields;
+using detail::json;
+using detail::kMaxInteger;
+using detail::ordered_json;
+
 namespace {
 
-using nlohmann::json;
-using nlohmann::ordered_json;
-
 constexpr std::string_view kFormat = "tacit.client-half";
-constexpr std::uint64_t kVersion = 1;
-constexpr std::size_t kMaxLabelBytes = 256;
-// Above this, JSON's numbers are no longer exact in every language.
-constexpr std::uint64_t kMaxInteger = std::uint64_t{1} << 53;
-
-// Reads the fields of one JSON object; its errors name the field with its path.
-class Fields {
- public:
-  Fields(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
-
-  static Error error(const std::string& field, std::string_view trouble) {
-    return Error{ErrorCode::kJsonMalformed, "client half: field \"" + field + "\" " + std::string(trouble)};
-  }
-
-  Result<const json*> find(const std::string& name) const {
-    const auto found = object_.find(name);
-    if (found == object_.end()) return error(path_ + name, "is missing");
-    return &*found;
-  }
-  Result<Fields> object(const std::string& name) const {
-    TACIT_TRY(const json* value, find(name));
-    if (!value->is_object()) return error(path_ + name, "must be an object");
-    return Fields(*value, path_ + name + ".");
-  }
-  // Calls read(element, path) for each element of an array of at most `limit`.
-  template <class F>
-  Status array(const std::string& name, std::size_t limit, const F& read) const {
-    TACIT_TRY(const json* value, find(name));
-    if (!value->is_array()) return error(path_ + name, "must be an array");
-    if (value->size() > limit)
-      return error(path_ + name, "has more than " + std::to_string(limit) + " elements");
-    std::size_t i = 0;
-    for (const json& element : *value)
-      TACIT_CHECK(read(element, path_ + name + "[" + std::to_string(i++) + "]"));
-    return {};
-  }
-  template <class T>
-  Status integer(const std::string& name, T& out, std::uint64_t limit) const {
-    TACIT_TRY(const json* value, find(name));
-    return integer(*value, path_ + name, out, limit);
-  }
-  template <class T>
-  static Status integer(const json& value, const std::string& path, T& out, std::uint64_t limit) {
-    const auto* number = value.get_ptr<const json::number_unsigned_t*>();
-    if (number == nullptr || *number > limit)
-      return error(path, "must be an integer from 0 to " + std::to_string(limit));
-    out = static_cast<T>(*number);
-    return {};
-  }
-  Status number(const std::string& name, double& out) const {
-    TACIT_TRY(const json* value, find(name));
-    return number(*value, path_ + name, out);
-  }
-  static Status number(const json& value, const std::string& path, double& out) {
-    if (!value.is_number()) return error(path, "must be a number");
-    out = value.get<double>();
-    return {};
-  }
-  Status string(const std::string& name, std::string& out) const {
-    TACIT_TRY(const json* value, find(name));
-    return string(*value, path_ + name, out);
-  }
-  static Status string(const json& value, const std::string& path, std::string& out) {
-    const auto* text = value.get_ptr<const json::string_t*>();
-    if (text == nullptr) return error(path, "must be a string");
-    if (text->size() > kMaxLabelBytes)
-      return error(path, "must have at most " + std::to_string(kMaxLabelBytes) + " bytes");
-    out = *text;
-    return {};
-  }
-  Status boolean(const std::string& name, bool& out) const {
-    TACIT_TRY(const json* value, find(name));
-    const auto* flag = value->get_ptr<const json::boolean_t*>();
-    if (flag == nullptr) return error(path_ + name, "must be true or false");
-    out = *flag;
-    return {};
-  }
-
- private:
-  const json& object_;
-  std::string path_;
-};
+constexpr std::uint64_t kVersion = 2;
+constexpr std::size_t kMaxValues = 4096;
 
 Status read_layout(const Fields& parent, Layout& out) {
   TACIT_TRY(const Fields fields, parent.object("layout"));
@@ -136,13 +62,42 @@ Status read_parameters(const Fields& root, ClientHalf& half) {
   });
 }
 
+Status read_value(const Fields& fields, ClientValue& out) {
+  TACIT_CHECK(read_layout(fields, out.layout));
+  TACIT_CHECK(fields.integer("period", out.period, kMaxExtent));
+  TACIT_CHECK(fields.number("range", out.range));
+  bool encrypted = false;
+  TACIT_CHECK(fields.boolean("encrypted", encrypted));
+  out.level = kClear;
+  if (!encrypted) return {};
+  TACIT_CHECK(fields.integer("level", out.level, ckks::kMaxPrimes));
+  return fields.number("scale", out.scale);
+}
+
+ordered_json value_json(const ClientValue& value) {
+  ordered_json object = {{"layout", layout_json(value.layout)},
+                         {"period", value.period},
+                         {"range", value.range},
+                         {"encrypted", value.level != kClear}};
+  if (value.level == kClear) return object;
+  object["level"] = value.level;
+  object["scale"] = value.scale;
+  return object;
+}
+
+Status read_values(const Fields& root, ClientHalf& half) {
+  TACIT_CHECK(root.integer("slots", half.slots, kMaxSlots));
+  TACIT_CHECK(root.array("values", kMaxValues, [&](const json& value, const std::string& path) -> Status {
+    if (!value.is_object()) return Fields::error(path, "must be an object");
+    return read_value(Fields(value, path + "."), half.values.emplace_back());
+  }));
+  if (half.values.empty()) return Fields::error("values", "must not be empty");
+  return detail::read_steps(root, half.values.size(), half.steps);
+}
+
 Status read_input(const Fields& root, ClientHalf& half) {
   TACIT_TRY(const Fields fields, root.object("input"));
-  TACIT_CHECK(read_layout(fields, half.input));
-  TACIT_CHECK(fields.integer("period", half.input_period, kMaxExtent));
-  TACIT_CHECK(fields.integer("level", half.input_level, ckks::kMaxPrimes));
-  TACIT_CHECK(fields.number("scale", half.input_scale));
-  TACIT_CHECK(fields.number("range", half.input_range));
+  TACIT_CHECK(fields.integer("value", half.input, half.values.size() - 1));
   TACIT_TRY(const Fields preprocessing, fields.object("preprocessing"));
   TACIT_CHECK(preprocessing.number("scale", half.preprocessing.scale));
   const auto read_numbers = [&](const char* name, std::vector<double>& numbers) {
@@ -156,11 +111,8 @@ Status read_input(const Fields& root, ClientHalf& half) {
 
 Status read_output(const Fields& root, ClientHalf& half) {
   TACIT_TRY(const Fields fields, root.object("output"));
-  TACIT_CHECK(read_layout(fields, half.output));
-  TACIT_CHECK(fields.integer("level", half.output_level, ckks::kMaxPrimes));
-  TACIT_CHECK(fields.number("scale", half.output_scale));
-  TACIT_CHECK(fields.number("range", half.output_range));
-  TACIT_CHECK(fields.array("labels", kMaxSlots, [&](const json& value, const std::string& path) -> Status {
+  TACIT_CHECK(fields.integer("value", half.output, half.values.size() - 1));
+  TACIT_CHECK(fields.array("labels", kMaxExtent, [&](const json& value, const std::string& path) -> Status {
     return Fields::string(value, path, half.labels.emplace_back());
   }));
   return fields.boolean("softmax", half.softmax);
@@ -204,7 +156,63 @@ Status check_range(double range, std::string_view what) {
   return malformed("the range of the " + std::string(what) + " is not between 2^-40 and 2^40");
 }
 
+Status check_value(const ckks::Parameters& parameters, const ClientValue& value, const std::string& what) {
+  TACIT_CHECK(value.layout.validate(what));
+  TACIT_CHECK(detail::check_period(value.layout, value.period, what));
+  TACIT_CHECK(check_range(value.range, what));
+  if (value.level == kClear) return {};
+  return detail::check_level_and_scale(parameters, value.level, value.scale, 1, what);
+}
+
+// Every step finds its inputs, and the output is made.
+Status check_steps(const ClientHalf& half) {
+  std::vector<bool> known(half.values.size(), false);
+  known[half.input] = true;
+  const auto make = [&](std::uint32_t value) -> Status {
+    if (known[value]) return malformed("a step makes a value that was there before");
+    known[value] = true;
+    return {};
+  };
+  for (std::size_t i = 0; i < half.steps.size(); ++i) {
+    const std::string where = "step " + std::to_string(i);
+    const auto* request = std::get_if<Request>(&half.steps[i]);
+    const auto* computation = std::get_if<Computation>(&half.steps[i]);
+    for (std::uint32_t input : request != nullptr ? request->inputs : computation->inputs)
+      if (!known[input]) return malformed(where + " reads a value that nothing has made before it");
+    if (request != nullptr) {
+      if (request->inputs.empty() || request->outputs.empty())
+        return malformed(where + " sends or receives nothing");
+      for (const auto& list : {request->inputs, request->outputs})
+        for (std::uint32_t value : list)
+          if (half.values[value].level == kClear)
+            return malformed(where + " sends or receives a value that is not encrypted");
+      for (std::uint32_t output : request->outputs) TACIT_CHECK(make(output));
+      continue;
+    }
+    if (computation->inputs.size() != arity(computation->function))
+      return malformed(where + " has another number of inputs than its function");
+    const Shape& in = half.values[computation->inputs[0]].layout.shape;
+    for (std::uint32_t input : computation->inputs)
+      if (half.values[input].layout.shape != in)
+        return malformed(where + " takes tensors of different shapes");
+    auto out = shape_after(computation->function, in);
+    if (!out.ok()) return std::move(out).error().within(where);
+    if (*out != half.values[computation->output].layout.shape)
+      return malformed(where + " makes a tensor of another shape than its value");
+    TACIT_CHECK(make(computation->output));
+  }
+  if (!known[half.output]) return malformed("no step makes the output");
+  return {};
+}
+
 }  // namespace
+
+std::vector<Request> ClientHalf::requests() const {
+  std::vector<Request> result;
+  for (const Step& step : steps)
+    if (const auto* request = std::get_if<Request>(&step)) result.push_back(*request);
+  return result;
+}
 
 Status validate(const ClientHalf& half) {
   if (!is_name(half.name))
@@ -213,20 +221,25 @@ Status validate(const ClientHalf& half) {
         "or digit");
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(half.parameters));
   TACIT_CHECK(detail::check_key_requests(parameters, half.keys));
-  TACIT_CHECK(half.input.validate("the input"));
-  TACIT_CHECK(detail::check_period(half.input, half.input_period, "the input"));
-  TACIT_CHECK(detail::check_level_and_scale(parameters, half.input_level, half.input_scale, 1, "the input"));
-  TACIT_CHECK(check_range(half.input_range, "input"));
-  TACIT_CHECK(check_preprocessing(half.preprocessing, half.input.shape.channels));
-  TACIT_CHECK(half.output.validate("the output"));
-  TACIT_CHECK(
-      detail::check_level_and_scale(parameters, half.output_level, half.output_scale, 1, "the output"));
-  TACIT_CHECK(check_range(half.output_range, "output"));
-  if (!half.labels.empty() && half.labels.size() != half.output.shape.elements())
+  if (half.slots != 1 && half.slots != parameters.slots())
+    return malformed("an image must have one slot of each ciphertext or all " +
+                     std::to_string(parameters.slots()));
+  if (half.input >= half.values.size() || half.output >= half.values.size())
+    return malformed("the input or the output is not one of the values");
+  for (std::size_t i = 0; i < half.values.size(); ++i) {
+    const std::string what = i == half.input    ? "the input"
+                             : i == half.output ? "the output"
+                                                : "value " + std::to_string(i);
+    TACIT_CHECK(check_value(parameters, half.values[i], what));
+  }
+  TACIT_CHECK(check_preprocessing(half.preprocessing, half.input_shape().channels));
+  TACIT_CHECK(check_steps(half));
+  const std::size_t outputs = half.output_shape().elements();
+  if (!half.labels.empty() && half.labels.size() != outputs)
     return malformed("there are " + std::to_string(half.labels.size()) + " labels for " +
-                     std::to_string(half.output.shape.elements()) + " outputs");
+                     std::to_string(outputs) + " outputs");
   for (const std::string& label : half.labels)
-    if (label.size() > kMaxLabelBytes) return malformed("a label has more than 256 bytes");
+    if (label.size() > detail::kMaxStringBytes) return malformed("a label has more than 256 bytes");
   if (!(half.estimated_ms >= 0 && half.estimated_ms <= 1e12))
     return malformed("the estimated time is not a time");
   return {};
@@ -239,38 +252,34 @@ std::string to_json(const ClientHalf& half) {
                     {"level", key.shape.level},
                     {"digit_size", key.shape.digit_size},
                     {"special_count", key.shape.special_count}});
-  const ordered_json page = {{"format", kFormat},
-                             {"version", kVersion},
-                             {"name", half.name},
-                             {"parameters",
-                              {{"log_degree", half.parameters.log_degree},
-                               {"primes", half.parameters.primes},
-                               {"special_primes", half.parameters.special_primes}}},
-                             {"input",
-                              {{"layout", layout_json(half.input)},
-                               {"period", half.input_period},
-                               {"level", half.input_level},
-                               {"scale", half.input_scale},
-                               {"range", half.input_range},
-                               {"preprocessing",
-                                {{"scale", half.preprocessing.scale},
-                                 {"mean", half.preprocessing.mean},
-                                 {"deviation", half.preprocessing.deviation}}}}},
-                             {"output",
-                              {{"layout", layout_json(half.output)},
-                               {"level", half.output_level},
-                               {"scale", half.output_scale},
-                               {"range", half.output_range},
-                               {"labels", half.labels},
-                               {"softmax", half.softmax}}},
-                             {"cost",
-                              {{"estimated_ms", half.estimated_ms},
-                               {"upload_bytes", half.upload_bytes},
-                               {"download_bytes", half.download_bytes},
-                               {"key_bytes", half.key_bytes},
-                               {"rotations", half.rotations},
-                               {"products", half.products}}},
-                             {"keys", keys}};
+  ordered_json values = ordered_json::array();
+  for (const ClientValue& value : half.values) values.push_back(value_json(value));
+  const ordered_json page = {
+      {"format", kFormat},
+      {"version", kVersion},
+      {"name", half.name},
+      {"parameters",
+       {{"log_degree", half.parameters.log_degree},
+        {"primes", half.parameters.primes},
+        {"special_primes", half.parameters.special_primes}}},
+      {"slots", half.slots},
+      {"values", values},
+      {"input",
+       {{"value", half.input},
+        {"preprocessing",
+         {{"scale", half.preprocessing.scale},
+          {"mean", half.preprocessing.mean},
+          {"deviation", half.preprocessing.deviation}}}}},
+      {"output", {{"value", half.output}, {"labels", half.labels}, {"softmax", half.softmax}}},
+      {"steps", detail::steps_json(half.steps)},
+      {"cost",
+       {{"estimated_ms", half.estimated_ms},
+        {"upload_bytes", half.upload_bytes},
+        {"download_bytes", half.download_bytes},
+        {"key_bytes", half.key_bytes},
+        {"rotations", half.rotations},
+        {"products", half.products}}},
+      {"keys", keys}};
   return page.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
@@ -293,6 +302,7 @@ Result<ClientHalf> client_half_from_json(std::string_view text) {
   ClientHalf half;
   TACIT_CHECK(root.string("name", half.name));
   TACIT_CHECK(read_parameters(root, half));
+  TACIT_CHECK(read_values(root, half));
   TACIT_CHECK(read_input(root, half));
   TACIT_CHECK(read_output(root, half));
   TACIT_CHECK(read_cost(root, half));
@@ -301,18 +311,40 @@ Result<ClientHalf> client_half_from_json(std::string_view text) {
 }
 
 ClientHalf client_half_of(const Plan& plan) {
-  const Value& input = plan.values[plan.input];
-  const Value& output = plan.values[plan.output];
+  const std::vector<Stage> stages = stages_of(plan);
+  const std::vector<std::size_t> numbers = stage_numbers(plan);
+  // What crosses, and what only the client has.
+  std::map<ValueId, std::uint32_t> places = {{plan.input, 0}, {plan.output, 0}};
+  for (const Stage& stage : stages)
+    for (const auto& list : {stage.inputs, stage.outputs})
+      for (ValueId id : list) places.emplace(id, 0);
+  for (const Operation& operation : plan.operations)
+    if (const auto* step = std::get_if<ClientStep>(&operation)) places.emplace(step->output, 0);
+
   ClientHalf half;
   half.parameters = plan.parameters;
   half.keys = plan.keys;
-  half.input = input.layout;
-  half.input_period = input.period;
-  half.input_level = input.level;
-  half.input_scale = input.scale;
-  half.output = output.layout;
-  half.output_level = output.level;
-  half.output_scale = output.scale;
+  half.slots = plan.slots;
+  for (auto& [id, place] : places) {
+    place = static_cast<std::uint32_t>(half.values.size());
+    const Value& value = plan.values[id];
+    half.values.push_back({value.layout, value.period, value.level, value.scale, value.range});
+  }
+  half.input = places.at(plan.input);
+  half.output = places.at(plan.output);
+  const auto placed = [&](const std::vector<ValueId>& ids) {
+    std::vector<std::uint32_t> result;
+    for (ValueId id : ids) result.push_back(places.at(id));
+    return result;
+  };
+  // The client steps that wait for as many stages, then the next stage.
+  for (std::size_t s = 0; s <= stages.size(); ++s) {
+    for (std::size_t i = 0; i < plan.operations.size(); ++i)
+      if (const auto* step = std::get_if<ClientStep>(&plan.operations[i]); step && numbers[i] == s)
+        half.steps.push_back(Computation{placed(step->inputs), places.at(step->output), step->function});
+    if (s < stages.size() && !stages[s].operations.empty())
+      half.steps.push_back(Request{placed(stages[s].inputs), placed(stages[s].outputs)});
+  }
   return half;
 }
 

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The .tacit file. Little-endian; strings are u32 length and bytes; the server half is, in this order: slots u64, input
 // u32, output u32, values, maps, operations, each list with its u32 count.
+#include "plan/package.h"
+
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
 
 #include "base/checked.h"
 #include "base/digest.h"
-#include "plan/plan.h"
+#include "plan/stages.h"
 
 namespace tacit::plan {
 
 namespace {
 
 constexpr std::string_view kMagic = "TACITPKG";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint64_t kMaxNameBytes = 256;
 
 enum class PieceTag : std::uint8_t { kConvolution = 1, kAveragePooling, kMatrix, kScaling };
-enum class OperationTag : std::uint8_t { kLinear = 1, kSquare, kPolynomial, kAdd, kRescaling };
+enum class OperationTag : std::uint8_t { kLinear = 1, kSquare, kPolynomial, kAdd, kRescaling, kClientStep };
 
 // --- writing -------------------------------------------------------------------------------------------------------
 
@@ -48,9 +51,10 @@ void write(ByteWriter& out, const Value& value) {
   write(out, value.layout.shape);
   write_ints(out, value.layout.gap, value.layout.grid_height, value.layout.grid_width);
   out.u64(value.period);
-  write(out, value.level);
+  out.u32(static_cast<std::uint32_t>(value.level - kClear));
   out.f64(value.scale);
   out.f64(value.bound);
+  out.f64(value.range);
 }
 
 void write(ByteWriter& out, const Convolution& c) {
@@ -116,6 +120,13 @@ void write(ByteWriter& out, const Add& o) {
 void write(ByteWriter& out, const Rescaling& o) {
   write_head(out, OperationTag::kRescaling, o.input, o.output);
   out.f64(o.factor);
+}
+
+// What the client computes stands in its half.
+void write(ByteWriter& out, const ClientStep& o) {
+  write_head(out, OperationTag::kClientStep, o.inputs[0], o.output);
+  out.u32(static_cast<std::uint32_t>(o.inputs.size()));
+  for (std::size_t i = 1; i < o.inputs.size(); ++i) out.u32(o.inputs[i]);
 }
 
 // --- reading -------------------------------------------------------------------------------------------------------
@@ -193,9 +204,10 @@ Value read_value(FieldReader& in) {
   value.layout.grid_height = in.integer();
   value.layout.grid_width = in.integer();
   value.period = in.u64();
-  value.level = in.integer();
+  value.level = in.integer() + kClear;
   value.scale = in.f64();
   value.bound = in.f64();
+  value.range = in.f64();
   return value;
 }
 
@@ -268,6 +280,13 @@ Operation read_operation(FieldReader& in) {
       return Add{input, in.u32(), output};
     case OperationTag::kRescaling:
       return Rescaling{input, output, in.f64()};
+    case OperationTag::kClientStep: {
+      ClientStep step{{input}, output, {}};
+      const std::uint32_t count = in.u32();
+      if (count < 1 || count > 2) in.fail("has a client step of neither one nor two inputs");
+      if (count == 2) step.inputs.push_back(in.u32());
+      return step;
+    }
   }
   in.fail("has an operation of an unknown kind");
   return Square{};
@@ -309,7 +328,7 @@ Result<Plan> read_server_half(ByteView bytes, const ClientHalf& client) {
   TACIT_TRY(plan.slots, in.u64());
   TACIT_TRY(plan.input, in.u32());
   TACIT_TRY(plan.output, in.u32());
-  TACIT_CHECK(read_list(in, 56, plan.values, read_value));
+  TACIT_CHECK(read_list(in, 64, plan.values, read_value));
   TACIT_TRY(const std::uint32_t maps, in.u32());
   for (std::uint32_t i = 0; i < maps; ++i) {
     TACIT_TRY(LinearMap map, read_map(in));
@@ -318,6 +337,35 @@ Result<Plan> read_server_half(ByteView bytes, const ClientHalf& client) {
   TACIT_CHECK(read_list(in, 9, plan.operations, read_operation));
   TACIT_CHECK(in.finish());
   return plan;
+}
+
+// Gives the plan's client steps their functions, which stand in the client half in the order of the stages.
+Status attach_functions(const ClientHalf& client, Plan& plan) {
+  std::vector<const ClientFunction*> functions;
+  for (const Step& step : client.steps)
+    if (const auto* computation = std::get_if<Computation>(&step))
+      functions.push_back(&computation->function);
+  std::vector<std::pair<std::size_t, ClientStep*>> steps;
+  const std::vector<std::size_t> numbers = stage_numbers(plan);
+  for (std::size_t i = 0; i < plan.operations.size(); ++i)
+    if (auto* step = std::get_if<ClientStep>(&plan.operations[i])) steps.emplace_back(numbers[i], step);
+  std::ranges::stable_sort(steps, {}, &std::pair<std::size_t, ClientStep*>::first);
+  if (steps.size() != functions.size())
+    return Error{ErrorCode::kDataMalformed, "the package's two halves have different steps"};
+  for (std::size_t i = 0; i < steps.size(); ++i) steps[i].second->function = *functions[i];
+  return {};
+}
+
+// Whether every operation reads and makes values that exist, so that stages can be told.
+Status check_indices(const Plan& plan) {
+  const auto exists = [&](ValueId id) { return id < plan.values.size(); };
+  bool all = exists(plan.input) && exists(plan.output);
+  for (const Operation& operation : plan.operations) {
+    all = all && exists(output_of(operation));
+    for (ValueId id : inputs_of(operation)) all = all && exists(id);
+  }
+  if (all) return {};
+  return Error{ErrorCode::kDataMalformed, "the package's plan names values that it does not have"};
 }
 
 }  // namespace
@@ -363,14 +411,22 @@ Result<Package> read_package(ByteView bytes) {
   Package package;
   TACIT_TRY(package.client, client_half_from_json(as_text(client_bytes)));
   TACIT_TRY(package.plan, read_server_half(server_bytes, package.client));
+  TACIT_CHECK(check_indices(package.plan));
+  TACIT_CHECK(attach_functions(package.client, package.plan));
   if (Status status = package.plan.validate(); !status.ok())
     return std::move(status).error().within("the package's plan");
-  const ClientHalf derived = client_half_of(package.plan);
+  // What the compiler alone knows cannot differ; everything else must be the plan's.
   const ClientHalf& client = package.client;
-  if (client.input != derived.input || client.input_period != derived.input_period ||
-      client.input_level != derived.input_level || client.input_scale != derived.input_scale ||
-      client.output != derived.output || client.output_level != derived.output_level ||
-      client.output_scale != derived.output_scale)
+  ClientHalf derived = client_half_of(package.plan);
+  derived.name = client.name;
+  derived.preprocessing = client.preprocessing;
+  derived.labels = client.labels;
+  derived.softmax = client.softmax;
+  derived.estimated_ms = client.estimated_ms;
+  derived.upload_bytes = client.upload_bytes, derived.download_bytes = client.download_bytes;
+  derived.key_bytes = client.key_bytes;
+  derived.rotations = client.rotations, derived.products = client.products;
+  if (to_json(derived) != to_json(client))
     return Error{ErrorCode::kDataMalformed, "the package's two halves describe different inputs or outputs"};
   return package;
 }

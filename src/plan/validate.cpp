@@ -40,12 +40,14 @@ class Validator {
         return std::move(status).error().within("operation " + std::to_string(i));
     for (std::size_t i = 0; i < made_.size(); ++i)
       if (!made_[i]) return malformed("no operation makes value " + std::to_string(i));
+    for (ValueId id : {plan_.input, plan_.output})
+      if (plan_.values[id].range <= 0) return malformed("the input or the output has a negative range");
     return check_keys();
   }
 
  private:
   Status check_sizes() const {
-    if (plan_.slots != parameters_.slots())
+    if (plan_.slots != parameters_.slots() && plan_.slots != 1)
       return malformed("the plan has " + std::to_string(plan_.slots) + " slots, its ring has " +
                        std::to_string(parameters_.slots()));
     if (plan_.values.empty() || plan_.values.size() > kMaxValues || plan_.operations.size() > kMaxValues ||
@@ -61,6 +63,9 @@ class Validator {
     const std::string what = "value \"" + value.name + "\"";
     TACIT_CHECK(value.layout.validate(what));
     TACIT_CHECK(detail::check_period(value.layout, value.period, what));
+    if (!(std::abs(value.range) >= 0x1p-40 && std::abs(value.range) <= 0x1p40))
+      return malformed("the range of " + what + " is not between 2^-40 and 2^40");
+    if (value.level == kClear) return {};
     return detail::check_level_and_scale(parameters_, value.level, value.scale, value.bound, what);
   }
 
@@ -84,6 +89,12 @@ class Validator {
     if (output >= made_.size() || made_[output])
       return malformed("makes value " + std::to_string(output) + ", which does not exist or was made before");
     made_[output] = true;
+    if (!std::holds_alternative<ClientStep>(operation)) {
+      for (ValueId id : inputs_of(operation))
+        if (plan_.values[id].level == kClear)
+          return malformed("reads value " + std::to_string(id) + ", which is never encrypted");
+      if (plan_.values[output].level == kClear) return malformed("makes a value that is never encrypted");
+    }
     return std::visit([this](const auto& o) { return check(o); }, operation);
   }
 
@@ -163,6 +174,22 @@ class Validator {
     return {};
   }
 
+  Status check(const ClientStep& step) const {
+    if (step.inputs.size() != arity(step.function))
+      return malformed("has another number of inputs than its function");
+    const Shape& in = plan_.values[step.inputs[0]].layout.shape;
+    for (ValueId id : step.inputs) {
+      const Value& value = plan_.values[id];
+      if (value.layout.shape != in) return malformed("takes tensors of different shapes");
+      if (value.range <= 0) return malformed("decrypts a value that is kept with a negative range");
+    }
+    TACIT_TRY(const Shape out, shape_after(step.function, in));
+    const Value& output = plan_.values[step.output];
+    if (out != output.layout.shape) return malformed("makes a tensor of another shape than its value");
+    if (output.range <= 0) return malformed("makes a value with a negative range");
+    return {};
+  }
+
   Status check(const Rescaling& rescaling) const {
     const Value& in = plan_.values[rescaling.input];
     const Value& out = plan_.values[rescaling.output];
@@ -232,12 +259,13 @@ ValueId output_of(const Operation& operation) {
 
 std::vector<ValueId> inputs_of(const Operation& operation) {
   if (const auto* add = std::get_if<Add>(&operation)) return {add->left, add->right};
+  if (const auto* step = std::get_if<ClientStep>(&operation)) return step->inputs;
   return {std::visit(
       [](const auto& o) -> ValueId {
         if constexpr (requires { o.input; })
           return o.input;
         else
-          return o.left;
+          return 0;
       },
       operation)};
 }

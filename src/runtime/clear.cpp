@@ -9,9 +9,14 @@ PreparedLinear prepare_linear(const plan::Plan& plan, const plan::Linear& operat
   const plan::Value& in = plan.values[operation.input];
   const plan::Value& out = plan.values[operation.output];
   const plan::LinearMap& map = plan.maps[operation.map];
+  PreparedLinear prepared;
+  prepared.bias = bias_slots(map, out.layout, out.period);
+  if (plan.slots == 1) {
+    prepared.rows = map.rows();
+    return prepared;
+  }
   const plan::Diagonals diagonals =
       make_diagonals(map, in.layout, in.period, out.layout, out.period, plan.slots);
-  PreparedLinear prepared;
   prepared.bsgs = make_bsgs(diagonals.indices(), operation.split);
   const auto shift = static_cast<std::int64_t>(prepared.bsgs.shift);
   for (const ckks::BsgsGroup& group : prepared.bsgs.groups)
@@ -24,7 +29,6 @@ PreparedLinear prepare_linear(const plan::Plan& plan, const plan::Linear& operat
       prepared.terms.push_back({plaintext(term.direct, step), plaintext(term.shifted, step + shift)});
     }
   prepared.folds = diagonals.folds;
-  prepared.bias = bias_slots(map, out.layout, out.period);
   return prepared;
 }
 
@@ -101,6 +105,17 @@ std::vector<double> ClearArithmetic::sum_groups(const PreparedLinear& layer,
   return result;
 }
 
+std::vector<double> ClearArithmetic::multiply_rows(const PreparedLinear& layer,
+                                                   std::span<const double> x) const {
+  std::vector<double> result;
+  for (const plan::SparseRow& row : layer.rows) {
+    double sum = layer.bias[result.size()];
+    for (const plan::SparseEntry& entry : row) sum += entry.value * x[entry.column];
+    result.push_back(sum);
+  }
+  return result;
+}
+
 void ClearArithmetic::add_bias(const PreparedLinear& layer, std::span<double> slots) const {
   if (layer.bias.size() <= plan_->slots) {
     add_repeated(slots, layer.bias);
@@ -117,9 +132,13 @@ ClearArithmetic::ClearArithmetic(const plan::Plan& plan) : plan_(&plan) {
   prepared_ = std::move(prepared);
 }
 
+ClearVector ClearArithmetic::encrypt(std::vector<double> slots, int level, double scale, std::size_t) {
+  return {std::move(slots), level, scale};
+}
+
 ClearVector ClearArithmetic::input(std::vector<double> slots) {
   const plan::Value& value = plan_->values[plan_->input];
-  return {std::move(slots), value.level, value.scale};
+  return encrypt(std::move(slots), value.level, value.scale, value.period);
 }
 
 double ClearArithmetic::prime(int level) const {
@@ -186,6 +205,7 @@ Result<ClearVector> ClearArithmetic::linear(const plan::Linear& operation, const
   if (v.level != in.level) return Error{ErrorCode::kLevelMismatch, "a linear layer was given another level"};
   TACIT_CHECK(check_level_above(v, out.level));
   const PreparedLinear& layer = prepared(operation);
+  if (plan_->slots == 1) return ClearVector{multiply_rows(layer, v.slots), out.level, out.scale};
   const auto shift = static_cast<std::int64_t>(layer.bsgs.shift);
   std::vector<RotatedBaby> babies;
   for (const auto& [input, step] : layer.bsgs.babies) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "plan/bsgs.h"
+#include "plan/run_steps.h"
 #include "runtime/execute.h"
 
 namespace tacit::runtime {
@@ -21,6 +22,8 @@ struct PreparedTerm {
 
 // A linear layer made ready to be applied to slot vectors.
 struct PreparedLinear {
+  // Where a ciphertext has one slot for an image (Plan::slots): the matrix itself; nothing else below but the bias.
+  std::vector<plan::SparseRow> rows;
   ckks::Bsgs bsgs;
   std::vector<PreparedTerm> terms;  // groups after each other in the order of bsgs.groups
   std::vector<std::size_t> folds;
@@ -51,6 +54,8 @@ class ClearArithmetic {
   // `plan` must be valid (Plan::validate) and outlive this and its copies.
   explicit ClearArithmetic(const plan::Plan& plan);
 
+  // Fresh slots, repeating with `period`.
+  Vector encrypt(std::vector<double> slots, int level, double scale, std::size_t period);
   // The slots of the plan's input, at its level and scale.
   Vector input(std::vector<double> slots);
 
@@ -84,6 +89,8 @@ class ClearArithmetic {
   std::vector<double> sum_groups(const PreparedLinear& layer, std::span<const RotatedBaby> babies,
                                  const GroupObserver& observe) const;
   void add_bias(const PreparedLinear& layer, std::span<double> slots) const;
+  // The rows' products with x, and the bias.
+  std::vector<double> multiply_rows(const PreparedLinear& layer, std::span<const double> x) const;
 
  private:
   const plan::Plan* plan_;
@@ -91,17 +98,48 @@ class ClearArithmetic {
   std::shared_ptr<const std::vector<PreparedLinear>> prepared_;
 };
 
+// The way of values in a simulation under an arithmetic on ClearVector (plan/run_steps.h).
+template <class A>
+class SimulatedWay {
+ public:
+  SimulatedWay(A& arithmetic, const Observer<ClearVector>& observer)
+      : arithmetic_(arithmetic), observer_(observer), stages_(plan::stages_of(arithmetic.plan())) {}
+
+  Result<ClearVector> encrypt(const plan::ClientValue& value, const plan::Tensors& tensors) {
+    const std::size_t slots = arithmetic_.plan().slots;
+    TACIT_TRY(auto packed, plan::pack(value.layout, value.period,
+                                      slots * ciphertext_count(value.layout, value.period, slots), tensors[0],
+                                      1 / value.range));
+    return arithmetic_.encrypt(std::move(packed), value.level, value.scale, value.period);
+  }
+  Result<plan::Tensors> decrypt(const plan::ClientValue& value, const ClearVector& v) {
+    TACIT_TRY(auto tensor, plan::unpack(value.layout, v.slots, value.range));
+    return plan::Tensors{std::move(tensor)};
+  }
+  Result<std::vector<ClearVector>> ask(std::size_t stage, std::vector<ClearVector> inputs) {
+    return execute_stage(arithmetic_.plan(), stages_[stage], arithmetic_, std::move(inputs), {}, observer_);
+  }
+
+ private:
+  A& arithmetic_;
+  const Observer<ClearVector>& observer_;
+  std::vector<plan::Stage> stages_;
+};
+
 // The network's outputs for one preprocessed tensor, under an arithmetic on ClearVector: what a client would decrypt.
 // kTensorShape for a tensor of another size.
 template <class A>
 Result<std::vector<float>> simulate(const plan::ClientHalf& half, A& arithmetic,
-                                    std::span<const float> tensor) {
-  const plan::Plan& plan = arithmetic.plan();
-  const std::size_t slots_of_all = plan.slots * ciphertext_count(half.input, half.input_period, plan.slots);
-  TACIT_TRY(auto slots,
-            plan::pack(half.input, half.input_period, slots_of_all, tensor, 1 / half.input_range));
-  TACIT_TRY(auto output, execute(plan, arithmetic, arithmetic.input(std::move(slots))));
-  return plan::unpack(half.output, output.slots, half.output_range);
+                                    std::span<const float> tensor,
+                                    const Observer<ClearVector>& observer = {}) {
+  if (tensor.size() != half.input_shape().elements())
+    return Error{ErrorCode::kTensorShape, "the tensor has " + std::to_string(tensor.size()) +
+                                              " elements, the model's input has " +
+                                              std::to_string(half.input_shape().elements())};
+  TACIT_TRY(plan::Tensors outputs,
+            plan::run_steps<ClearVector>(half, {{tensor.begin(), tensor.end()}}, half.output,
+                                         SimulatedWay<A>(arithmetic, observer)));
+  return std::move(outputs.front());
 }
 
 }  // namespace tacit::runtime

@@ -2,6 +2,7 @@
 #include "runtime/cost.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace tacit::runtime {
 
@@ -62,8 +63,8 @@ Result<CostArithmetic> CostArithmetic::create(const plan::Plan& plan) {
   return CostArithmetic(plan, parameters);
 }
 
-CostVector CostArithmetic::input() const {
-  const plan::Value& value = plan_->values[plan_->input];
+CostVector CostArithmetic::input(plan::ValueId id) const {
+  const plan::Value& value = plan_->values[id];
   return {value.level, value.scale};
 }
 
@@ -155,16 +156,36 @@ Result<CostVector> CostArithmetic::rescaling(const Vector& v, double factor, dou
 Result<PlanCost> cost_of(const plan::Plan& plan) {
   TACIT_TRY(CostArithmetic arithmetic, CostArithmetic::create(plan));
   PlanCost result;
+  result.operations.resize(plan.operations.size());
+  std::vector<std::size_t> makers(plan.values.size(), plan.operations.size());
+  for (std::size_t i = 0; i < plan.operations.size(); ++i) {
+    const plan::ValueId id = plan::output_of(plan.operations[i]);
+    makers[id] = i;
+    result.operations[i].name = plan.values[id].name;
+  }
   const auto record = [&](plan::ValueId id, const CostVector&) {
     const Cost spent = arithmetic.take();
-    if (id == plan.input) return;
-    const plan::Operation& operation = plan.operations[result.operations.size()];
-    const plan::Value& from = plan.values[plan::inputs_of(operation)[0]];
-    result.operations.push_back({plan.values[id].name, spent, from.level - plan.values[id].level});
+    if (makers[id] == plan.operations.size() || spent == Cost{}) return;  // came from the client
+    result.operations[makers[id]].cost = spent;
     result.total += spent;
   };
-  TACIT_CHECK(execute(plan, arithmetic, arithmetic.input(), {}, record));
-  result.levels = plan.values[plan.input].level - plan.values[plan.output].level;
+  for (const plan::Stage& stage : plan::stages_of(plan)) {
+    std::vector<CostVector> inputs;
+    int highest = 0, lowest = std::numeric_limits<int>::max();
+    for (plan::ValueId id : stage.inputs) {
+      inputs.push_back(arithmetic.input(id));
+      highest = std::max(highest, plan.values[id].level);
+    }
+    for (plan::ValueId id : stage.outputs) lowest = std::min(lowest, plan.values[id].level);
+    TACIT_CHECK(execute_stage(plan, stage, arithmetic, std::move(inputs), {}, record));
+    result.levels = std::max(result.levels, highest - lowest);
+  }
+  for (std::size_t i = 0; i < plan.operations.size(); ++i) {
+    const plan::Operation& operation = plan.operations[i];
+    if (std::holds_alternative<plan::ClientStep>(operation)) continue;
+    result.operations[i].levels =
+        plan.values[plan::inputs_of(operation)[0]].level - plan.values[plan::output_of(operation)].level;
+  }
   return result;
 }
 

@@ -42,7 +42,8 @@ class CostArithmetic {
   // `plan` must be valid and outlive this. Errors of Parameters::create.
   static Result<CostArithmetic> create(const plan::Plan& plan);
 
-  Vector input() const;
+  // A value that the client sends.
+  Vector input(plan::ValueId id) const;
   // What has been counted since the last call.
   Cost take() { return std::exchange(cost_, Cost{}); }
 
@@ -80,7 +81,7 @@ struct PlanCost {
   };
   std::vector<Entry> operations;  // as Plan::operations
   Cost total;
-  int levels = 0;  // from the plan's input to its output
+  int levels = 0;  // of the stage that takes most: from its inputs to its outputs
 };
 Result<PlanCost> cost_of(const plan::Plan& plan);
 

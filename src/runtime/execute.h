@@ -9,7 +9,7 @@
 
 #include "ckks/chebyshev.h"
 #include "ckks/evaluator.h"
-#include "plan/plan.h"
+#include "plan/stages.h"
 #include "runtime/model.h"
 
 namespace tacit::runtime {
@@ -69,27 +69,30 @@ Result<typename A::Vector> apply(const plan::Plan& plan, A& arithmetic, const pl
 
 }  // namespace detail
 
-// The plan's output for `input`, which must have the input value's level and scale. The plan must be valid. Each value
-// is freed after its last use. kCancelled where `progress` returns false; errors of the arithmetic carry the
-// name of the value that could not be made.
+// What one stage of the plan makes (Stage::outputs) from what it takes (Stage::inputs), each with its value's level and scale.
+// The plan must be valid. Each value is freed after its last use. kCancelled where `progress` returns false; errors of
+// the arithmetic carry the name of the value that could not be made.
 template <PlanArithmetic A>
-Result<typename A::Vector> execute(const plan::Plan& plan, A& arithmetic, typename A::Vector input,
-                                   const Progress& progress = {},
-                                   const Observer<std::type_identity_t<typename A::Vector>>& observer = {}) {
+Result<std::vector<typename A::Vector>> execute_stage(
+    const plan::Plan& plan, const plan::Stage& stage, A& arithmetic, std::vector<typename A::Vector> inputs,
+    const Progress& progress = {}, const Observer<std::type_identity_t<typename A::Vector>>& observer = {}) {
   using Vector = typename A::Vector;
-  const std::size_t total = plan.operations.size();
+  const std::size_t total = stage.operations.size();
   std::vector<std::size_t> last_use(plan.values.size(), total);
   for (std::size_t i = 0; i < total; ++i)
-    for (plan::ValueId id : plan::inputs_of(plan.operations[i])) last_use[id] = i;
-  last_use[plan.output] = total;
+    for (plan::ValueId id : plan::inputs_of(plan.operations[stage.operations[i]])) last_use[id] = i;
+  for (plan::ValueId id : stage.outputs) last_use[id] = total;
 
-  TACIT_CHECK(detail::check_value(plan.values[plan.input], arithmetic, input));
   std::vector<std::optional<Vector>> values(plan.values.size());
-  values[plan.input] = std::move(input);
-  if (observer) observer(plan.input, *values[plan.input]);
+  for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
+    const plan::ValueId id = stage.inputs[i];
+    TACIT_CHECK(detail::check_value(plan.values[id], arithmetic, inputs[i]));
+    values[id] = std::move(inputs[i]);
+    if (observer) observer(id, *values[id]);
+  }
   for (std::size_t i = 0; i < total; ++i) {
     if (progress && !progress(i, total)) return Error{ErrorCode::kCancelled, "the run was cancelled"};
-    const plan::Operation& operation = plan.operations[i];
+    const plan::Operation& operation = plan.operations[stage.operations[i]];
     const plan::ValueId id = plan::output_of(operation);
     Result<Vector> made = detail::apply(plan, arithmetic, operation, values);
     if (!made.ok()) return std::move(made).error().within(plan.values[id].name);
@@ -100,7 +103,24 @@ Result<typename A::Vector> execute(const plan::Plan& plan, A& arithmetic, typena
     if (observer) observer(id, *values[id]);
   }
   if (progress && !progress(total, total)) return Error{ErrorCode::kCancelled, "the run was cancelled"};
-  return std::move(*values[plan.output]);
+  std::vector<Vector> outputs;
+  for (plan::ValueId id : stage.outputs) outputs.push_back(std::move(*values[id]));
+  return outputs;
+}
+
+// The output of a plan without client steps.
+template <PlanArithmetic A>
+Result<typename A::Vector> execute(const plan::Plan& plan, A& arithmetic, typename A::Vector input,
+                                   const Progress& progress = {},
+                                   const Observer<std::type_identity_t<typename A::Vector>>& observer = {}) {
+  const std::vector<plan::Stage> stages = plan::stages_of(plan);
+  if (stages.size() != 1 || stages[0].inputs.size() != 1 || stages[0].outputs.size() != 1)
+    return Error{ErrorCode::kInternal, "a plan with client steps is run stage by stage"};
+  std::vector<typename A::Vector> inputs;
+  inputs.push_back(std::move(input));
+  TACIT_TRY(std::vector<typename A::Vector> outputs,
+            execute_stage(plan, stages[0], arithmetic, std::move(inputs), progress, observer));
+  return std::move(outputs.front());
 }
 
 }  // namespace tacit::runtime

@@ -13,6 +13,7 @@ struct Model::State {
   plan::Package package;
   ckks::Parameters parameters;
   std::string client_json;
+  std::vector<plan::Stage> stages;
   std::unique_ptr<const EncodedPlan> encoded;  // refers to package.plan
 };
 
@@ -33,6 +34,7 @@ Result<std::shared_ptr<const Model>> Model::create(plan::Package package) {
   TACIT_TRY(ckks::Parameters parameters, ckks::Parameters::create(package.plan.parameters));
   auto state = std::make_unique<State>(std::move(package), std::move(parameters));
   state->client_json = plan::to_json(state->package.client);
+  state->stages = plan::stages_of(state->package.plan);
   TACIT_TRY(EncodedPlan encoded, EncodedPlan::create(state->package.plan, state->parameters));
   state->encoded = std::make_unique<const EncodedPlan>(std::move(encoded));
   return std::shared_ptr<const Model>(new Model(std::move(state)));
@@ -57,31 +59,66 @@ Status Model::check_keys(const ckks::EvaluationKeys& keys) const {
   return {};
 }
 
-std::size_t Model::input_count() const {
-  const plan::ClientHalf& half = client_half();
-  return ciphertext_count(half.input, half.input_period, parameters().slots());
+const std::vector<plan::Stage>& Model::stages() const { return state_->stages; }
+
+namespace {
+
+std::vector<plan::ValueId> ciphertexts_of(const plan::Plan& plan, const std::vector<plan::ValueId>& values) {
+  std::vector<plan::ValueId> result;
+  for (plan::ValueId id : values) {
+    const plan::Value& value = plan.values[id];
+    result.insert(result.end(), ciphertext_count(value.layout, value.period, plan.slots), id);
+  }
+  return result;
 }
 
-Result<CipherVector> Model::run(const ckks::EvaluationKeys& keys, CipherVector input,
+}  // namespace
+
+std::vector<plan::ValueId> Model::input_ciphertexts(std::size_t stage) const {
+  return ciphertexts_of(plan(), stages()[stage].inputs);
+}
+
+std::vector<plan::ValueId> Model::output_ciphertexts(std::size_t stage) const {
+  return ciphertexts_of(plan(), stages()[stage].outputs);
+}
+
+Result<CipherVector> Model::run(const ckks::EvaluationKeys& keys, std::size_t stage, CipherVector input,
                                 const Progress& progress) const {
-  if (input.size() != input_count())
-    return Error{ErrorCode::kDataMalformed, "the model's input takes " + std::to_string(input_count()) +
+  if (stage >= stages().size())
+    return Error{ErrorCode::kInvalidArgument, "the model has " + std::to_string(stages().size()) +
+                                                  " stages, there is no stage " + std::to_string(stage)};
+  const std::vector<plan::ValueId> places = input_ciphertexts(stage);
+  if (input.size() != places.size())
+    return Error{ErrorCode::kDataMalformed, "the model's input takes " + std::to_string(places.size()) +
                                                 " ciphertexts, the request has " +
                                                 std::to_string(input.size())};
-  for (const ckks::Ciphertext& ciphertext : input) {
-    if (ciphertext.size() != 2)
+  std::vector<CipherVector> inputs;
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    const plan::Value& value = plan().values[places[i]];
+    if (input[i].size() != 2)
       return Error{ErrorCode::kDataMalformed, "an input ciphertext must have two parts"};
-    if (ciphertext.level() != input.front().level() ||
-        !ckks::same_scale(ciphertext.scale, input.front().scale))
-      return Error{ErrorCode::kLevelMismatch, "the input's ciphertexts differ in level or scale"};
+    if (input[i].level() != value.level)
+      return Error{ErrorCode::kLevelMismatch, "an input ciphertext has level " +
+                                                  std::to_string(input[i].level()) +
+                                                  ", the model takes level " + std::to_string(value.level)};
+    if (!ckks::same_scale(input[i].scale, value.scale))
+      return Error{ErrorCode::kScaleMismatch, "an input ciphertext has another scale than the model takes"};
+    if (i == 0 || places[i] != places[i - 1]) inputs.emplace_back();
+    inputs.back().push_back(std::move(input[i]));
   }
   TACIT_CHECK(check_keys(keys));
   CipherArithmetic arithmetic(*state_->encoded, keys);
-  return execute(plan(), arithmetic, std::move(input), progress);
+  TACIT_TRY(std::vector<CipherVector> made,
+            execute_stage(plan(), stages()[stage], arithmetic, std::move(inputs), progress));
+  CipherVector output;
+  for (CipherVector& vector : made)
+    for (ckks::Ciphertext& ciphertext : vector) output.push_back(std::move(ciphertext));
+  return output;
 }
 
 Result<std::vector<Bytes>> Model::run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag,
-                                      std::span<const ByteView> input, const Progress& progress) const {
+                                      std::size_t stage, std::span<const ByteView> input,
+                                      const Progress& progress) const {
   CipherVector ciphertexts(input.size());
   AlignedVector<Status> statuses(input.size());
   parallel_for(input.size(), [&](std::size_t i) {
@@ -98,7 +135,7 @@ Result<std::vector<Bytes>> Model::run(const ckks::EvaluationKeys& keys, const ck
     }
   });
   for (Status& status : statuses) TACIT_CHECK(status);
-  TACIT_TRY(const CipherVector output, run(keys, std::move(ciphertexts), progress));
+  TACIT_TRY(const CipherVector output, run(keys, stage, std::move(ciphertexts), progress));
   std::vector<Bytes> bytes(output.size());
   parallel_for(output.size(),
                [&](std::size_t i) { bytes[i] = ckks::write_ciphertext(parameters(), output[i], tag); });

@@ -10,7 +10,8 @@
 
 #include "ckks/parameters.h"
 #include "ckks/wire.h"
-#include "plan/plan.h"
+#include "plan/package.h"
+#include "plan/stages.h"
 
 namespace tacit::runtime {
 
@@ -38,15 +39,18 @@ class Model {
 
   // kKeyMissing, naming the first one, unless `keys` has all that the plan needs.
   Status check_keys(const ckks::EvaluationKeys& keys) const;
-  // Ciphertexts that the input takes.
-  std::size_t input_count() const;
-  // Runs the plan. The inputs must have the plan's input level and scale (kLevelMismatch, kScaleMismatch) and two parts, and
-  // be input_count() many (kDataMalformed).
-  Result<CipherVector> run(const ckks::EvaluationKeys& keys, CipherVector input,
+  // The stages of the plan: what one request runs. Most models have one.
+  const std::vector<plan::Stage>& stages() const;
+  // For each ciphertext that a stage takes its value; and the same for what it makes.
+  std::vector<plan::ValueId> input_ciphertexts(std::size_t stage) const;
+  std::vector<plan::ValueId> output_ciphertexts(std::size_t stage) const;
+  // Runs a stage. The inputs must have their values' levels and scales (kLevelMismatch, kScaleMismatch) and two parts, and
+  // be as many as input_ciphertexts says (kDataMalformed); kInvalidArgument for a stage that does not exist.
+  Result<CipherVector> run(const ckks::EvaluationKeys& keys, std::size_t stage, CipherVector input,
                            const Progress& progress = {}) const;
   // The same on the bytes of protocol/bytes.md: fresh or computed ciphertexts in, computed ones out. `tag` is the key
   // tag that the evaluation keys carry; a ciphertext under another key is refused with kParametersMismatch.
-  Result<std::vector<Bytes>> run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag,
+  Result<std::vector<Bytes>> run(const ckks::EvaluationKeys& keys, const ckks::KeyTag& tag, std::size_t stage,
                                  std::span<const ByteView> input, const Progress& progress = {}) const;
 
  private:

@@ -81,11 +81,17 @@ Result<double> NoiseArithmetic::rotation(std::int64_t step, int level) const {
   return std::hypot(model_.key_switch(shape, level), model_.division());
 }
 
-ClearVector NoiseArithmetic::input(std::vector<double> slots) {
-  Vector v = clear_.input(std::move(slots));
-  const std::size_t period = std::min(plan().values[plan().input].period, plan().slots);
-  disturb(v.slots, std::hypot(model_.encryption(), model_.encoding(period)) / v.scale);
+ClearVector NoiseArithmetic::encrypt(std::vector<double> slots, int level, double scale, std::size_t period) {
+  Vector v = clear_.encrypt(std::move(slots), level, scale, period);
+  // In a plan with one slot for an image the ciphertext's other slots are those of other images.
+  const std::size_t filled = plan().slots == 1 ? parameters_.slots() : std::min(period, plan().slots);
+  disturb(v.slots, std::hypot(model_.encryption(), model_.encoding(filled)) / v.scale);
   return v;
+}
+
+ClearVector NoiseArithmetic::input(std::vector<double> slots) {
+  const plan::Value& value = plan().values[plan().input];
+  return encrypt(std::move(slots), value.level, value.scale, value.period);
 }
 
 Result<ClearVector> NoiseArithmetic::relinearised(Vector product, int level, double product_scale) {
@@ -122,12 +128,26 @@ Result<ClearVector> NoiseArithmetic::rescaling(const Vector& v, double factor, d
   return weighted_sum(vectors, std::span(&factor, 1), v.level - 1, target_scale);
 }
 
+// Weights are integers at their scale; each sum is divided once.
+ClearVector NoiseArithmetic::linear_by_rows(const PreparedLinear& layer, const Vector& v,
+                                            const plan::Value& out) {
+  const double weight_scale = out.scale * prime(v.level) / v.scale;
+  PreparedLinear encoded = layer;
+  for (plan::SparseRow& row : encoded.rows)
+    for (plan::SparseEntry& entry : row) entry.value = rounded(entry.value, weight_scale);
+  for (double& b : encoded.bias) b = rounded(b, out.scale);
+  Vector result{clear_.multiply_rows(encoded, v.slots), out.level, out.scale};
+  disturb(result.slots, model_.division() / out.scale);
+  return result;
+}
+
 Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const Vector& v) {
   const plan::Value& in = plan().values[operation.input];
   const plan::Value& out = plan().values[operation.output];
   if (v.level != in.level || v.level < 1)
     return Error{ErrorCode::kLevelMismatch, "a linear layer was given another level"};
   const PreparedLinear& layer = clear_.prepared(operation);
+  if (plan().slots == 1) return linear_by_rows(layer, v, out);
   // Before the one division that ends the layer, numbers have this scale.
   const double product_scale = out.scale * prime(in.level);
 

@@ -44,7 +44,9 @@ class NoiseArithmetic {
   // Shares the prepared layers of `clear`. Errors of Parameters::create.
   static Result<NoiseArithmetic> create(const ClearArithmetic& clear, std::uint64_t seed);
 
-  // A fresh encryption at the level and scale of the plan's input.
+  // A fresh encryption of slots that repeat with `period`.
+  Vector encrypt(std::vector<double> slots, int level, double scale, std::size_t period);
+  // One at the level and scale of the plan's input.
   Vector input(std::vector<double> slots);
 
   int level(const Vector& v) const { return v.level; }
@@ -69,6 +71,8 @@ class NoiseArithmetic {
   NoiseArithmetic(const ClearArithmetic& clear, const ckks::Parameters& parameters, std::uint64_t seed);
   void disturb(std::vector<double>& slots, double deviation);
   Result<ckks::KeyShape> shape_of(std::uint32_t element) const;
+  // A layer of a plan with one slot for an image.
+  Vector linear_by_rows(const PreparedLinear& layer, const Vector& v, const plan::Value& out);
   // `product` with the noise of relinearising and rescaling it from `level`, where it has `product_scale`.
   Result<Vector> relinearised(Vector product, int level, double product_scale);
   // The noise of a rotation by `step` at `level` with its division by P, at scale 1; 0 for no rotation.

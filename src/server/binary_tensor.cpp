@@ -66,7 +66,8 @@ Status check_input(const Json& input, std::uint64_t tensor_bytes, std::size_t co
   if (!is_string(member(input, "datatype"), "BYTES"))
     return malformed("the input's \"datatype\" must be \"BYTES\"");
   if (!is_shape(member(input, "shape"), count))
-    return malformed("the input's \"shape\" must be [" + std::to_string(count) + "]");
+    return malformed("the input's \"shape\" must be [" + std::to_string(count) +
+                     "], the number of elements that follow");
   if (member(input, "data") != nullptr) return wants_binary("the input has \"data\"");
   const Json* parameters = member(input, "parameters");
   TACIT_CHECK(check_parameters(parameters, {"binary_data_size"}, "the input"));
@@ -91,34 +92,43 @@ Status check_outputs(const Json* outputs) {
   return refuse_json_output(parameters, "binary_data");
 }
 
-// BYTES elements that fill `tensor`.
-Result<std::vector<ByteView>> elements_of(ByteView tensor, std::size_t count) {
+// The BYTES elements that fill `tensor`.
+Result<std::vector<ByteView>> elements_of(ByteView tensor) {
   ByteReader in(tensor, "the input tensor");
   std::vector<ByteView> elements;
-  while (elements.size() < count) {
+  do {
     TACIT_TRY(const std::uint32_t length, in.u32());
-    if (length > in.remaining() || (elements.size() + 1 == count && length != in.remaining())) {
+    if (length > in.remaining()) {
       return malformed("the input tensor's element " + std::to_string(elements.size()) + " has " +
-                       std::to_string(in.remaining()) + " bytes left, its length field says " +
+                       std::to_string(in.remaining()) + " bytes, its length field says " +
                        std::to_string(length));
     }
     TACIT_TRY(const ByteView element, in.raw(length));
     elements.push_back(element);
-  }
+  } while (in.remaining() > 0);
   return elements;
 }
 
-Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body, std::size_t count) {
+Result<std::size_t> parse_stage(const Json* stage) {
+  if (stage == nullptr) return std::size_t{0};
+  if (!stage->is_number_unsigned() || stage->get<std::uint64_t>() >= kMaxStages)
+    return malformed("\"stage\" must be the number of a stage, counted from 0");
+  return stage->get<std::size_t>();
+}
+
+Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body) {
   const auto key = head.fields.find(kKeyIdField);
   if (!key)
     return malformed("a request without JSON must name its evaluation keys in the field Tacit-Key-Id");
   const auto id = digest_from_hex(*key);
   if (!id.ok()) return malformed("the field Tacit-Key-Id must have 64 hexadecimal digits");
-  const std::size_t size = body.size() / count;
-  if (size * count != body.size())
-    return malformed("the body does not divide into " + std::to_string(count) + " ciphertexts of one size");
-  InferenceRequest request{std::nullopt, *id, {}};
-  for (std::size_t i = 0; i < count; ++i) request.ciphertexts.push_back(body.subspan(i * size, size));
+  InferenceRequest request{std::nullopt, *id, 0, {body}, true};
+  if (const auto stage = head.fields.find(kStageField)) {
+    const auto number = parse_number(*stage);
+    if (!number || *number >= kMaxStages)
+      return malformed("the field Tacit-Stage must be the number of a stage, counted from 0");
+    request.stage = static_cast<std::size_t>(*number);
+  }
   return request;
 }
 
@@ -141,9 +151,9 @@ Result<std::uint64_t> inference_header_bytes(const RequestHead& head) {
   return *bytes;
 }
 
-Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body, std::size_t count) {
+Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body) {
   TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));
-  if (json_bytes == 0) return parse_raw(head, body, count);
+  if (json_bytes == 0) return parse_raw(head, body);
   if (json_bytes > body.size()) return malformed("Inference-Header-Content-Length is larger than the body");
   TACIT_TRY(const Json json, parse_object(body.first(json_bytes), "the inference header"));
   const ByteView tensor = body.subspan(json_bytes);
@@ -157,16 +167,17 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
     request.id = id->get<std::string>();
   }
   const Json* parameters = member(json, "parameters");
-  TACIT_CHECK(check_parameters(parameters, {"key_id", "binary_data_output"}, "the request"));
+  TACIT_CHECK(check_parameters(parameters, {"key_id", "stage", "binary_data_output"}, "the request"));
   TACIT_TRY(request.key_id, parse_key_id(parameters == nullptr ? nullptr : member(*parameters, "key_id")));
+  TACIT_TRY(request.stage, parse_stage(member(*parameters, "stage")));
   TACIT_CHECK(refuse_json_output(parameters, "binary_data_output"));
   const Json* inputs = member(json, "inputs");
   if (inputs == nullptr || !inputs->is_array() || inputs->size() != 1) {
     return malformed("\"inputs\" must have one member, \"image\"");
   }
-  TACIT_CHECK(check_input(inputs->front(), tensor.size(), count));
+  TACIT_TRY(request.ciphertexts, elements_of(tensor));
+  TACIT_CHECK(check_input(inputs->front(), tensor.size(), request.ciphertexts.size()));
   TACIT_CHECK(check_outputs(member(json, "outputs")));
-  TACIT_TRY(request.ciphertexts, elements_of(tensor, count));
   return request;
 }
 

@@ -15,21 +15,25 @@ inline constexpr std::string_view kInputName = "image";
 inline constexpr std::string_view kOutputName = "logits";
 inline constexpr std::string_view kInferenceHeaderLength = "Inference-Header-Content-Length";
 inline constexpr std::string_view kKeyIdField = "Tacit-Key-Id";
+inline constexpr std::string_view kStageField = "Tacit-Stage";
+inline constexpr std::size_t kMaxStages = 4096;
 
 struct InferenceRequest {
   std::optional<std::string> id;  // to be repeated in the response
   Digest key_id{};
-  std::vector<ByteView> ciphertexts;  // within the body
+  std::size_t stage = 0;  // of the model
+  // Within the body. In the raw form one element, the ciphertexts after each other.
+  std::vector<ByteView> ciphertexts;
+  bool raw = false;
 };
 
 // The value of Inference-Header-Content-Length. kMediaType where the field is not there, because the body is then JSON
 // alone; kRequestMalformed where it is no number or exceeds the content; kDataTooLarge beyond kMaxJsonBytes.
 Result<std::uint64_t> inference_header_bytes(const RequestHead& head);
 
-// Both forms: JSON and tensor, or (header value 0) the ciphertexts alone, which have one size, and the key in Tacit-Key-Id.
-// The model takes `count` ciphertexts. `body` must outlive the result. kRequestMalformed says which member is wrong;
-// kJsonMalformed.
-Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body, std::size_t count);
+// Both forms: JSON and tensor, or (header value 0) the ciphertexts alone, the key in Tacit-Key-Id and the stage in
+// Tacit-Stage. `body` must outlive the result. kRequestMalformed says which member is wrong; kJsonMalformed.
+Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteView body);
 
 struct InferenceResult {
   std::string model_name;

@@ -10,7 +10,7 @@
 #include "base/digest.h"
 #include "client/api.h"
 #include "client/socket_server.h"
-#include "plan/plan.h"
+#include "plan/package.h"
 #include "ring/modulus.h"
 
 namespace tacit::test {

@@ -47,14 +47,14 @@ Message message(const Json& json, const Bytes& ciphertext) {
 }
 
 ErrorCode code_of(const Message& m) {
-  const auto request = parse_inference_request(m.head, m.body, 1);
+  const auto request = parse_inference_request(m.head, m.body);
   return request.ok() ? ErrorCode::kInternal : request.error().code;
 }
 
 TEST(BinaryTensor, ReadsARequest) {
   const Bytes ciphertext = {1, 2, 3, 4, 5};
   const Message m = message(valid_json(5), ciphertext);
-  const auto request = parse_inference_request(m.head, m.body, 1);
+  const auto request = parse_inference_request(m.head, m.body);
   ASSERT_TRUE(request.ok()) << request.error().to_line();
   EXPECT_EQ(request->id, "42");
   EXPECT_EQ(to_hex(request->key_id), kKey);
@@ -68,7 +68,7 @@ TEST(BinaryTensor, ReadsTheRawForm) {
   m.head.fields.add("Inference-Header-Content-Length", "0");
   EXPECT_EQ(code_of(m), ErrorCode::kRequestMalformed);
   m.head.fields.add("Tacit-Key-Id", kKey);
-  const auto request = parse_inference_request(m.head, m.body, 1);
+  const auto request = parse_inference_request(m.head, m.body);
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(request->ciphertexts.front().size(), 3u);
   EXPECT_EQ(request->id, std::nullopt);
@@ -77,7 +77,7 @@ TEST(BinaryTensor, ReadsTheRawForm) {
 TEST(BinaryTensor, JsonAloneIsRefusedWithAWayOut) {
   Message m = message(valid_json(1), Bytes{1});
   m.head.fields = {};
-  const auto request = parse_inference_request(m.head, m.body, 1);
+  const auto request = parse_inference_request(m.head, m.body);
   ASSERT_FALSE(request.ok());
   EXPECT_EQ(request.error().code, ErrorCode::kMediaType);
   EXPECT_NE(request.error().message.find("Inference-Header-Content-Length"), std::string::npos);
@@ -95,7 +95,7 @@ TEST(BinaryTensor, NamesTheMemberThatIsWrong) {
     Json json = valid_json(3);
     change(json);
     const Message m = message(json, Bytes{1, 2, 3});
-    const auto request = parse_inference_request(m.head, m.body, 1);
+    const auto request = parse_inference_request(m.head, m.body);
     EXPECT_FALSE(request.ok()) << json;
     if (request.ok()) return std::string("accepted");
     EXPECT_EQ(request.error().code, ErrorCode::kRequestMalformed) << json;
@@ -140,7 +140,7 @@ TEST(BinaryTensor, LengthsMustAgree) {
   EXPECT_EQ(code_of(raw_message(short_tensor.dump(), Bytes{0, 0, 0})), ErrorCode::kDataTruncated);
 
   Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
-  EXPECT_TRUE(parse_inference_request(m.head, m.body, 1).ok());
+  EXPECT_TRUE(parse_inference_request(m.head, m.body).ok());
   for (const char* value : {"-1", "x", "", "99999", "1 "}) {
     m.head.fields = {};
     m.head.fields.add("Inference-Header-Content-Length", value);
@@ -164,7 +164,7 @@ TEST(BinaryTensor, BrokenJsonIsAnErrorWhateverIsBroken) {
     Message m = raw_message(json, Bytes{3, 0, 0, 0, 1, 2, 3});
     for (int change = 0; change < 1 + i % 3; ++change)
       m.body[random() % m.body.size()] = static_cast<std::uint8_t>(random());
-    accepted += parse_inference_request(m.head, m.body, 1).ok();
+    accepted += parse_inference_request(m.head, m.body).ok();
   }
   // Changes in the id, the key and the ciphertext leave the request valid.
   EXPECT_GT(accepted, 100u) << "seed " << kSeed;
@@ -172,7 +172,7 @@ TEST(BinaryTensor, BrokenJsonIsAnErrorWhateverIsBroken) {
 }
 
 TEST(BinaryTensor, WritesAResponseThatCanBeTakenApart) {
-  const Response response = inference_response({"lenet", "42", 12.3456789, 0, 1.5, 1024, Bytes{7, 7, 7}});
+  const Response response = inference_response({"lenet", "42", 12.3456789, 0, 1.5, 1024, {Bytes{7, 7, 7}}});
   const auto field = response.fields.find("Inference-Header-Content-Length");
   ASSERT_TRUE(field);
   const auto json_bytes = parse_number(*field);
@@ -213,7 +213,7 @@ TEST(BinaryTensor, TheExampleOfTheProtocolIsTrue) {
   const Message m = message(Json::parse(request_json), Bytes(1024));
   EXPECT_EQ(m.body.size(), request_json.size() + 4 + 1024)
       << "the JSON of the page is not in its shortest form";
-  const auto request = parse_inference_request(m.head, m.body, 1);
+  const auto request = parse_inference_request(m.head, m.body);
   ASSERT_TRUE(request.ok()) << request.error().to_line();
   EXPECT_EQ(request->ciphertexts.front().size(), 1024u);
   const std::string header = "Inference-Header-Content-Length: ";
@@ -221,7 +221,7 @@ TEST(BinaryTensor, TheExampleOfTheProtocolIsTrue) {
                       std::to_string(m.body.size()) + "\n\n" + request_json + "<00 04 00 00>"),
             std::string::npos);
 
-  const Response response = inference_response({"lenet", "42", 38.214, 0, 0.021, 183500800, Bytes(512)});
+  const Response response = inference_response({"lenet", "42", 38.214, 0, 0.021, 183500800, {Bytes(512)}});
   const std::string json(as_text(response.body).substr(0, response.body.size() - 516));
   EXPECT_NE(page.find(json + "<00 02 00 00>"), std::string::npos) << json;
   EXPECT_NE(page.find(header + std::to_string(json.size()) +

@@ -3,7 +3,10 @@
 // waits for its turn.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
+#include <numeric>
 
 #include "server/binary_tensor.h"
 #include "server/limits.h"
@@ -24,25 +27,68 @@ std::uint64_t peak_memory_bytes() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-// A body has one of two lengths: that of fresh ciphertexts of this model's input, or of computed ones.
+// The bytes of a stage's input ciphertexts.
+struct InputBytes {
+  std::vector<std::uint64_t> fresh, computed;
+  std::uint64_t total(const std::vector<std::uint64_t>& sizes) const {
+    return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+  }
+};
+
+InputBytes input_bytes(const runtime::Model& model, std::size_t stage) {
+  InputBytes bytes;
+  for (plan::ValueId id : model.input_ciphertexts(stage)) {
+    const int level = model.plan().values[id].level;
+    bytes.fresh.push_back(ckks::seeded_ciphertext_bytes(model.parameters(), level));
+    bytes.computed.push_back(ckks::ciphertext_bytes(model.parameters(), level));
+  }
+  return bytes;
+}
+
+// The body of a model of one stage has one of two lengths: that of fresh ciphertexts of its input, or of computed ones. Of
+// several stages, and where both kinds are sent together, only bounds are known before the JSON is there.
 Result<BodyPlan> plan_body(const Services& services, const RequestHead& head, const PathArguments& path) {
   TACIT_TRY(const ServedModel* served, model_of(services, path));
   TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));
-  const ckks::Parameters& parameters = served->model->parameters();
-  const int level = served->model->client_half().input_level;
-  const std::uint64_t count = served->model->input_count();
-  const std::uint64_t fresh = count * ckks::seeded_ciphertext_bytes(parameters, level);
-  const std::uint64_t computed = count * ckks::ciphertext_bytes(parameters, level);
-  const std::uint64_t framing = json_bytes == 0 ? 0 : json_bytes + count * sizeof(std::uint32_t);
-  const std::uint64_t length = head.content_length.value_or(framing + fresh);
-  if (length != framing + fresh && length != framing + computed) {
-    return Error{length > framing + computed ? ErrorCode::kDataTooLarge : ErrorCode::kDataMalformed,
-                 "the ciphertexts for this model have " + std::to_string(fresh) + " bytes (fresh) or " +
-                     std::to_string(computed) + " bytes (computed), so the body must have " +
-                     std::to_string(framing + fresh) + " or " + std::to_string(framing + computed) +
-                     "; Content-Length says " + std::to_string(length)};
+  const runtime::Model& model = *served->model;
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max(), most = 0;
+  bool exact = model.stages().size() == 1;
+  for (std::size_t stage = 0; stage < model.stages().size(); ++stage) {
+    const InputBytes bytes = input_bytes(model, stage);
+    const std::uint64_t framing =
+        json_bytes == 0 ? 0 : json_bytes + bytes.fresh.size() * sizeof(std::uint32_t);
+    exact = exact && bytes.fresh.size() == 1;
+    least = std::min(least, framing + bytes.total(bytes.fresh));
+    most = std::max(most, framing + bytes.total(bytes.computed));
   }
-  return BodyPlan{framing + computed};
+  const std::uint64_t length = head.content_length.value_or(least);
+  if (length < least || length > most || (exact && length != least && length != most)) {
+    return Error{length > most ? ErrorCode::kDataTooLarge : ErrorCode::kDataMalformed,
+                 "a request to this model has " + std::to_string(least) + (exact ? " or " : " to ") +
+                     std::to_string(most) +
+                     " bytes, with fresh or computed ciphertexts; Content-Length says " +
+                     std::to_string(length)};
+  }
+  return BodyPlan{most};
+}
+
+// The raw form's one element as ciphertexts: all are fresh or all are computed.
+Status split_raw(const runtime::Model& model, InferenceRequest& request) {
+  const InputBytes bytes = input_bytes(model, request.stage);
+  ByteView body = request.ciphertexts.front();
+  const std::vector<std::uint64_t>& sizes =
+      body.size() == bytes.total(bytes.fresh) ? bytes.fresh : bytes.computed;
+  if (body.size() != bytes.total(sizes))
+    return Error{ErrorCode::kRequestMalformed,
+                 "without JSON, all ciphertexts must be fresh or all computed: " +
+                     std::to_string(bytes.total(bytes.fresh)) + " or " +
+                     std::to_string(bytes.total(bytes.computed)) + " bytes for this stage"};
+  request.ciphertexts.clear();
+  for (std::uint64_t size : sizes) {
+    request.ciphertexts.push_back(body.first(size));
+    body = body.subspan(size);
+  }
+  return {};
 }
 
 Result<Response> run(const Services& services, const ServedModel& served, const InferenceRequest& request,
@@ -56,7 +102,8 @@ Result<Response> run(const Services& services, const ServedModel& served, const 
   if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
   const auto start = Clock::now();
   const auto go_on = [&](std::size_t, std::size_t) { return !context.cancelled; };
-  TACIT_TRY(result.ciphertexts, served.model->run(*loaded.keys, set.tag, request.ciphertexts, go_on));
+  TACIT_TRY(result.ciphertexts,
+            served.model->run(*loaded.keys, set.tag, request.stage, request.ciphertexts, go_on));
   result.compute_ms = milliseconds_since(start);
   result.peak_memory_bytes = peak_memory_bytes();
   return inference_response(result);
@@ -65,8 +112,15 @@ Result<Response> run(const Services& services, const ServedModel& served, const 
 Outcome infer(const Services& services, const Call& call) {
   auto served = model_of(services, call.path);
   if (!served.ok()) return std::move(served).error();
-  auto request = parse_inference_request(call.head, call.body, (*served)->model->input_count());
+  auto request = parse_inference_request(call.head, call.body);
   if (!request.ok()) return std::move(request).error();
+  if (request->stage >= (*served)->model->stages().size())
+    return Error{ErrorCode::kRequestMalformed,
+                 "the model has " + std::to_string((*served)->model->stages().size()) +
+                     " stages, counted from 0; there is no stage " + std::to_string(request->stage)};
+  if (request->raw) {
+    if (Status split = split_raw(*(*served)->model, *request); !split.ok()) return std::move(split).error();
+  }
   auto set = services.keys.find_set(request->key_id);
   if (!set.ok()) return std::move(set).error();
   const ServedModel& model = **served;

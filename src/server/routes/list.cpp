@@ -14,8 +14,8 @@ Json summary(const runtime::Model& model) {
   return {{"name", half.name},
           {"version", std::string(kModelVersion)},
           {"state", "READY"},
-          {"input", {{"shape", shape_json(half.input.shape)}}},
-          {"output", {{"shape", shape_json(half.output.shape)}}},
+          {"input", {{"shape", shape_json(half.input_shape())}}},
+          {"output", {{"shape", shape_json(half.output_shape())}}},
           {"labels", half.labels},
           {"cost",
            {{"estimated_ms", half.estimated_ms},
@@ -25,7 +25,9 @@ Json summary(const runtime::Model& model) {
             {"rotations", half.rotations},
             {"products", half.products},
             {"ring_degree", model.parameters().degree()},
-            {"levels", half.input_level - half.output_level}}}};
+            {"levels", half.input_value().level},
+            {"requests", half.requests().size()},
+            {"batch", half.batch()}}}};
 }
 
 Outcome list_models(const Services& services) {
