@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plan/package.h"
+#include "plan/plan.h"
 
 namespace tacit::plan {
 

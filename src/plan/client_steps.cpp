@@ -36,7 +36,7 @@ constexpr KindName kActivations[] = {{ActivationKind::kRelu, "relu"},
 constexpr std::array<std::string_view, 4> kStepKinds = {"affine", "apply", "sum", "product"};
 constexpr std::string_view kMaxPool = "max_pool", kSum = "add", kLinear = "linear";
 
-std::string_view name_of(ActivationKind kind) {
+std::string_view json_name(ActivationKind kind) {
   return std::ranges::find(kActivations, kind, &KindName::kind)->name;
 }
 
@@ -64,40 +64,42 @@ Status read_floats(const Fields& fields, const char* name, std::vector<float>& o
   });
 }
 
+Status read_function_step(const Fields& fields, FunctionStep& out) {
+  std::string kind;
+  TACIT_CHECK(fields.string("kind", kind));
+  const auto found = std::ranges::find(kStepKinds, kind);
+  if (found == kStepKinds.end()) return Fields::error("kind", "is not one that this release knows");
+  out.kind = static_cast<FunctionStep::Kind>(found - kStepKinds.begin());
+  TACIT_TRY(out.function, kind_of(fields, "function"));
+  TACIT_CHECK(read_float(fields, "alpha", out.alpha));
+  TACIT_CHECK(read_float(fields, "beta", out.beta));
+  TACIT_CHECK(fields.integer("left", out.left, kMaxFunctionSteps));
+  return fields.integer("right", out.right, kMaxFunctionSteps);
+}
+
 Result<Activation> read_activation(const Fields& fields) {
   Activation activation;
   TACIT_TRY(activation.kind, kind_of(fields, "function"));
   TACIT_CHECK(read_float(fields, "alpha", activation.alpha));
   TACIT_CHECK(read_float(fields, "beta", activation.beta));
   if (activation.kind != ActivationKind::kFunction) return activation;
-  TACIT_CHECK(
+  const Status read =
       fields.array("steps", kMaxFunctionSteps, [&](const json& value, const std::string& path) -> Status {
         if (!value.is_object()) return Fields::error(path, "must be an object");
-        const Fields step(value, path + ".");
-        FunctionStep& made = activation.steps.emplace_back();
-        std::string kind;
-        TACIT_CHECK(step.string("kind", kind));
-        const auto found = std::ranges::find(kStepKinds, kind);
-        if (found == kStepKinds.end())
-          return Fields::error(path + ".kind", "is not one that this release knows");
-        made.kind = static_cast<FunctionStep::Kind>(found - kStepKinds.begin());
-        TACIT_TRY(made.function, kind_of(step, "function"));
-        TACIT_CHECK(read_float(step, "alpha", made.alpha));
-        TACIT_CHECK(read_float(step, "beta", made.beta));
-        TACIT_CHECK(step.integer("left", made.left, kMaxFunctionSteps));
-        return step.integer("right", made.right, kMaxFunctionSteps);
-      }));
+        return read_function_step(Fields(value, path + "."), activation.steps.emplace_back());
+      });
+  if (!read.ok()) return read.error();
   return activation;
 }
 
 ordered_json activation_json(const Activation& activation) {
   ordered_json object = {
-      {"function", name_of(activation.kind)}, {"alpha", activation.alpha}, {"beta", activation.beta}};
+      {"function", json_name(activation.kind)}, {"alpha", activation.alpha}, {"beta", activation.beta}};
   if (activation.kind != ActivationKind::kFunction) return object;
   ordered_json steps = ordered_json::array();
   for (const FunctionStep& step : activation.steps)
     steps.push_back({{"kind", kStepKinds[static_cast<std::size_t>(step.kind)]},
-                     {"function", name_of(step.function)},
+                     {"function", json_name(step.function)},
                      {"alpha", step.alpha},
                      {"beta", step.beta},
                      {"left", step.left},
@@ -152,25 +154,25 @@ Result<LinearPiece> read_piece(const Fields& fields) {
     TACIT_CHECK(fields.integer("groups", c.groups, kMaxExtent));
     TACIT_CHECK(read_window(fields, c));
     TACIT_CHECK(read_floats(fields, "weights", c.weights));
-    return c;
+    return LinearPiece{std::move(c)};
   }
   if (kind == "average_pool") {
     AveragePooling p;
     TACIT_CHECK(read_window(fields, p));
     TACIT_CHECK(fields.boolean("exclude_padding", p.exclude_padding));
-    return p;
+    return LinearPiece{std::move(p)};
   }
   if (kind == "matrix") {
     Matrix m;
     TACIT_CHECK(fields.integer("outputs", m.outputs, kMaxExtent));
     TACIT_CHECK(fields.integer("inputs", m.inputs, kMaxExtent));
     TACIT_CHECK(read_floats(fields, "weights", m.weights));
-    return m;
+    return LinearPiece{std::move(m)};
   }
   if (kind == "scaling") {
     Scaling s;
     TACIT_CHECK(read_floats(fields, "factor", s.factor));
-    return s;
+    return LinearPiece{std::move(s)};
   }
   return Fields::error("kind", "names a linear operator that this release does not know");
 }
@@ -200,15 +202,17 @@ Result<ClearLinear> read_linear(const Fields& fields) {
   ClearLinear linear;
   TACIT_CHECK(read_shape(fields, "in", linear.map.in));
   TACIT_CHECK(read_shape(fields, "out", linear.map.out));
-  TACIT_CHECK(fields.array("pieces", 64, [&](const json& value, const std::string& path) -> Status {
+  Status read = fields.array("pieces", 64, [&](const json& value, const std::string& path) -> Status {
     if (!value.is_object()) return Fields::error(path, "must be an object");
     TACIT_TRY(LinearPiece piece, read_piece(Fields(value, path + ".")));
     linear.map.pieces.push_back(std::move(piece));
     return {};
-  }));
-  TACIT_CHECK(fields.array("bias", kMaxExtent, [&](const json& value, const std::string& path) -> Status {
+  });
+  if (!read.ok()) return std::move(read).error();
+  read = fields.array("bias", kMaxExtent, [&](const json& value, const std::string& path) -> Status {
     return Fields::number(value, path, linear.map.bias.emplace_back());
-  }));
+  });
+  if (!read.ok()) return std::move(read).error();
   return linear;
 }
 
@@ -218,15 +222,15 @@ Result<ClientFunction> read_function(const Fields& fields) {
   if (name == kMaxPool) {
     MaxPooling pooling;
     TACIT_CHECK(read_window(fields, pooling));
-    return pooling;
+    return ClientFunction{pooling};
   }
-  if (name == kSum) return ClearSum{};
+  if (name == kSum) return ClientFunction{ClearSum{}};
   if (name == kLinear) {
     TACIT_TRY(ClearLinear linear, read_linear(fields));
-    return linear;
+    return ClientFunction{std::move(linear)};
   }
   TACIT_TRY(Activation activation, read_activation(fields));
-  return activation;
+  return ClientFunction{std::move(activation)};
 }
 
 ordered_json function_json(const ClientFunction& function) {
