@@ -135,11 +135,12 @@ class Importer {
     return finish();
   }
 
-  // No operator told where the channels are, but the axes are those of grey or coloured images with channels last.
+  // No operator told where the channels are, but the axes are those of a square grey or coloured image with channels
+  // last, which has no channels first that anybody would call an image.
   bool looks_channels_last() const {
+    constexpr std::int64_t kLeastSide = 16;
     const Dims& dims = state_.input_dims;
-    const auto are_colours = [](std::int64_t dim) { return dim == 1 || dim == 3; };
-    return dims.size() == 4 && are_colours(dims[3]) && !are_colours(dims[1]);
+    return dims.size() == 4 && (dims[3] == 1 || dims[3] == 3) && dims[1] == dims[2] && dims[1] >= kLeastSide;
   }
 
   Result<const onnx::ValueInfoProto*> find_input() {
