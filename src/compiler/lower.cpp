@@ -3,61 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "graph/text.h"
 
 namespace tacit::compiler {
 
 namespace {
-
-plan::Shape to_plan(const graph::Shape& shape) {
-  return {static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width)};
-}
-
-plan::Convolution to_piece(const graph::Conv& conv) {
-  plan::Convolution piece;
-  piece.out_channels = static_cast<int>(conv.out_channels);
-  piece.in_channels = static_cast<int>(conv.in_channels);
-  piece.groups = static_cast<int>(conv.groups);
-  piece.kernel_height = static_cast<int>(conv.kernel.height);
-  piece.kernel_width = static_cast<int>(conv.kernel.width);
-  piece.stride_height = static_cast<int>(conv.stride.height);
-  piece.stride_width = static_cast<int>(conv.stride.width);
-  piece.pad_top = static_cast<int>(conv.pads.top);
-  piece.pad_left = static_cast<int>(conv.pads.left);
-  piece.pad_bottom = static_cast<int>(conv.pads.bottom);
-  piece.pad_right = static_cast<int>(conv.pads.right);
-  piece.dilation_height = static_cast<int>(conv.dilation.height);
-  piece.dilation_width = static_cast<int>(conv.dilation.width);
-  piece.weights = conv.weights;
-  return piece;
-}
-
-plan::AveragePooling to_piece(const graph::AveragePool& pool) {
-  plan::AveragePooling piece;
-  piece.kernel_height = static_cast<int>(pool.kernel.height);
-  piece.kernel_width = static_cast<int>(pool.kernel.width);
-  piece.stride_height = static_cast<int>(pool.stride.height);
-  piece.stride_width = static_cast<int>(pool.stride.width);
-  piece.pad_top = static_cast<int>(pool.pads.top);
-  piece.pad_left = static_cast<int>(pool.pads.left);
-  piece.pad_bottom = static_cast<int>(pool.pads.bottom);
-  piece.pad_right = static_cast<int>(pool.pads.right);
-  piece.exclude_padding = !pool.count_include_pad;
-  return piece;
-}
-
-// A 1x1 convolution with weight 1 in each channel of its own puts the zeros around the image.
-plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in) {
-  plan::Convolution piece;
-  piece.out_channels = piece.in_channels = piece.groups = in.channels;
-  piece.pad_top = static_cast<int>(pad.pads.top);
-  piece.pad_left = static_cast<int>(pad.pads.left);
-  piece.pad_bottom = static_cast<int>(pad.pads.bottom);
-  piece.pad_right = static_cast<int>(pad.pads.right);
-  piece.weights.assign(static_cast<std::size_t>(in.channels), 1.0f);
-  return piece;
-}
 
 // A value of the graph while its layer is being gathered: bias + pieces applied to the network's value
 // `base`. Without pieces it is that value.
@@ -126,6 +78,31 @@ class Lowering {
     return affine_by([&](std::size_t i) { return affine.scale[i]; },
                      [&](std::size_t i) { return affine.shift[i]; });
   }
+  Status lower(const graph::Permute& permute) {
+    const graph::Shape& in = graph_.shape_of(node_->inputs[0]);
+    if (auto channels = permuted_channels(permute, in)) return append_spatial(std::move(*channels));
+    TACIT_TRY(plan::Matrix piece, permutation_matrix(permute));
+    return append(input(), std::move(piece));
+  }
+  // Each input is put in its place among zeros, and the results are added up.
+  Status lower(const graph::Concat&) {
+    const graph::Shape& shape = graph_.shape_of(node_->output);
+    int first = 0;
+    std::optional<ValueIndex> sum;
+    for (graph::ValueId input : node_->inputs) {
+      const plan::Shape in = logical(input);
+      TACIT_TRY(plan::Convolution piece, placement(in.channels, first, static_cast<int>(shape.channels)));
+      TACIT_TRY(Gathered placed, after_spatial(input, std::move(piece)));
+      TACIT_TRY(const ValueIndex part, make_layer(placed, node_->output));
+      if (sum && !(network_.values[*sum].shape == placed.shape))
+        return Error{ErrorCode::kCompileUnsupported,
+                     "joins an image with one that was flattened and shaped again; leave the reshape out"};
+      first += in.channels;
+      sum = sum ? add_layer(AddLayer{}, {*sum, part}, placed.shape, node_->output) : part;
+    }
+    gathered_[node_->output] = {*sum, {}, {}, network_.values[*sum].shape};
+    return {};
+  }
   Status lower(const graph::Reshape&) {
     gathered_[node_->output] = input();
     return {};
@@ -174,9 +151,26 @@ class Lowering {
         "activation of one value"};
   }
 
+  Status lower(const graph::MaxPool&) {
+    return Error{
+        ErrorCode::kCompileUnsupported,
+        "takes maxima, which no layer of a plan does; retrain with average pooling in its place, or end "
+        "the network before it"};
+  }
+
   // --- building blocks -------------------------------------------------------------------------------------
   // The node's result is `piece` applied to `source`.
   Status append(Gathered source, plan::LinearPiece piece) {
+    TACIT_TRY(gathered_[node_->output], after(std::move(source), std::move(piece)));
+    return {};
+  }
+  Status append_spatial(plan::LinearPiece piece) {
+    TACIT_TRY(gathered_[node_->output], after_spatial(node_->inputs[0], std::move(piece)));
+    return {};
+  }
+
+  // `piece` applied to `source`, which gives as many elements as the node's result has.
+  Result<Gathered> after(Gathered source, plan::LinearPiece piece) const {
     plan::LinearMap map;
     map.in = source.shape;
     TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, source.shape));
@@ -188,15 +182,15 @@ class Lowering {
       return Error{ErrorCode::kCompileInternal,
                    "has " + std::to_string(source.shape.elements()) + " elements as a layer, " +
                        graph::to_string(graph_.shape_of(node_->output)) + " in the graph"};
-    gathered_[node_->output] = std::move(source);
-    return {};
+    return source;
   }
 
-  // A piece that depends on rows and columns. Where the value stands in the slots in another shape, its
+  // The same of a piece that depends on rows and columns. Where the value stands in the slots in another shape, its
   // matrix does it.
-  Status append_spatial(plan::LinearPiece piece) {
-    const plan::Shape in = logical(node_->inputs[0]);
-    if (in == input().shape) return append(input(), std::move(piece));
+  Result<Gathered> after_spatial(graph::ValueId value, plan::LinearPiece piece) const {
+    const plan::Shape in = logical(value);
+    const Gathered& source = gathered_[value];
+    if (in == source.shape) return after(source, std::move(piece));
     plan::LinearMap map;
     map.in = in;
     TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, in));
@@ -215,7 +209,7 @@ class Lowering {
     for (std::size_t o = 0; o < outputs; ++o)
       for (const plan::SparseEntry& entry : rows[o])
         matrix.weights[o * inputs + entry.column] = static_cast<float>(entry.value);
-    return append(input(), std::move(matrix));
+    return after(source, std::move(matrix));
   }
 
   template <class Scale, class Shift>
@@ -289,6 +283,13 @@ class Lowering {
   Result<ValueIndex> materialise(graph::ValueId value) {
     Gathered& gathered = gathered_[value];
     if (gathered.pieces.empty() && gathered.bias.empty()) return gathered.base;
+    TACIT_TRY(const ValueIndex made, make_layer(gathered, value));
+    gathered = {made, {}, {}, network_.values[made].shape};
+    return made;
+  }
+
+  // A linear layer of what has been gathered, whose pieces it takes.
+  Result<ValueIndex> make_layer(Gathered& gathered, graph::ValueId source) {
     LinearLayer layer;
     layer.map.in = network_.values[gathered.base].shape;
     layer.map.out = gathered.shape;
@@ -296,12 +297,10 @@ class Lowering {
     layer.map.bias = std::move(gathered.bias);
     if (layer.map.pieces.empty()) layer.map.pieces.emplace_back(plan::Scaling{{1.0f}});
     if (Status valid = layer.map.validate(); !valid.ok())
-      return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(value)) +
+      return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(source)) +
                                                    " cannot be a layer of a plan: " + valid.error().message +
                                                    "; use fewer channels or smaller images there"};
-    const ValueIndex made = add_layer(std::move(layer), {gathered.base}, gathered.shape, value);
-    gathered = {made, {}, {}, network_.values[made].shape};
-    return made;
+    return add_layer(std::move(layer), {gathered.base}, gathered.shape, source);
   }
 
   const graph::Graph& graph_;

@@ -2,6 +2,7 @@
 #include "compiler/reference.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace tacit::compiler {
@@ -128,6 +129,38 @@ struct NodeEvaluation {
   }
 
   Elements operator()(const graph::Reshape&) const { return x(); }
+
+  Elements operator()(const graph::Permute& permute) const {
+    Elements y = zeros();
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = x()[permute.source[i]];
+    return y;
+  }
+
+  Elements operator()(const graph::Concat&) const {
+    Elements y;
+    y.reserve(static_cast<std::size_t>(out.size()));
+    for (const Elements* input : inputs) y.insert(y.end(), input->begin(), input->end());
+    return y;
+  }
+
+  Elements operator()(const graph::MaxPool& pool) const {
+    Elements y(static_cast<std::size_t>(out.size()), -std::numeric_limits<double>::infinity());
+    for (std::int64_t c = 0; c < out.channels; ++c)
+      for (std::int64_t r = 0; r < pool.kernel.height; ++r)
+        for (std::int64_t s = 0; s < pool.kernel.width; ++s) {
+          const std::int64_t dy = r * pool.dilation.height - pool.pads.top;
+          const std::int64_t dx = s * pool.dilation.width - pool.pads.left;
+          const auto [y0, y1] = covered(pool.stride.height, dy, in.height, out.height);
+          const auto [x0, x1] = covered(pool.stride.width, dx, in.width, out.width);
+          for (std::int64_t py = y0; py < y1; ++py)
+            for (std::int64_t px = x0; px < x1; ++px) {
+              double& largest = y[at(out, c, py, px)];
+              largest = std::max(largest,
+                                 x()[at(in, c, py * pool.stride.height + dy, px * pool.stride.width + dx)]);
+            }
+        }
+    return y;
+  }
 
   Elements operator()(const graph::Pad& pad) const {
     Elements y = zeros();

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "graph/taps.h"
+
 namespace tacit::graph {
 namespace {
 
@@ -10,16 +12,6 @@ namespace {
 std::size_t block_size(const Conv& conv) {
   std::int64_t outputs = conv.out_channels / conv.groups;
   return outputs >= 8 ? 8 : outputs >= 4 ? 4 : outputs >= 2 ? 2 : 1;
-}
-
-// The range of taps t in [0, kernel) for which first + t * dilation lies in [0, size).
-struct Taps {
-  std::int64_t begin, end;
-};
-Taps taps_inside(std::int64_t first, std::int64_t dilation, std::int64_t kernel, std::int64_t size) {
-  std::int64_t begin = first >= 0 ? 0 : (-first + dilation - 1) / dilation;
-  std::int64_t end = first >= size ? 0 : std::min(kernel, (size - 1 - first) / dilation + 1);
-  return {begin, std::max(begin, end)};
 }
 
 template <std::size_t kBlock>

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <new>
 
 #include "base/parallel.h"
 #include "graph/convolve.h"
+#include "graph/taps.h"
 
 namespace tacit::graph {
 namespace {
@@ -14,9 +16,9 @@ namespace {
 // What every operation computes, on inputs that have the shapes the graph says.
 struct Run {
   const std::vector<double>& prepared;  // a Conv's weights
-  const Tensor& in;
-  const Tensor* second;  // for operations of two inputs
-  Tensor& out;           // shape set, data sized
+  const std::vector<const Tensor*>& inputs;
+  const Tensor& in;  // the first one
+  Tensor& out;       // shape set, data sized
 
   void operator()(const Conv& conv) const {
     convolve(conv, prepared, in.shape, in.data.data(), out.shape, out.data.data());
@@ -63,12 +65,29 @@ struct Run {
     }
   }
   void operator()(const Add&) const {
-    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = in.data[i] + second->data[i];
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = in.data[i] + inputs[1]->data[i];
   }
   void operator()(const Multiply&) const {
-    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = in.data[i] * second->data[i];
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = in.data[i] * inputs[1]->data[i];
   }
   void operator()(const Reshape&) const { out.data = in.data; }
+  void operator()(const Permute& permute) const {
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = in.data[permute.source[i]];
+  }
+  void operator()(const Concat&) const {
+    auto to = out.data.begin();
+    for (const Tensor* input : inputs) to = std::copy(input->data.begin(), input->data.end(), to);
+  }
+
+  void operator()(const MaxPool& pool) const {
+    float* to = out.data.data();
+    for (std::int64_t c = 0; c < out.shape.channels; ++c) {
+      const float* plane = in.data.data() + c * in.shape.pixels();
+      for (std::int64_t y = 0; y < out.shape.height; ++y) {
+        for (std::int64_t x = 0; x < out.shape.width; ++x) *to++ = largest(pool, plane, y, x);
+      }
+    }
+  }
 
   void operator()(const Pad& pad) const {
     std::fill(out.data.begin(), out.data.end(), 0.0f);
@@ -94,6 +113,19 @@ struct Run {
     std::int64_t count = pool.count_include_pad ? pool.kernel.height * pool.kernel.width
                                                 : (last_row - first_row) * (last_column - first_column);
     return static_cast<float>(sum / static_cast<double>(count));
+  }
+
+  float largest(const MaxPool& pool, const float* plane, std::int64_t y, std::int64_t x) const {
+    std::int64_t top = y * pool.stride.height - pool.pads.top, left = x * pool.stride.width - pool.pads.left;
+    Taps rows = taps_inside(top, pool.dilation.height, pool.kernel.height, in.shape.height);
+    Taps columns = taps_inside(left, pool.dilation.width, pool.kernel.width, in.shape.width);
+    float result = -std::numeric_limits<float>::infinity();
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      const float* row = plane + (top + r * pool.dilation.height) * in.shape.width + left;
+      for (std::int64_t s = columns.begin; s < columns.end; ++s)
+        result = std::max(result, row[s * pool.dilation.width]);
+    }
+    return result;
   }
 
   // In eight sums side by side, which the compiler can keep in vector registers.
@@ -144,8 +176,9 @@ Tensor Executor::run_node(std::size_t index, const std::vector<Tensor>& values) 
   const Node& node = graph_->nodes[index];
   const Shape& shape = graph_->shape_of(node.output);
   Tensor out{shape, std::vector<float>(static_cast<std::size_t>(shape.size()))};
-  const Tensor* second = node.inputs.size() > 1 ? &values[node.inputs[1]] : nullptr;
-  std::visit(Run{weights_[index], values[node.inputs[0]], second, out}, node.operation);
+  std::vector<const Tensor*> inputs;
+  for (ValueId input : node.inputs) inputs.push_back(&values[input]);
+  std::visit(Run{weights_[index], inputs, *inputs.front(), out}, node.operation);
   return out;
 }
 
@@ -201,7 +234,10 @@ Result<std::vector<Tensor>> execute_batch(const Graph& graph, std::span<const Te
 
 Tensor apply(OutputFunction function, Tensor tensor) {
   if (function == OutputFunction::kIdentity || tensor.data.empty()) return tensor;
-  double largest = *std::max_element(tensor.data.begin(), tensor.data.end());
+  auto top = std::max_element(tensor.data.begin(), tensor.data.end());
+  if (function == OutputFunction::kArgMax)
+    return {{1, 1, 1}, {static_cast<float>(top - tensor.data.begin())}};
+  double largest = *top;
   double sum = 0;
   for (float x : tensor.data) sum += std::exp(x - largest);
   for (float& x : tensor.data) {

@@ -45,7 +45,8 @@ Result<std::vector<Tensor>> execute_all(const Graph& graph, const Tensor& input)
 // The outputs for many images, computed in parallel over them, in their order.
 Result<std::vector<Tensor>> execute_batch(const Graph& graph, std::span<const Tensor> inputs);
 
-// What the model's user sees: softmax or log-softmax over all elements, or the tensor itself.
+// What the model's user sees: softmax or log-softmax over all elements, the index of the largest as one element, or
+// the tensor itself.
 Tensor apply(OutputFunction function, Tensor tensor);
 
 }  // namespace tacit::graph

@@ -100,6 +100,13 @@ bool is_affine(const Operation& operation) {
   return std::holds_alternative<ChannelAffine>(operation) || std::holds_alternative<ElementAffine>(operation);
 }
 
+std::optional<UniformAffine> uniform(const Operation& affine) {
+  AffineView map = view(affine, {});
+  const UniformAffine first{map.scale->front(), map.shift->front()};
+  if (!all_equal(*map.scale, first.scale) || !all_equal(*map.shift, first.shift)) return std::nullopt;
+  return first;
+}
+
 bool has_no_shift(const Operation& affine) { return all_equal(*view(affine, {}).shift, 0); }
 bool is_identity(const Operation& affine) {
   return has_no_shift(affine) && all_equal(*view(affine, {}).scale, 1);

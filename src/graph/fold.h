@@ -24,6 +24,11 @@ std::optional<Operation> fold_dense(const Dense& first, const Dense& second);
 std::optional<Operation> narrow(const ElementAffine& affine, const Shape& shape);
 
 bool is_affine(const Operation& operation);
+// The affine map's numbers where they are the same for all elements.
+struct UniformAffine {
+  float scale, shift;
+};
+std::optional<UniformAffine> uniform(const Operation& affine);
 // Whether an affine map changes nothing, and whether it adds nothing.
 bool is_identity(const Operation& affine);
 bool has_no_shift(const Operation& affine);

@@ -2,7 +2,6 @@
 #include "graph/graph.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "graph/text.h"
 
@@ -22,22 +21,6 @@ std::string to_string(const Shape& shape) {
   return dims_to_string(dims);
 }
 
-std::string_view name_of(ActivationKind kind) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return "Relu";
-    case ActivationKind::kLeakyRelu:
-      return "LeakyRelu";
-    case ActivationKind::kSigmoid:
-      return "Sigmoid";
-    case ActivationKind::kTanh:
-      return "Tanh";
-    case ActivationKind::kSilu:
-      return "Silu";
-  }
-  return "Activation";
-}
-
 std::string_view name_of(const Operation& operation) {
   struct Namer {
     std::string_view operator()(const Conv&) const { return "Conv"; }
@@ -51,24 +34,11 @@ std::string_view name_of(const Operation& operation) {
     std::string_view operator()(const Multiply&) const { return "Multiply"; }
     std::string_view operator()(const Reshape&) const { return "Reshape"; }
     std::string_view operator()(const Pad&) const { return "Pad"; }
+    std::string_view operator()(const MaxPool&) const { return "MaxPool"; }
+    std::string_view operator()(const Permute&) const { return "Permute"; }
+    std::string_view operator()(const Concat&) const { return "Concat"; }
   };
   return std::visit(Namer{}, operation);
-}
-
-double evaluate(const Activation& activation, double x) {
-  switch (activation.kind) {
-    case ActivationKind::kRelu:
-      return x > 0 ? x : (x <= 0 ? 0 : x);  // keeps NaN
-    case ActivationKind::kLeakyRelu:
-      return x >= 0 ? x : activation.alpha * x;
-    case ActivationKind::kSigmoid:
-      return 1 / (1 + std::exp(-x));
-    case ActivationKind::kTanh:
-      return std::tanh(x);
-    case ActivationKind::kSilu:
-      return x / (1 + std::exp(-x));
-  }
-  return x;
 }
 
 Graph make_graph(const Shape& input, std::string input_name) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/activation.h"
 
 namespace tacit::graph {
 
@@ -74,6 +75,14 @@ struct AveragePool {
   bool count_include_pad = false;
 };
 
+// The maximum over windows; places outside of the image do not count. Every window has a place inside.
+struct MaxPool {
+  Extent kernel;
+  Extent stride;
+  Extent dilation;
+  Pads pads;
+};
+
 // out = weights * in + bias, where `in` is the input flattened in its row-major order. The output's shape is
 // {out, 1, 1}.
 struct Dense {
@@ -98,15 +107,6 @@ struct ElementAffine {
 // out = in * in.
 struct Square {};
 
-enum class ActivationKind { kRelu, kLeakyRelu, kSigmoid, kTanh, kSilu };
-
-// An element-wise function: relu max(x,0); leaky relu x for x >= 0, alpha*x below; sigmoid 1/(1+exp(-x));
-// tanh; silu x*sigmoid(x).
-struct Activation {
-  ActivationKind kind = ActivationKind::kRelu;
-  float alpha = 0;  // kLeakyRelu only
-};
-
 // The sum of two activations of one shape.
 struct Add {};
 
@@ -118,19 +118,25 @@ struct Reshape {
   Shape shape;
 };
 
+// The same elements in another order: element i of the result, row-major, is element source[i] of the input.
+struct Permute {
+  Shape shape;
+  std::vector<std::uint32_t> source;  // each element of the input once
+};
+
+// The channels of two or more activations of one height and width, one activation's after the other's.
+struct Concat {};
+
 // Zeros around the image. simplify() folds it into a Conv or AveragePool that follows.
 struct Pad {
   Pads pads;
 };
 
 using Operation = std::variant<Conv, AveragePool, Dense, ChannelAffine, ElementAffine, Square, Activation,
-                               Add, Multiply, Reshape, Pad>;
+                               Add, Multiply, Reshape, Pad, MaxPool, Permute, Concat>;
 
 // "Conv", "Relu", "Add" ...: what the operation is called in messages.
 std::string_view name_of(const Operation& operation);
-std::string_view name_of(ActivationKind kind);
-// The activation's value at x, in double precision.
-double evaluate(const Activation& activation, double x);
 
 // An index into Graph::values.
 using ValueId = std::uint32_t;
@@ -143,12 +149,13 @@ struct Value {
 struct Node {
   Operation operation;
   std::string name;             // of the ONNX node, or made up where that one has none; for messages
-  std::vector<ValueId> inputs;  // one, or two for Add and Multiply
+  std::vector<ValueId> inputs;  // one, two for Add and Multiply, two or more for Concat
   ValueId output = 0;
 };
 
 // What the model applies to the network's output and the client computes after decryption, over all elements.
-enum class OutputFunction { kIdentity, kSoftmax, kLogSoftmax };
+// kArgMax is the index of the largest, the first of several; the output is what it is looked for in.
+enum class OutputFunction { kIdentity, kSoftmax, kLogSoftmax, kArgMax };
 
 // Invariants (validate() checks them): values[0] is the network's input and no node's output; every other
 // value is the output of exactly one node; nodes stand in topological order; shapes and sizes of weights
@@ -174,7 +181,7 @@ Graph make_graph(const Shape& input, std::string input_name = "input");
 // not fit or the operation's own weights have other sizes than its fields say.
 Result<Shape> infer_shape(const Operation& operation, const std::vector<Shape>& inputs);
 
-// Whether no weight of the operation is infinite or NaN.
+// Whether no weight of the operation is infinite or NaN, and an Activation's function one that can be evaluated.
 bool weights_finite(const Operation& operation);
 
 // Appends a node on values that exist, with the inferred shape, makes its result the graph's output and

@@ -13,6 +13,7 @@
 #include "graph/lowering.h"
 #include "graph/operators.h"
 #include "graph/text.h"
+#include "graph/view.h"
 
 namespace tacit::graph {
 namespace {
@@ -71,14 +72,17 @@ class Importer {
   Result<Graph> run() {
     TACIT_TRY(state_.opset, default_opset(model_));
     TACIT_CHECK(index_names());
-    TACIT_CHECK(read_input());
+    TACIT_TRY(const onnx::ValueInfoProto* input, find_input());
+    TACIT_TRY(state_.input_dims, read_dims(*input));
     TACIT_CHECK(check_output());
-    TACIT_TRY(std::vector<int> order, sort_nodes());
-    mark_needed(order);
-    for (int index : order) {
-      if (needed_[static_cast<std::size_t>(index)]) TACIT_CHECK(lower_node(index));
-    }
-    return finish();
+    TACIT_TRY(order_, sort_nodes());
+    mark_needed();
+    Result<Graph> graph = lower(*input);
+    bool computes = !input_names_.contains(proto_.output(0).name());
+    if (state_.channel_axis == ChannelAxis::kUnknown && graph.ok() && computes && looks_channels_last())
+      state_.channel_axis = ChannelAxis::kLast;
+    if (state_.channel_axis != ChannelAxis::kLast) return graph;
+    return lower(*input);
   }
 
  private:
@@ -111,7 +115,35 @@ class Importer {
     return {};
   }
 
-  Status read_input() {
+  // One pass over the nodes, from the beginning, with the channels where they are known or else thought to be.
+  Result<Graph> lower(const onnx::ValueInfoProto& input) {
+    ImportState fresh;
+    fresh.opset = state_.opset;
+    fresh.input_dims = state_.input_dims;
+    fresh.batch = fresh.input_dims[0];
+    fresh.channel_axis = state_.channel_axis;
+    state_ = std::move(fresh);
+    ActivationOperand image{Graph::kInput, state_.input_dims};
+    if (state_.channel_axis == ChannelAxis::kLast) image = channels_last_view(Graph::kInput, image.dims);
+    const Dims dims = state_.channel_axis == ChannelAxis::kLast ? channels_first_dims(state_.input_dims)
+                                                                : state_.input_dims;
+    state_.graph = make_graph(*image_shape(dims, state_.batch), printable(input.name()));
+    state_.operands[input.name()] = Operand{nullptr, std::move(image)};
+    for (int index : order_) {
+      if (needed_[static_cast<std::size_t>(index)]) TACIT_CHECK(lower_node(index));
+    }
+    return finish();
+  }
+
+  // No operator told where the channels are, but the axes are those of a square grey or coloured image with channels
+  // last, which has no channels first that anybody would call an image.
+  bool looks_channels_last() const {
+    constexpr std::int64_t kLeastSide = 16;
+    const Dims& dims = state_.input_dims;
+    return dims.size() == 4 && (dims[3] == 1 || dims[3] == 3) && dims[1] == dims[2] && dims[1] >= kLeastSide;
+  }
+
+  Result<const onnx::ValueInfoProto*> find_input() {
     // Before version 4 of the format the weights are listed as inputs as well.
     std::vector<const onnx::ValueInfoProto*> inputs;
     std::string names;
@@ -127,7 +159,11 @@ class Importer {
                    "the model has " + std::to_string(inputs.size()) + " inputs (" + names +
                        (inputs.size() > 8 ? ", ..." : "") + "); export it with one image as its only input"};
     }
-    const onnx::ValueInfoProto& input = *inputs.front();
+    return inputs.front();
+  }
+
+  // The input's dimensions, the batch as 1 where it is dynamic.
+  static Result<Dims> read_dims(const onnx::ValueInfoProto& input) {
     std::string name = "the input " + in_quotes(input.name());
     if (!input.type().has_tensor_type()) return Error{ErrorCode::kOnnxInput, name + " is not a tensor"};
     const onnx::TypeProto::Tensor& type = input.type().tensor_type();
@@ -138,27 +174,28 @@ class Importer {
     if (!type.has_shape()) {
       return Error{ErrorCode::kOnnxDynamicShape, name + " has no shape; export it with a fixed one"};
     }
-    return read_shape(input.name(), type.shape());
-  }
-
-  Status read_shape(const std::string& input, const onnx::TensorShapeProto& proto) {
+    const onnx::TensorShapeProto& proto = type.shape();
     std::string shape;
     for (int i = 0; i < std::min(proto.dim_size(), 8); ++i)
       shape += (i > 0 ? ", " : "") + dimension_text(proto.dim(i));
-    std::string name = "the input " + in_quotes(input) + " of shape [" + printable(shape) + "]";
-    if (proto.dim_size() != 4) {
-      return Error{ErrorCode::kOnnxInput,
-                   name + " is not an image; the shape must be [N, channels, height, width]"};
+    name += " of shape [" + printable(shape) + "]";
+    if (proto.dim_size() < 2 || proto.dim_size() > 4) {
+      return Error{
+          ErrorCode::kOnnxInput,
+          name +
+              " is not an image; the shape must be [N, channels, height, width], [N, channels, width] or "
+              "[N, features]"};
     }
     static constexpr const char* kAxes[] = {"batch", "channels", "height", "width"};
     Dims dims;
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < proto.dim_size(); ++i) {
       // Some exporters write 0 or -1 where a dimension is dynamic.
       bool fixed = proto.dim(i).has_dim_value() && proto.dim(i).dim_value() > 0;
       if (!fixed && i > 0) {
+        const char* axis = proto.dim_size() == 4 || i == 1 ? kAxes[i] : "width";
         return Error{
             ErrorCode::kOnnxDynamicShape,
-            name + " has no fixed " + kAxes[i] + "; only the batch may be dynamic, export with a fixed size"};
+            name + " has no fixed " + axis + "; only the batch may be dynamic, export with a fixed size"};
       }
       dims.push_back(fixed ? proto.dim(i).dim_value() : 1);
     }
@@ -168,10 +205,7 @@ class Importer {
                                                  " elements or the batch of " + std::to_string(kMaxBatch) +
                                                  " allowed"};
     }
-    state_.batch = dims[0];
-    state_.graph = make_graph({dims[1], dims[2], dims[3]}, printable(input));
-    state_.operands[input] = Operand{nullptr, {Graph::kInput, dims}};
-    return {};
+    return dims;
   }
 
   // Kahn's algorithm, the earliest node that is ready first, so that a sorted file keeps its order.
@@ -214,10 +248,10 @@ class Importer {
   }
 
   // The nodes that the output depends on; what else the file holds is not looked at.
-  void mark_needed(const std::vector<int>& order) {
-    needed_.assign(order.size(), false);
+  void mark_needed() {
+    needed_.assign(order_.size(), false);
     needed_names_.insert(proto_.output(0).name());
-    for (auto index = order.rbegin(); index != order.rend(); ++index) {
+    for (auto index = order_.rbegin(); index != order_.rend(); ++index) {
       const onnx::NodeProto& node = proto_.node(*index);
       for (const std::string& name : node.output()) {
         if (name.empty() || !needed_names_.contains(name)) continue;
@@ -251,7 +285,10 @@ class Importer {
     for (const std::string& name : node.input()) { TACIT_CHECK(decode_initializer(name)); }
     Lowering lowering(state_, node, index, *row);
     TACIT_CHECK(lowering.check());
-    return row->lower(lowering);
+    TACIT_CHECK(row->lower(lowering));
+    bool is_output = node.output(0) == proto_.output(0).name();
+    return is_output && state_.operands.at(node.output(0)).constant == nullptr ? lowering.settle_output()
+                                                                               : Status();
   }
 
   // Weights are decoded when the first node reads them.
@@ -297,6 +334,7 @@ class Importer {
   std::unordered_map<std::string, const onnx::TensorProto*> initializers_;
   std::unordered_set<std::string> input_names_;
   std::unordered_map<std::string, int> producers_;
+  std::vector<int> order_;  // of the nodes, each after those that it reads
   std::vector<bool> needed_;
   std::unordered_set<std::string> needed_names_;
 };

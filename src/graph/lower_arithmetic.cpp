@@ -2,6 +2,7 @@
 // Add, Sub, Mul, Div, Neg and Pow: on constants, between an activation and a constant, between two
 // activations.
 #include <algorithm>
+#include <optional>
 
 #include "graph/lowering.h"
 #include "graph/text.h"
@@ -34,30 +35,37 @@ Result<Factors> expand(const Lowering& node, const ActivationOperand& input, con
                           dims_to_string(constant.dims) +
                           " cannot be combined without changing the activation's shape");
   }
-  Factors factors;
   bool channels_alone = true;  // every axis of the constant but the channels' is 1
   for (std::size_t i = 0; i < own.size(); ++i) {
     bool channel_axis = own.size() == dims.size() && i == 0;
     channels_alone = channels_alone && (channel_axis || own[i] == 1);
   }
-  factors.per_channel = channels_alone;
+  // The first axis is the channels' only where the value has the shape that the dimensions say.
+  bool is_image = input.order.empty() && image_shape(input.dims, node.batch()) == shape;
+  Factors factors;
+  factors.per_channel = constant.size() == 1 || (channels_alone && is_image);
   Dims target = dims;
-  if (channels_alone) std::fill(target.begin() + 1, target.end(), 1);
-  std::int64_t count = channels_alone ? shape.channels : shape.size();
-  TACIT_CHECK(node.charge(2 * count));
+  if (factors.per_channel) {
+    std::fill(target.begin(), target.end(), 1);
+    target[0] = shape.channels;
+  }
+  TACIT_CHECK(node.charge(2 * (factors.per_channel ? shape.channels : shape.size())));
   Constant data{own, constant.floats()};
   Result<Constant> full = broadcast(data, target);
   if (!full.ok()) return node.labelled(std::move(full).error());
   factors.values = std::move(*std::get_if<0>(&full->data));
+  if (!factors.per_channel && !input.order.empty()) {
+    std::optional<std::vector<float>> ordered = in_value_order(input, node.batch(), factors.values);
+    if (!ordered) return node.in_order(input).error();
+    factors.values = std::move(*ordered);
+  }
   return factors;
 }
 
 Status emit_affine(const Lowering& node, const ActivationOperand& input, bool per_channel,
                    std::vector<float> scale, std::vector<float> shift) {
-  if (per_channel) {
-    return node.emit(ChannelAffine{std::move(scale), std::move(shift)}, {input.value}, input.dims);
-  }
-  return node.emit(ElementAffine{std::move(scale), std::move(shift)}, {input.value}, input.dims);
+  if (per_channel) return node.emit_like(ChannelAffine{std::move(scale), std::move(shift)}, input);
+  return node.emit_like(ElementAffine{std::move(scale), std::move(shift)}, input);
 }
 
 // sign * input + factor_of_constant * constant.
@@ -80,22 +88,24 @@ Status emit_product(const Lowering& node, const ActivationOperand& input, const 
   return emit_affine(node, input, factors.per_channel, std::move(factors.values), std::move(shift));
 }
 
-// The two activations of a binary node, which must have one shape.
+// The two activations of a binary node, which must have one shape; in one order of elements.
 struct Pair {
-  const ActivationOperand* first;
-  const ActivationOperand* second;
+  ActivationOperand first, second;
 };
 
 Result<Pair> same_activations(const Lowering& node) {
-  Pair pair{};
-  TACIT_TRY(pair.first, node.activation(0));
-  TACIT_TRY(pair.second, node.activation(1));
-  if (pair.first->dims != pair.second->dims) {
-    return node.error(ErrorCode::kOnnxShape, "its inputs " + dims_to_string(pair.first->dims) + " and " +
-                                                 dims_to_string(pair.second->dims) +
+  TACIT_TRY(const ActivationOperand* first, node.view(0));
+  TACIT_TRY(const ActivationOperand* second, node.view(1));
+  if (first->dims != second->dims) {
+    return node.error(ErrorCode::kOnnxShape, "its inputs " + dims_to_string(first->dims) + " and " +
+                                                 dims_to_string(second->dims) +
                                                  " both depend on the image and must have the same shape");
   }
-  return pair;
+  if (first->order == second->order && node.shape_of(*first) == node.shape_of(*second))
+    return Pair{*first, *second};
+  TACIT_TRY(ActivationOperand left, node.in_order(*first));
+  TACIT_TRY(ActivationOperand right, node.in_order(*second));
+  return Pair{std::move(left), std::move(right)};
 }
 
 Result<ValueId> scaled(const Lowering& node, const ActivationOperand& input, float factor) {
@@ -105,28 +115,34 @@ Result<ValueId> scaled(const Lowering& node, const ActivationOperand& input, flo
                      {input.value});
 }
 
+// What the operand stands for is now in `value`.
+Status bind_as(const Lowering& node, ActivationOperand operand, ValueId value) {
+  operand.value = value;
+  return node.bind(std::move(operand));
+}
+
 Status sum(const Lowering& node, Arithmetic operation) {
   bool subtract = operation == Arithmetic::kSubtract;
   if (node.all_constant()) {
     return node.bind(compute(operation, *node.operand(0).constant, *node.operand(1).constant));
   }
   if (node.is_constant(0)) {
-    TACIT_TRY(const ActivationOperand* input, node.activation(1));
+    TACIT_TRY(const ActivationOperand* input, node.view(1));
     return emit_sum(node, *input, *node.operand(0).constant, subtract ? -1 : 1, 1);
   }
   if (node.is_constant(1)) {
-    TACIT_TRY(const ActivationOperand* input, node.activation(0));
+    TACIT_TRY(const ActivationOperand* input, node.view(0));
     return emit_sum(node, *input, *node.operand(1).constant, 1, subtract ? -1 : 1);
   }
   TACIT_TRY(Pair pair, same_activations(node));
-  Dims dims = pair.first->dims;
-  if (pair.first->value == pair.second->value) {
-    TACIT_TRY(ValueId value, scaled(node, *pair.first, subtract ? 0 : 2));
-    return node.bind(ActivationOperand{value, std::move(dims)});
+  if (pair.first.value == pair.second.value) {
+    TACIT_TRY(ValueId value, scaled(node, pair.first, subtract ? 0 : 2));
+    return bind_as(node, std::move(pair.first), value);
   }
-  ValueId second = pair.second->value;
-  if (subtract) { TACIT_TRY(second, scaled(node, *pair.second, -1)); }
-  return node.emit(Add{}, {pair.first->value, second}, std::move(dims));
+  ValueId second = pair.second.value;
+  if (subtract) { TACIT_TRY(second, scaled(node, pair.second, -1)); }
+  TACIT_TRY(ValueId value, node.append(Add{}, {pair.first.value, second}));
+  return bind_as(node, std::move(pair.first), value);
 }
 
 }  // namespace
@@ -140,14 +156,13 @@ Status mul(const Lowering& node) {
   }
   for (std::size_t i = 0; i < 2; ++i) {
     if (!node.is_constant(i)) continue;
-    TACIT_TRY(const ActivationOperand* input, node.activation(1 - i));
+    TACIT_TRY(const ActivationOperand* input, node.view(1 - i));
     return emit_product(node, *input, *node.operand(i).constant, false);
   }
   TACIT_TRY(Pair pair, same_activations(node));
-  Dims dims = pair.first->dims;
-  if (pair.first->value == pair.second->value)
-    return node.emit(Square{}, {pair.first->value}, std::move(dims));
-  return node.emit(Multiply{}, {pair.first->value, pair.second->value}, std::move(dims));
+  if (pair.first.value == pair.second.value) return node.emit_like(Square{}, pair.first);
+  TACIT_TRY(ValueId value, node.append(Multiply{}, {pair.first.value, pair.second.value}));
+  return bind_as(node, std::move(pair.first), value);
 }
 
 Status div(const Lowering& node) {
@@ -159,7 +174,7 @@ Status div(const Lowering& node) {
         "it divides by what depends on the image; retrain without that division, for instance "
         "with batch normalisation in place of layer normalisation");
   }
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
+  TACIT_TRY(const ActivationOperand* input, node.view(0));
   return emit_product(node, *input, *node.operand(1).constant, true);
 }
 
@@ -169,24 +184,27 @@ Status neg(const Lowering& node) {
     Constant minus_one = constant.is_float() ? make_floats({}, {-1.0f}) : make_integers({}, {-1});
     return node.bind(compute(Arithmetic::kMultiply, constant, minus_one));
   }
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
-  Dims dims = input->dims;
+  TACIT_TRY(const ActivationOperand* input, node.view(0));
   TACIT_TRY(ValueId value, scaled(node, *input, -1));
-  return node.bind(ActivationOperand{value, std::move(dims)});
+  return bind_as(node, *input, value);
 }
 
 Status pow(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
+  TACIT_TRY(const ActivationOperand* input, node.view(0));
   TACIT_TRY(const Constant* exponent, node.constant(1, "exponent"));
   double power = exponent->size() != 1  ? 0
                  : exponent->is_float() ? exponent->floats()[0]
                                         : static_cast<double>(exponent->integers()[0]);
   bool scalar = exponent->dims.size() <= input->dims.size();
-  if (!scalar || (power != 1 && power != 2)) {
-    return node.unsupported("only the power 2 is supported; write higher powers as products of squares");
+  if (!scalar || (power != 1 && power != 2 && power != 3)) {
+    return node.unsupported(
+        "only the powers 2 and 3 are supported; write higher ones as products of squares");
   }
   if (power == 1) return node.bind(*input);
-  return node.emit(Square{}, {input->value}, input->dims);
+  if (power == 2) return node.emit_like(Square{}, *input);
+  TACIT_TRY(ValueId square, node.append(Square{}, {input->value}));
+  TACIT_TRY(ValueId cube, node.append(Multiply{}, {input->value, square}));
+  return bind_as(node, *input, cube);
 }
 
 }  // namespace tacit::graph::lower

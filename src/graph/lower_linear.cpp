@@ -29,28 +29,29 @@ Error dense_mismatch(const Lowering& node, const Dims& input, const Dims& weight
 }  // namespace
 
 Status conv(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.image(0));
+  TACIT_TRY(const ActivationOperand input, node.image(0));
   TACIT_TRY(const Constant* weights, node.floats(1, "weights"));
-  if (weights->dims.size() != 4 || weights->size() == 0) {
-    return node.error(ErrorCode::kOnnxShape, "its weights " + dims_to_string(weights->dims) +
-                                                 " for the input " + dims_to_string(input->dims) +
-                                                 " are not those of a 2-D convolution");
-  }
   const Dims& dims = weights->dims;
+  const std::size_t axes = axes_of(input);
+  if (dims.size() != axes + 2 || weights->size() == 0) {
+    return node.error(ErrorCode::kOnnxShape, "its weights " + dims_to_string(dims) + " for the input " +
+                                                 dims_to_string(input.dims) + " are not those of a " +
+                                                 std::to_string(axes) + "-D convolution");
+  }
   Conv conv;
   conv.groups = node.integer("group", 1);
   conv.out_channels = dims[0];
   if (conv.groups < 1 || __builtin_mul_overflow(dims[1], conv.groups, &conv.in_channels)) {
     return node.error(ErrorCode::kOnnxUnsupportedAttribute, "its group must be at least 1");
   }
-  conv.kernel = {dims[2], dims[3]};
-  TACIT_TRY(Extent kernel, node.extent("kernel_shape", conv.kernel));
+  conv.kernel = {axes == 1 ? 1 : dims[2], dims.back()};
+  TACIT_TRY(Extent kernel, node.extent("kernel_shape", axes, conv.kernel));
   if (kernel != conv.kernel) {
-    Dims stated = {kernel.height, kernel.width};
-    return node.error(ErrorCode::kOnnxShape, "its kernel_shape is " + dims_to_string(stated) +
+    return node.error(ErrorCode::kOnnxShape, "its kernel_shape is " +
+                                                 dims_to_string(node.integers("kernel_shape")) +
                                                  " but its weights are " + dims_to_string(dims));
   }
-  TACIT_TRY(Windows windows, read_windows(node, conv.kernel, node.shape_of(*input)));
+  TACIT_TRY(Windows windows, read_windows(node, axes, conv.kernel, node.shape_of(input)));
   conv.stride = windows.stride;
   conv.dilation = windows.dilation;
   conv.pads = windows.pads;
@@ -66,24 +67,24 @@ Status conv(const Lowering& node) {
   } else {
     conv.bias.assign(static_cast<std::size_t>(conv.out_channels), 0.0f);
   }
-  TACIT_TRY(ValueId value, node.append(std::move(conv), {input->value}));
-  return node.bind(node.image_operand(value));
+  TACIT_TRY(ValueId value, node.append(std::move(conv), {input.value}));
+  return node.bind(node.image_operand(value, axes));
 }
 
 Status gemm(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
+  TACIT_TRY(const ActivationOperand input, node.activation(0));
   TACIT_TRY(const Constant* weights, node.floats(1, "weights"));
   if (node.integer("transA", 0) != 0) {
     return node.error(ErrorCode::kOnnxUnsupportedAttribute,
                       "transA = 1 would transpose the image; transpose the weights (transB) instead");
   }
-  if (input->dims.size() != 2 || weights->dims.size() != 2)
-    return dense_mismatch(node, input->dims, weights->dims);
+  if (input.dims.size() != 2 || weights->dims.size() != 2)
+    return dense_mismatch(node, input.dims, weights->dims);
   bool transposed = node.integer("transB", 0) != 0;  // then the weights are [out, in] already
   Dense dense;
   dense.out = weights->dims[transposed ? 0 : 1];
   dense.in = weights->dims[transposed ? 1 : 0];
-  if (dense.in != input->dims[1] || dense.out < 1) return dense_mismatch(node, input->dims, weights->dims);
+  if (dense.in != input.dims[1] || dense.out < 1) return dense_mismatch(node, input.dims, weights->dims);
   TACIT_CHECK(node.charge(weights->size()));
   if (transposed) {
     dense.weights = weights->floats();
@@ -98,20 +99,20 @@ Status gemm(const Lowering& node) {
   }
   TACIT_TRY(dense.bias, gemm_bias(node, dense.out));
   Dims dims = {node.batch(), dense.out};
-  return node.emit(std::move(dense), {input->value}, std::move(dims));
+  return node.emit(std::move(dense), {input.value}, std::move(dims));
 }
 
 Status matmul(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
+  TACIT_TRY(const ActivationOperand input, node.activation(0));
   TACIT_TRY(const Constant* weights, node.floats(1, "second factor"));
   // Between the batch and the last axis there may be ones alone, or it would be many products and not one.
-  if (input->dims.size() < 2 || input->dims.back() != node.shape_of(*input).size()) {
+  if (input.dims.size() < 2 || input.dims.back() != node.shape_of(input).size()) {
     return node.unsupported(
-        "its input " + dims_to_string(input->dims) +
+        "its input " + dims_to_string(input.dims) +
         " is not one vector; only [N, features] times a matrix is supported, flatten before it");
   }
-  if (weights->dims.size() != 2 || weights->dims[0] != input->dims.back() || weights->dims[1] < 1) {
-    return dense_mismatch(node, input->dims, weights->dims);
+  if (weights->dims.size() != 2 || weights->dims[0] != input.dims.back() || weights->dims[1] < 1) {
+    return dense_mismatch(node, input.dims, weights->dims);
   }
   TACIT_CHECK(node.charge(weights->size()));
   std::int64_t swap[] = {1, 0};
@@ -121,19 +122,19 @@ Status matmul(const Lowering& node) {
   dense.out = weights->dims[1];
   dense.weights = std::move(*std::get_if<0>(&turned.data));
   dense.bias.assign(static_cast<std::size_t>(dense.out), 0.0f);
-  Dims dims = input->dims;
+  Dims dims = input.dims;
   dims.back() = dense.out;
-  TACIT_TRY(ValueId value, node.append(std::move(dense), {input->value}));
+  TACIT_TRY(ValueId value, node.append(std::move(dense), {input.value}));
   return node.bind_reshaped({value, {node.batch(), weights->dims[1]}}, dims);
 }
 
 Status batch_normalization(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.activation(0));
+  TACIT_TRY(const ActivationOperand input, node.activation(0));
   if (node.integer("training_mode", 0) != 0) {
     return node.error(ErrorCode::kOnnxUnsupportedAttribute,
                       "it is in training mode; call model.eval() before exporting");
   }
-  std::int64_t channels = node.shape_of(*input).channels;
+  std::int64_t channels = node.shape_of(input).channels;
   const char* roles[] = {"scale", "bias", "mean", "variance"};
   const Constant* parts[4];
   for (std::size_t i = 0; i < 4; ++i) {
@@ -141,7 +142,7 @@ Status batch_normalization(const Lowering& node) {
     if (parts[i]->dims != Dims{channels}) {
       return node.error(ErrorCode::kOnnxShape, std::string("its ") + roles[i] + " " +
                                                    dims_to_string(parts[i]->dims) +
-                                                   " does not fit its input " + dims_to_string(input->dims));
+                                                   " does not fit its input " + dims_to_string(input.dims));
     }
   }
   double epsilon = node.number("epsilon", 1e-5);
@@ -152,7 +153,7 @@ Status batch_normalization(const Lowering& node) {
     affine.scale.push_back(static_cast<float>(scale));
     affine.shift.push_back(static_cast<float>(parts[1]->floats()[c] - scale * parts[2]->floats()[c]));
   }
-  return node.emit(std::move(affine), {input->value}, input->dims);
+  return node.emit(std::move(affine), {input.value}, input.dims);
 }
 
 }  // namespace tacit::graph::lower

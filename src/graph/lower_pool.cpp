@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AveragePool, GlobalAveragePool, ReduceMean over the image, Pad; and what windows have in common.
 #include <algorithm>
+#include <optional>
 
 #include "graph/lowering.h"
 #include "graph/text.h"
@@ -18,19 +19,51 @@ std::pair<std::int64_t, std::int64_t> same_pads(std::int64_t size, std::int64_t 
   return upper ? std::pair{small, total - small} : std::pair{total - small, small};
 }
 
+// With ceil_mode = 1 a window that begins inside the image or in the padding before it counts even where it reaches
+// beyond the padding after it: so many more places there, along one axis.
+std::int64_t ceil_mode_pad(std::int64_t size, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
+                           std::int64_t before, std::int64_t after) {
+  std::int64_t room = size + before + after - ((kernel - 1) * dilation + 1);
+  if (room < 0 || room % stride == 0) return 0;
+  std::int64_t last = (room / stride + 1) * stride;  // where the additional window begins
+  return last < size + before ? last - room : 0;
+}
+
+// The pads that ceil_mode adds after the image; none without it.
+Result<Pads> ceil_mode_pads(const Lowering& node, const Extent& kernel, const Windows& windows,
+                            const Shape& input) {
+  Pads added;
+  if (node.integer("ceil_mode", 0) == 0) return added;
+  // What the shape rule checks too; beyond this the products would overflow.
+  for (std::int64_t pad : {windows.pads.top, windows.pads.left, windows.pads.bottom, windows.pads.right}) {
+    if (pad > kMaxWindow) return node.error(ErrorCode::kOnnxShape, "its padding is larger than any image");
+  }
+  added.bottom = ceil_mode_pad(input.height, kernel.height, windows.stride.height, windows.dilation.height,
+                               windows.pads.top, windows.pads.bottom);
+  added.right = ceil_mode_pad(input.width, kernel.width, windows.stride.width, windows.dilation.width,
+                              windows.pads.left, windows.pads.right);
+  return added;
+}
+
+Pads sum(const Pads& a, const Pads& b) {
+  return {a.top + b.top, a.left + b.left, a.bottom + b.bottom, a.right + b.right};
+}
+
 }  // namespace
 
-Result<Windows> read_windows(const Lowering& node, const Extent& kernel, const Shape& input) {
+Result<Windows> read_windows(const Lowering& node, std::size_t axes, const Extent& kernel,
+                             const Shape& input) {
   Windows windows;
-  TACIT_TRY(windows.stride, node.extent("strides", {}));
-  TACIT_TRY(windows.dilation, node.extent("dilations", {}));
-  Dims pads = node.has_attribute("pads") ? node.integers("pads") : Dims(4, 0);
-  if (pads.size() != 4 || *std::min_element(pads.begin(), pads.end()) < 0) {
+  TACIT_TRY(windows.stride, node.extent("strides", axes, {}));
+  TACIT_TRY(windows.dilation, node.extent("dilations", axes, {}));
+  Dims pads = node.has_attribute("pads") ? node.integers("pads") : Dims(2 * axes, 0);
+  if (pads.size() != 2 * axes || *std::min_element(pads.begin(), pads.end()) < 0) {
     return node.error(ErrorCode::kOnnxUnsupportedAttribute,
-                      "its pads are " + dims_to_string(pads) +
-                          " where four numbers from 0 are needed: top, left, bottom, right");
+                      "its pads are " + dims_to_string(pads) + " where " +
+                          (axes == 1 ? "two numbers from 0 are needed: left, right"
+                                     : "four numbers from 0 are needed: top, left, bottom, right"));
   }
-  windows.pads = {pads[0], pads[1], pads[2], pads[3]};
+  windows.pads = axes == 1 ? Pads{0, pads[0], 0, pads[1]} : Pads{pads[0], pads[1], pads[2], pads[3]};
   std::string mode = node.text("auto_pad", "NOTSET");
   if (mode == "NOTSET" || mode.empty()) return windows;
   if (!windows.pads.zero()) {
@@ -56,56 +89,129 @@ Result<Windows> read_windows(const Lowering& node, const Extent& kernel, const S
 
 namespace lower {
 
-Status average_pool(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.image(0));
-  if (!node.has_attribute("kernel_shape"))
-    return node.error(ErrorCode::kOnnxMalformed, "it has no kernel_shape");
-  AveragePool pool;
-  TACIT_TRY(pool.kernel, node.extent("kernel_shape", {}));
-  TACIT_TRY(Windows windows, read_windows(node, pool.kernel, node.shape_of(*input)));
-  if (node.integer("ceil_mode", 0) != 0) {
-    return node.error(
-        ErrorCode::kOnnxUnsupportedAttribute,
-        "ceil_mode = 1 is not supported; retrain with ceil_mode=False or pad the input explicitly");
-  }
-  pool.stride = windows.stride;
-  pool.pads = windows.pads;
-  pool.count_include_pad = node.integer("count_include_pad", 0) != 0;
-  TACIT_TRY(ValueId value, node.append(pool, {input->value}));
-  return node.bind(node.image_operand(value));
+namespace {
+
+// The kernel_shape of a pool, which must be there.
+Result<Extent> pool_kernel(const Lowering& node, std::size_t axes) {
+  if (node.has_attribute("kernel_shape")) return node.extent("kernel_shape", axes, {});
+  return node.error(ErrorCode::kOnnxMalformed, "it has no kernel_shape");
 }
 
-Status global_average_pool(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.image(0));
-  const Shape& shape = node.shape_of(*input);
-  AveragePool pool;
+// A pool over the whole image.
+template <class Pool>
+Status global_pool(const Lowering& node) {
+  TACIT_TRY(const ActivationOperand input, node.image(0));
+  const Shape& shape = node.shape_of(input);
+  Pool pool;
   pool.kernel = {shape.height, shape.width};
-  TACIT_TRY(ValueId value, node.append(pool, {input->value}));
-  return node.bind(node.image_operand(value));
+  TACIT_TRY(ValueId value, node.append(pool, {input.value}));
+  return node.bind(node.image_operand(value, axes_of(input)));
 }
+
+// The permutation that brings an image's rows and columns last, which the pads say; where there is a choice, one that moves
+// no elements.
+Result<Dims> axes_to_pad(const Lowering& node, const ActivationOperand& view, const Dims& pads) {
+  const std::size_t rank = view.dims.size();
+  std::optional<Dims> found;
+  for (std::size_t axis = 1; axis < rank && (rank == 3 || rank == 4); ++axis) {
+    if (pads[0] != 0 || pads[rank] != 0 || pads[axis] != 0 || pads[rank + axis] != 0) continue;
+    Dims permutation = channels_first(view, static_cast<std::int64_t>(axis));
+    if (transposed(view, permutation).order.empty()) return permutation;
+    if (!found) found = std::move(permutation);
+  }
+  if (found) return std::move(*found);
+  return node.unsupported(
+      "only an image's rows and columns can be padded, not the batch or the channels; use a convolution with "
+      "more "
+      "outputs");
+}
+
+// Which axes of the operand a list names.
+Result<std::vector<bool>> named_axes(const Lowering& node, const Dims& axes, std::size_t rank) {
+  std::vector<bool> named(rank, false);
+  for (std::int64_t axis : axes) {
+    Result<std::size_t> place = normal_axis(axis, rank);
+    if (!place.ok()) return node.labelled(std::move(place).error());
+    named[*place] = true;
+  }
+  return named;
+}
+
+}  // namespace
+
+Status average_pool(const Lowering& node) {
+  TACIT_TRY(const ActivationOperand input, node.image(0));
+  const std::size_t axes = axes_of(input);
+  const Shape shape = node.shape_of(input);
+  AveragePool pool;
+  TACIT_TRY(pool.kernel, pool_kernel(node, axes));
+  TACIT_TRY(const Windows windows, read_windows(node, axes, pool.kernel, shape));
+  TACIT_TRY(const Pads added, ceil_mode_pads(node, pool.kernel, windows, shape));
+  pool.stride = windows.stride;
+  pool.count_include_pad = node.integer("count_include_pad", 0) != 0;
+  if (!added.zero()) {
+    // What ceil_mode adds is never counted, what padding adds may be: one rule for both is there only without the other.
+    if (pool.count_include_pad && !windows.pads.zero()) {
+      return node.error(ErrorCode::kOnnxUnsupportedAttribute,
+                        "ceil_mode = 1 together with counted padding is not supported; retrain with "
+                        "ceil_mode=False or count_include_pad=False");
+    }
+    pool.count_include_pad = false;
+  }
+  pool.pads = sum(windows.pads, added);
+  TACIT_TRY(ValueId value, node.append(pool, {input.value}));
+  return node.bind(node.image_operand(value, axes));
+}
+
+Status max_pool(const Lowering& node) {
+  TACIT_TRY(const ActivationOperand input, node.image(0));
+  const std::size_t axes = axes_of(input);
+  const Shape shape = node.shape_of(input);
+  MaxPool pool;
+  TACIT_TRY(pool.kernel, pool_kernel(node, axes));
+  TACIT_TRY(const Windows windows, read_windows(node, axes, pool.kernel, shape));
+  TACIT_TRY(const Pads added, ceil_mode_pads(node, pool.kernel, windows, shape));
+  pool.stride = windows.stride;
+  pool.dilation = windows.dilation;
+  pool.pads = sum(windows.pads, added);
+  TACIT_TRY(ValueId value, node.append(pool, {input.value}));
+  return node.bind(node.image_operand(value, axes));
+}
+
+Status global_average_pool(const Lowering& node) { return global_pool<AveragePool>(node); }
+Status global_max_pool(const Lowering& node) { return global_pool<MaxPool>(node); }
 
 Status reduce_mean(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.image(0));
-  std::vector<bool> reduced(4, false);
-  for (std::int64_t axis : node.integers("axes")) {
-    Result<std::size_t> place = normal_axis(axis, 4);
-    if (!place.ok()) return node.labelled(std::move(place).error());
-    reduced[*place] = true;
+  TACIT_TRY(const ActivationOperand* view, node.view(0));
+  const std::size_t rank = view->dims.size();
+  TACIT_TRY(const std::vector<bool> reduced, named_axes(node, node.integers("axes"), rank));
+  // All axes but the batch and one, which are the channels.
+  const auto kept =
+      std::find(reduced.begin() + std::min<std::ptrdiff_t>(1, std::ssize(reduced)), reduced.end(), false);
+  const auto count = std::count(reduced.begin(), reduced.end(), true);
+  if ((rank != 3 && rank != 4) || reduced[0] || count + 2 != std::ssize(reduced)) {
+    return node.unsupported(
+        "a mean is supported only over the whole image: all axes but the batch and the channels");
   }
-  if (reduced != std::vector<bool>{false, false, true, true}) {
-    return node.unsupported("a mean is supported only over the whole image, axes 2 and 3");
-  }
-  const Shape shape = node.shape_of(*input);
+  TACIT_TRY(const ActivationOperand image,
+            node.as_image(transposed(*view, channels_first(*view, kept - reduced.begin()))));
+  const Shape shape = node.shape_of(image);
   AveragePool pool;
   pool.kernel = {shape.height, shape.width};
-  TACIT_TRY(ValueId value, node.append(pool, {input->value}));
-  Dims dims = {node.batch(), shape.channels};
-  if (node.integer("keepdims", 1) != 0) dims.insert(dims.end(), {1, 1});
-  return node.bind(ActivationOperand{value, dims});
+  TACIT_TRY(ValueId value, node.append(pool, {image.value}));
+  Dims dims;
+  for (std::size_t i = 0; i < rank; ++i) {
+    if (!reduced[i])
+      dims.push_back(view->dims[i]);
+    else if (node.integer("keepdims", 1) != 0)
+      dims.push_back(1);
+  }
+  return node.bind_reshaped(node.image_operand(value, rank - 2), dims);
 }
 
 Status pad(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* input, node.image(0));
+  TACIT_TRY(const ActivationOperand* view, node.view(0));
+  const std::size_t rank = view->dims.size();
   if (node.text("mode", "constant") != "constant") {
     return node.error(ErrorCode::kOnnxUnsupportedAttribute,
                       "its mode is " + in_quotes(node.text("mode", "")) + "; retrain with padding by zeros");
@@ -121,25 +227,27 @@ Status pad(const Lowering& node) {
       value = constant->floats()[0];
     }
   }
-  if (pads.size() != 8) {
+  if (pads.size() != 2 * rank) {
     return node.error(ErrorCode::kOnnxShape, "its pads are " + std::to_string(pads.size()) +
-                                                 " numbers where its input " + dims_to_string(input->dims) +
-                                                 " needs 8");
-  }
-  if (pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0) {
-    return node.unsupported("only rows and columns can be padded, not the batch or the channels");
+                                                 " numbers where its input " + dims_to_string(view->dims) +
+                                                 " needs " + std::to_string(2 * rank));
   }
   if (*std::min_element(pads.begin(), pads.end()) < 0) {
     return node.unsupported(
         "negative pads, which crop the image, are not supported; use a convolution that does not "
         "pad");
   }
-  Pad pad{{pads[2], pads[3], pads[6], pads[7]}};
-  if (pad.pads.zero()) return node.bind(*input);
+  if (*std::max_element(pads.begin(), pads.end()) == 0) return node.bind(*view);
   if (value != 0)
     return node.unsupported("it pads with a number other than zero; retrain with padding by zeros");
-  TACIT_TRY(ValueId padded, node.append(pad, {input->value}));
-  return node.bind(node.image_operand(padded));
+  TACIT_TRY(const Dims permutation, axes_to_pad(node, *view, pads));
+  TACIT_TRY(const ActivationOperand image, node.as_image(transposed(*view, permutation)));
+  const auto before = [&](std::size_t i) { return pads[static_cast<std::size_t>(permutation[i])]; };
+  const auto after = [&](std::size_t i) { return pads[rank + static_cast<std::size_t>(permutation[i])]; };
+  const Pads sides =
+      rank == 3 ? Pads{0, before(2), 0, after(2)} : Pads{before(2), before(3), after(2), after(3)};
+  TACIT_TRY(ValueId padded, node.append(Pad{sides}, {image.value}));
+  return node.bind_transposed(node.image_operand(padded, rank - 2), inverse(permutation));
 }
 
 }  // namespace lower

@@ -38,6 +38,45 @@ Result<const Constant*> known(const Lowering& node, std::size_t i) {
       "it is supported only on shapes and other constants, not on what depends on the image");
 }
 
+// Each activation with the axis it is joined along in the place of the channels, then back.
+Status concat_activations(const Lowering& node) {
+  for (std::size_t i = 0; i < node.count(); ++i) {
+    if (node.is_constant(i)) {
+      return node.unsupported(
+          "it joins a constant to what depends on the image; retrain with a convolution that makes all "
+          "channels");
+    }
+  }
+  TACIT_TRY(const ActivationOperand* first, node.view(0));
+  Result<std::size_t> axis = normal_axis(node.integer("axis", 0), first->dims.size());
+  if (!axis.ok()) return node.labelled(std::move(axis).error());
+  const Dims permutation = channels_first(*first, static_cast<std::int64_t>(*axis));
+  if (*axis == 0) {
+    return node.unsupported("it joins whole images along the batch axis; export a network for one image");
+  }
+  std::vector<ValueId> parts;
+  Dims dims = first->dims;
+  dims[*axis] = 0;
+  for (std::size_t i = 0; i < node.count(); ++i) {
+    TACIT_TRY(const ActivationOperand* part, node.view(i));
+    bool fits = part->dims.size() == dims.size();
+    for (std::size_t k = 0; fits && k < dims.size(); ++k) fits = k == *axis || part->dims[k] == dims[k];
+    if (!fits) {
+      return node.error(ErrorCode::kOnnxShape, "its inputs " + dims_to_string(first->dims) + " and " +
+                                                   dims_to_string(part->dims) +
+                                                   " cannot be joined along axis " + std::to_string(*axis));
+    }
+    TACIT_TRY(const ActivationOperand ordered, node.in_order(transposed(*part, permutation)));
+    parts.push_back(ordered.value);
+    dims[*axis] += part->dims[*axis];
+  }
+  if (parts.size() == 1) return node.bind(*first);
+  TACIT_TRY(ValueId joined, node.append(Concat{}, std::move(parts)));
+  Dims joined_dims;
+  for (std::int64_t from : permutation) joined_dims.push_back(dims[static_cast<std::size_t>(from)]);
+  return node.bind_transposed({joined, std::move(joined_dims)}, inverse(permutation));
+}
+
 }  // namespace
 
 Status identity(const Lowering& node) {
@@ -94,19 +133,7 @@ Status transpose(const Lowering& node) {
   }
   if (node.is_constant(0)) return node.bind(graph::transpose(*node.operand(0).constant, permutation));
   if (Status valid = check_permutation(dims, permutation); !valid.ok()) return node.labelled(valid.error());
-  // The elements keep their order when only axes of one element move past others.
-  Dims result;
-  std::int64_t last = -1;
-  for (std::int64_t axis : permutation) {
-    std::int64_t dim = dims[static_cast<std::size_t>(axis)];
-    if (dim != 1 && axis < last) {
-      return node.unsupported("it reorders the elements of " + dims_to_string(dims) +
-                              "; export with channels before height and width (tf2onnx: --inputs-as-nchw)");
-    }
-    if (dim != 1) last = axis;
-    result.push_back(dim);
-  }
-  return rearranged(node, result);
+  return node.bind_transposed(node.operand(0).activation, permutation);
 }
 
 Status constant(const Lowering& node) {
@@ -171,13 +198,13 @@ Status gather(const Lowering& node) {
 }
 
 Status concat(const Lowering& node) {
-  std::vector<const Constant*> parts;
+  if (!node.has_attribute("axis")) return node.error(ErrorCode::kOnnxMalformed, "it has no axis");
   for (std::size_t i = 0; i < node.count(); ++i) {
     if (!node.has(i)) return node.error(ErrorCode::kOnnxMalformed, "one of its inputs is missing");
-    TACIT_TRY(const Constant* part, known(node, i));
-    parts.push_back(part);
   }
-  if (!node.has_attribute("axis")) return node.error(ErrorCode::kOnnxMalformed, "it has no axis");
+  if (!node.all_constant()) return concat_activations(node);
+  std::vector<const Constant*> parts;
+  for (std::size_t i = 0; i < node.count(); ++i) parts.push_back(node.operand(i).constant.get());
   return node.bind(graph::concat(parts, node.integer("axis", 0)));
 }
 
@@ -215,7 +242,8 @@ Status cast(const Lowering& node) {
   const Operand& input = node.operand(0);
   std::string target = type_name(to >= 0 && to <= INT_MAX ? static_cast<int>(to) : 0);
   if (input.constant == nullptr) {
-    if (floats) return node.bind(input.activation);
+    bool index = integers && input.activation.function == OutputFunction::kArgMax;
+    if (floats || index) return node.bind(input.activation);
     return node.unsupported("what depends on the image cannot be cast to " + target + "; export in float32");
   }
   if (floats) return node.bind(to_floats(*input.constant));

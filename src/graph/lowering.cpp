@@ -34,14 +34,6 @@ std::string plural(std::int64_t count, const std::string& noun) {
 
 }  // namespace
 
-std::optional<Shape> image_shape(const Dims& dims, std::int64_t batch) {
-  if (dims.size() == 1 && batch == 1) return Shape{dims[0], 1, 1};
-  if (dims.size() < 2 || dims.size() > 4 || dims[0] != batch) return std::nullopt;
-  if (dims.size() == 2) return Shape{dims[1], 1, 1};
-  if (dims.size() == 3) return Shape{dims[1], 1, dims[2]};
-  return Shape{dims[1], dims[2], dims[3]};
-}
-
 Status Lowering::check() const {
   int given = node_.input_size();
   while (given > 0 && node_.input(given - 1).empty()) --given;
@@ -124,18 +116,19 @@ const onnx::TensorProto* Lowering::tensor(std::string_view name) const {
   return attribute != nullptr ? &attribute->t() : nullptr;
 }
 
-Result<Extent> Lowering::extent(std::string_view name, Extent fallback) const {
+Result<Extent> Lowering::extent(std::string_view name, std::size_t axes, Extent fallback) const {
   if (!has_attribute(name)) return fallback;
   Dims values = integers(name);
-  bool valid = values.size() == 2;
+  bool valid = values.size() == axes;
   for (std::int64_t value : values) valid = valid && value >= 1 && value <= kMaxWindow;
   if (!valid) {
-    return error(
-        ErrorCode::kOnnxUnsupportedAttribute,
-        "its " + std::string(name) + " is " + dims_to_string(values) +
-            " where two numbers from 1 are needed, the height and the width (only 2-D images are supported)");
+    return error(ErrorCode::kOnnxUnsupportedAttribute,
+                 "its " + std::string(name) + " is " + dims_to_string(values) + " where " +
+                     (axes == 1 ? "one number from 1 is needed, for the width"
+                                : "two numbers from 1 are needed, for the height and the width") +
+                     " (images of one and two dimensions are supported)");
   }
-  return Extent{values[0], values[1]};
+  return axes == 1 ? Extent{1, values[0]} : Extent{values[0], values[1]};
 }
 
 std::size_t Lowering::count() const {
@@ -176,7 +169,7 @@ Result<std::vector<std::int64_t>> Lowering::integer_values(std::size_t i, std::s
   return error(ErrorCode::kOnnxMalformed, "its " + std::string(role) + " must be a vector of integers");
 }
 
-Result<const ActivationOperand*> Lowering::activation(std::size_t i) const {
+Result<const ActivationOperand*> Lowering::view(std::size_t i) const {
   const Operand& found = operand(i);
   if (found.constant != nullptr) {
     return unsupported(
@@ -185,25 +178,105 @@ Result<const ActivationOperand*> Lowering::activation(std::size_t i) const {
   }
   if (found.activation.function != OutputFunction::kIdentity) {
     return unsupported(
-        "it comes after a Softmax, which is supported only as the network's last step; "
+        "it comes after a Softmax or an ArgMax, which are supported only as the network's last step; "
         "export the network without what follows");
   }
   return &found.activation;
 }
 
-Result<const ActivationOperand*> Lowering::image(std::size_t i) const {
-  TACIT_TRY(const ActivationOperand* found, activation(i));
-  if (found->dims.size() == 4) return found;
-  return error(ErrorCode::kOnnxShape, "its input has the shape " + dims_to_string(found->dims) +
-                                          " where [N, channels, height, width] is needed");
+Result<ActivationOperand> Lowering::activation(std::size_t i) const {
+  TACIT_TRY(const ActivationOperand* found, view(i));
+  return in_order(*found);
 }
 
-ActivationOperand Lowering::image_operand(ValueId value) const {
+Result<ActivationOperand> Lowering::image(std::size_t i) const {
+  TACIT_TRY(const ActivationOperand* found, view(i));
+  return as_image(*found);
+}
+
+Result<ActivationOperand> Lowering::as_image(const ActivationOperand& view) const {
+  if (view.dims.size() != 3 && view.dims.size() != 4) {
+    return error(ErrorCode::kOnnxShape,
+                 "its input has the shape " + dims_to_string(view.dims) +
+                     " where [N, channels, height, width] or [N, channels, width] is needed");
+  }
+  TACIT_CHECK(learn_channel_axis(view));
+  return in_order(view);
+}
+
+Status Lowering::learn_channel_axis(const ActivationOperand& image) const {
+  if (state_.channel_axis != ChannelAxis::kUnknown) return {};
+  ValueId value = image.value;
+  const auto keeps_elements = [](const Operation& operation) {
+    return std::holds_alternative<Reshape>(operation) || std::holds_alternative<ChannelAffine>(operation) ||
+           std::holds_alternative<ElementAffine>(operation) || std::holds_alternative<Square>(operation) ||
+           std::holds_alternative<Activation>(operation);
+  };
+  while (value != Graph::kInput) {
+    // Values are numbered as their nodes are appended, one for each after the input.
+    const Node& node = state_.graph.nodes[value - 1];
+    if (!keeps_elements(node.operation)) return {};
+    value = node.inputs[0];
+  }
+  const Dims& input = state_.input_dims;
+  bool moved = false;
+  if (input.size() >= 3 && image.dims[1] == input.back()) {
+    // The image's axes are the input's with the last one moved to the front, whatever axes of one element there are.
+    const ActivationOperand given{value, input};
+    const auto last = static_cast<std::int64_t>(input.size()) - 1;
+    const std::optional<ActivationOperand> wanted =
+        with_other_ones(transposed(given, channels_first(given, last)), image.dims);
+    const bool as_it_is = image.order.empty() && image.dims[1] == input[1];
+    moved = wanted && wanted->order == image.order && !as_it_is;
+  }
+  state_.channel_axis = moved ? ChannelAxis::kLast : ChannelAxis::kSecond;
+  if (!moved) return {};
+  return error(ErrorCode::kInternal, "the model's input has its channels last");
+}
+
+Result<ActivationOperand> Lowering::in_order(const ActivationOperand& operand) const {
+  const std::optional<Shape> shape = image_shape(operand.dims, batch());
+  if (!shape) {
+    return error(
+        ErrorCode::kOnnxShape,
+        "it works on the shape " + dims_to_string(operand.dims) +
+            ", which must have the batch axis first and at most channels, height and width after it");
+  }
+  ActivationOperand result{operand.value, operand.dims, operand.function};
+  if (!operand.order.empty()) {
+    TACIT_TRY(result.value, move_elements(operand, *shape));
+  } else if (*shape != shape_of(operand)) {
+    TACIT_TRY(result.value, append(Reshape{*shape}, {operand.value}));
+  }
+  return result;
+}
+
+Result<ValueId> Lowering::move_elements(const ActivationOperand& operand, const Shape& shape) const {
+  TACIT_CHECK(charge(shape.size()));
+  std::optional<std::vector<std::uint32_t>> sources = element_sources(operand, batch());
+  if (!sources) {
+    return unsupported("the batch axis of " + dims_to_string(operand.dims) + " has been moved by node " +
+                       in_quotes(operand.mover) + "; export a network that keeps the batch axis first");
+  }
+  return append_as(operand.mover, Permute{shape, std::move(*sources)}, {operand.value});
+}
+
+ActivationOperand Lowering::image_operand(ValueId value, std::size_t axes) const {
   const Shape& shape = state_.graph.shape_of(value);
+  if (axes == 1) return {value, {batch(), shape.channels, shape.width}};
   return {value, {batch(), shape.channels, shape.height, shape.width}};
 }
 
+std::string Lowering::name() const {
+  return node_.name().empty() ? "#" + std::to_string(index_) : printable(node_.name());
+}
+
 Result<ValueId> Lowering::append(Operation operation, std::vector<ValueId> inputs) const {
+  return append_as(name(), std::move(operation), std::move(inputs));
+}
+
+Result<ValueId> Lowering::append_as(std::string name, Operation operation,
+                                    std::vector<ValueId> inputs) const {
   std::vector<Shape> shapes;
   shapes.reserve(inputs.size());
   for (ValueId input : inputs) shapes.push_back(state_.graph.shape_of(input));
@@ -215,7 +288,6 @@ Result<ValueId> Lowering::append(Operation operation, std::vector<ValueId> input
         "its constants make a weight that is infinite or NaN; look for a division by zero or a negative "
         "variance in the model");
   }
-  std::string name = node_.name().empty() ? "#" + std::to_string(index_) : printable(node_.name());
   Result<ValueId> value =
       graph::append(state_.graph, std::move(operation), std::move(name), std::move(inputs));
   if (value.ok()) state_.graph.values[*value].name = printable(node_.output(0));
@@ -225,6 +297,12 @@ Result<ValueId> Lowering::append(Operation operation, std::vector<ValueId> input
 Status Lowering::emit(Operation operation, std::vector<ValueId> inputs, Dims dims) const {
   TACIT_TRY(ValueId value, append(std::move(operation), std::move(inputs)));
   return bind(ActivationOperand{value, std::move(dims)});
+}
+
+Status Lowering::emit_like(Operation operation, const ActivationOperand& operand) const {
+  ActivationOperand result = operand;
+  TACIT_TRY(result.value, append(std::move(operation), {operand.value}));
+  return bind(std::move(result));
 }
 
 Status Lowering::bind(ActivationOperand operand) const {
@@ -248,16 +326,42 @@ Status Lowering::bind(Result<Constant> constant) const {
 }
 
 Status Lowering::bind_reshaped(const ActivationOperand& operand, const Dims& dims) const {
-  std::optional<Shape> shape = image_shape(dims, batch());
-  if (!shape) {
-    return error(
-        ErrorCode::kOnnxShape,
-        "it turns " + dims_to_string(operand.dims) + " into " + dims_to_string(dims) +
-            "; a result must keep the batch axis first and have at most channels, height and width after it");
+  // Of the index that an ArgMax gives only the dimensions change.
+  if (operand.function == OutputFunction::kArgMax) return bind({operand.value, dims, operand.function});
+  if (!operand.order.empty()) {
+    if (std::optional<ActivationOperand> same = with_other_ones(operand, dims)) return bind(std::move(*same));
   }
+  const std::optional<Shape> shape = image_shape(dims, batch());
+  if (!shape && (dims.size() <= 4 || dims[0] != batch())) {
+    return error(ErrorCode::kOnnxShape, "it turns " + dims_to_string(operand.dims) + " into " +
+                                            dims_to_string(dims) +
+                                            "; a result must keep the batch axis first");
+  }
+  // More axes than an image has are kept until a Transpose or a Reshape makes an image of them.
   ActivationOperand result{operand.value, dims, operand.function};
-  if (*shape != shape_of(operand)) { TACIT_TRY(result.value, append(Reshape{*shape}, {operand.value})); }
+  const Shape target = shape.value_or(Shape{shape_of(operand).size(), 1, 1});
+  if (!operand.order.empty()) {
+    TACIT_TRY(result.value, move_elements(operand, target));
+  } else if (shape && target != shape_of(operand)) {
+    TACIT_TRY(result.value, append(Reshape{target}, {operand.value}));
+  }
   return bind(std::move(result));
+}
+
+Status Lowering::bind_transposed(const ActivationOperand& operand,
+                                 std::span<const std::int64_t> permutation) const {
+  ActivationOperand result = transposed(operand, permutation);
+  result.mover = name();
+  const bool is_image = image_shape(result.dims, batch()).has_value();
+  if (result.order.empty() && is_image) return bind_reshaped(result, result.dims);
+  return bind(std::move(result));
+}
+
+Status Lowering::settle_output() const {
+  ActivationOperand& output = state_.operands[node_.output(0)].activation;
+  if (output.function == OutputFunction::kArgMax) return {};
+  TACIT_TRY(output, in_order(output));
+  return {};
 }
 
 Status Lowering::charge(std::int64_t elements) const {

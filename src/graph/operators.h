@@ -56,13 +56,26 @@ Status pow(const Lowering&);
 
 Status relu(const Lowering&);
 Status leaky_relu(const Lowering&);
+Status prelu(const Lowering&);
 Status sigmoid(const Lowering&);
 Status tanh(const Lowering&);
+Status erf(const Lowering&);
+Status softplus(const Lowering&);
+Status hard_sigmoid(const Lowering&);
+Status hard_swish(const Lowering&);
+Status elu(const Lowering&);
+Status selu(const Lowering&);
+Status clip(const Lowering&);
+Status max(const Lowering&);
+Status min(const Lowering&);
 Status softmax(const Lowering&);
 Status log_softmax(const Lowering&);
+Status arg_max(const Lowering&);
 
 Status average_pool(const Lowering&);
 Status global_average_pool(const Lowering&);
+Status max_pool(const Lowering&);
+Status global_max_pool(const Lowering&);
 Status reduce_mean(const Lowering&);
 Status pad(const Lowering&);
 

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "graph/graph.h"
+#include "graph/taps.h"
 
 namespace tacit::graph {
 namespace {
@@ -67,6 +68,16 @@ Result<Extent> slide(const Windows& windows, const Shape& input) {
   return Extent{(rows - height) / windows.stride.height + 1, (columns - width) / windows.stride.width + 1};
 }
 
+// Whether every place of a window has a tap inside of [0, size), along one axis.
+bool each_window_inside(std::int64_t places, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
+                        std::int64_t pad, std::int64_t size) {
+  for (std::int64_t place = 0; place < places; ++place) {
+    Taps taps = taps_inside(place * stride - pad, dilation, kernel, size);
+    if (taps.begin == taps.end) return false;
+  }
+  return true;
+}
+
 struct Rule {
   const std::vector<Shape>& inputs;
   const Shape& input() const { return inputs.front(); }
@@ -107,6 +118,19 @@ struct Rule {
     return bounded({input().channels, places.height, places.width});
   }
 
+  Result<Shape> operator()(const MaxPool& pool) const {
+    TACIT_TRY(Extent places, slide({pool.kernel, pool.stride, pool.dilation, pool.pads}, input()));
+    if (!each_window_inside(places.height, pool.kernel.height, pool.stride.height, pool.dilation.height,
+                            pool.pads.top, input().height) ||
+        !each_window_inside(places.width, pool.kernel.width, pool.stride.width, pool.dilation.width,
+                            pool.pads.left, input().width)) {
+      return mismatch("a window of the kernel " + std::to_string(pool.kernel.height) + "x" +
+                      std::to_string(pool.kernel.width) + " lies in the padding alone, on the input " +
+                      to_string(input()));
+    }
+    return bounded({input().channels, places.height, places.width});
+  }
+
   Result<Shape> operator()(const Dense& dense) const {
     if (dense.in != input().size()) {
       return mismatch("the weights " + std::to_string(dense.out) + "x" + std::to_string(dense.in) +
@@ -135,8 +159,43 @@ struct Rule {
   Result<Shape> operator()(const Add&) const { return same_shapes(); }
   Result<Shape> operator()(const Multiply&) const { return same_shapes(); }
 
-  Result<Shape> operator()(const Reshape& reshape) const {
-    const Shape& shape = reshape.shape;
+  Result<Shape> operator()(const Reshape& reshape) const { return rearranged(reshape.shape); }
+
+  Result<Shape> operator()(const Permute& permute) const {
+    TACIT_TRY(Shape shape, rearranged(permute.shape));
+    std::vector<bool> seen(static_cast<std::size_t>(shape.size()), false);
+    bool valid = permute.source.size() == seen.size();
+    for (std::size_t i = 0; valid && i < seen.size(); ++i) {
+      std::uint32_t source = permute.source[i];
+      valid = source < seen.size() && !seen[source];
+      if (valid) seen[source] = true;
+    }
+    if (!valid)
+      return mismatch("the order of the elements of " + to_string(input()) + " is not a permutation");
+    return shape;
+  }
+
+  Result<Shape> operator()(const Concat&) const {
+    Shape shape = input();
+    for (std::size_t i = 1; i < inputs.size(); ++i) {
+      if (inputs[i].height != shape.height || inputs[i].width != shape.width) {
+        return mismatch("its inputs have the shapes " + to_string(input()) + " and " + to_string(inputs[i]) +
+                        ", whose heights and widths must be equal");
+      }
+      shape.channels += inputs[i].channels;
+      TACIT_CHECK(bounded(shape));
+    }
+    return shape;
+  }
+
+  Result<Shape> operator()(const Pad& pad) const {
+    TACIT_CHECK(check_pads(pad.pads));
+    return bounded({input().channels, input().height + pad.pads.top + pad.pads.bottom,
+                    input().width + pad.pads.left + pad.pads.right});
+  }
+
+ private:
+  Result<Shape> rearranged(const Shape& shape) const {
     if (shape.channels < 1 || shape.height < 1 || shape.width < 1) {
       return mismatch("the shape " + to_string(shape) + " is not possible");
     }
@@ -148,14 +207,6 @@ struct Rule {
     }
     return checked;
   }
-
-  Result<Shape> operator()(const Pad& pad) const {
-    TACIT_CHECK(check_pads(pad.pads));
-    return bounded({input().channels, input().height + pad.pads.top + pad.pads.bottom,
-                    input().width + pad.pads.left + pad.pads.right});
-  }
-
- private:
   static std::string weights_text(const Conv& conv) {
     return std::to_string(conv.out_channels) + "x" + std::to_string(conv.in_channels / conv.groups) + "x" +
            std::to_string(conv.kernel.height) + "x" + std::to_string(conv.kernel.width);
@@ -185,10 +236,12 @@ bool finite(const std::vector<float>& data) {
 }  // namespace
 
 Result<Shape> infer_shape(const Operation& operation, const std::vector<Shape>& inputs) {
+  bool joins = std::holds_alternative<Concat>(operation);
   bool binary = std::holds_alternative<Add>(operation) || std::holds_alternative<Multiply>(operation);
-  std::size_t arity = binary ? 2 : 1;
-  if (inputs.size() != arity) {
-    return mismatch("it takes " + std::to_string(arity) + " input(s), not " + std::to_string(inputs.size()));
+  std::size_t arity = binary || joins ? 2 : 1;
+  if (joins ? inputs.size() < arity : inputs.size() != arity) {
+    return mismatch("it takes " + std::to_string(arity) + (joins ? " or more" : "") + " input(s), not " +
+                    std::to_string(inputs.size()));
   }
   return std::visit(Rule{inputs}, operation);
 }
@@ -203,13 +256,16 @@ bool weights_finite(const Operation& operation) {
     bool operator()(const ElementAffine& affine) const {
       return finite(affine.scale) && finite(affine.shift);
     }
-    bool operator()(const Activation& activation) const { return std::isfinite(activation.alpha); }
+    bool operator()(const Activation& activation) const { return is_valid(activation); }
     bool operator()(const AveragePool&) const { return true; }
     bool operator()(const Square&) const { return true; }
     bool operator()(const Add&) const { return true; }
     bool operator()(const Multiply&) const { return true; }
     bool operator()(const Reshape&) const { return true; }
     bool operator()(const Pad&) const { return true; }
+    bool operator()(const MaxPool&) const { return true; }
+    bool operator()(const Permute&) const { return true; }
+    bool operator()(const Concat&) const { return true; }
   };
   return std::visit(Check{}, operation);
 }

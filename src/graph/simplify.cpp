@@ -4,7 +4,9 @@
 #include <numeric>
 #include <optional>
 
+#include "graph/compose.h"
 #include "graph/fold.h"
+#include "graph/permute.h"
 
 namespace tacit::graph {
 namespace {
@@ -58,9 +60,13 @@ class Sweep {
   bool rewrite(Node& node) {
     Operation& operation = node.operation;
     if (auto* reshape = std::get_if<Reshape>(&operation)) return rewrite_reshape(node, *reshape);
+    if (auto* permute = std::get_if<Permute>(&operation)) return rewrite_permute(node, *permute);
     if (std::holds_alternative<Multiply>(operation)) return rewrite_product(node);
     if (auto* pad = std::get_if<Pad>(&operation)) return rewrite_pad(node, *pad);
     if (auto* pool = std::get_if<AveragePool>(&operation)) return rewrite_pool(node, *pool);
+    if (auto* pool = std::get_if<MaxPool>(&operation)) return rewrite_pool(node, *pool);
+    if (permute_later(node)) return true;
+    if (auto* activation = std::get_if<Activation>(&operation)) return rewrite_activation(node, *activation);
     if (is_affine(operation)) return rewrite_affine(node);
     if (auto* conv = std::get_if<Conv>(&operation)) return rewrite_conv(node, *conv);
     if (auto* dense = std::get_if<Dense>(&operation)) return rewrite_dense(node, *dense);
@@ -69,30 +75,66 @@ class Sweep {
 
   bool rewrite_reshape(Node& node, const Reshape& reshape) {
     if (reshape.shape == shape(node.inputs[0])) return bypass(node, node.inputs[0]);
+    if (const auto* permute = producer_as<Permute>(node.inputs[0]))
+      return replace_past(node, Permute{reshape.shape, permute->source});
     return producer_as<Reshape>(node.inputs[0]) != nullptr && read_past(node, *producer(node.inputs[0]));
   }
 
-  bool rewrite_product(Node& node) {
-    ValueId first = node.inputs[0], second = node.inputs[1];
-    if (first == second) {
-      node.operation = Square{};
-    } else if (is_sigmoid_of(second, first)) {
-      node.operation = Activation{ActivationKind::kSilu, 0};
-    } else if (is_sigmoid_of(first, second)) {
-      node.operation = Activation{ActivationKind::kSilu, 0};
-      std::swap(first, second);
-    } else {
-      return false;
+  bool rewrite_permute(Node& node, const Permute& permute) {
+    if (keeps_order(permute)) {
+      node.operation = Reshape{permute.shape};
+      return true;
     }
-    --uses_[second];
-    node.inputs = {first};
+    Node* before = producer(node.inputs[0]);
+    if (before == nullptr) return false;
+    if (std::holds_alternative<Reshape>(before->operation)) return read_past(node, *before);
+    if (const auto* first = std::get_if<Permute>(&before->operation))
+      return replace_past(node, compose(*first, permute));
+    auto* dense = std::get_if<Dense>(&before->operation);
+    if (dense == nullptr || uses_[node.inputs[0]] != 1) return false;
+    permute_rows(*dense, permute);
+    node.operation = Reshape{permute.shape};
     return true;
   }
 
-  bool is_sigmoid_of(ValueId value, ValueId argument) {
-    const auto* activation = producer_as<Activation>(value);
-    return activation != nullptr && activation->kind == ActivationKind::kSigmoid &&
-           producer(value)->inputs[0] == argument;
+  // What works element by element on permuted elements works on them before as well, and they are permuted later: the
+  // two nodes change places. In the end a Dense takes the permutation in, or another one undoes it.
+  bool permute_later(Node& node) {
+    const auto* permute = producer_as<Permute>(node.inputs[0]);
+    if (permute == nullptr || uses_[node.inputs[0]] != 1) return false;
+    std::optional<Operation> before = before_permute(node.operation, *permute);
+    if (!before) return false;
+    Node& first = *producer(node.inputs[0]);
+    node.operation = std::move(first.operation);
+    first.operation = std::move(*before);
+    std::swap(first.name, node.name);
+    graph_.values[first.output].shape = shape(first.inputs[0]);
+    return true;
+  }
+
+  bool rewrite_product(Node& node) {
+    if (node.inputs[0] == node.inputs[1]) {
+      --uses_[node.inputs[0]];
+      node.operation = Square{};
+      node.inputs.pop_back();
+      return true;
+    }
+    std::optional<Composed> composed = compose_product(node, producer_);
+    if (!composed) return false;
+    for (ValueId input : node.inputs) --uses_[input];
+    ++uses_[composed->source];
+    node.inputs = {composed->source};
+    node.operation = std::move(composed->activation);
+    return true;
+  }
+
+  bool rewrite_activation(Node& node, const Activation& activation) {
+    const auto* before = producer_as<Activation>(node.inputs[0]);
+    std::optional<Limits> outer = limits_of(activation);
+    std::optional<Limits> inner = before != nullptr ? limits_of(*before) : std::nullopt;
+    if (!outer || !inner) return false;
+    return replace_past(node, within({static_cast<float>(evaluate(activation, inner->low)),
+                                      static_cast<float>(evaluate(activation, inner->high))}));
   }
 
   bool rewrite_pad(Node& node, Pad& pad) {
@@ -110,6 +152,11 @@ class Sweep {
     padded.pads = sum(pool.pads, pad->pads);
     padded.count_include_pad = true;
     return replace_past(node, padded);
+  }
+
+  bool rewrite_pool(Node& node, const MaxPool& pool) {
+    return pool.kernel == Extent{} && pool.stride == Extent{} && pool.pads.zero() &&
+           bypass(node, node.inputs[0]);
   }
 
   static Pads sum(const Pads& a, const Pads& b) {
@@ -132,6 +179,14 @@ class Sweep {
       if (std::optional<Operation> channel = narrow(*element, shape(input))) {
         node.operation = std::move(*channel);
         return true;
+      }
+    }
+    if (auto* function = producer_as<Activation>(input);
+        function != nullptr && function->kind == ActivationKind::kFunction && uses_[input] == 1) {
+      if (std::optional<Activation> composed = compose_affine(*function, node.operation)) {
+        *function = std::move(*composed);
+        graph_.values[input].name = graph_.values[node.output].name;
+        return bypass(node, input);
       }
     }
     // An average commutes with an affine map per channel, which may so pass to what stands before the pool.
@@ -157,6 +212,8 @@ class Sweep {
     Node* before = producer(node.inputs[0]);
     if (before == nullptr) return false;
     if (std::holds_alternative<Reshape>(before->operation)) return read_past(node, *before);
+    if (const auto* permute = std::get_if<Permute>(&before->operation))
+      return replace_past(node, permute_columns(dense, *permute));
     const auto* first = std::get_if<Dense>(&before->operation);
     if (first != nullptr && uses_[node.inputs[0]] == 1) {
       if (std::optional<Operation> folded = fold_dense(*first, dense))
