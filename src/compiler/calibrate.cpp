@@ -17,10 +17,10 @@ using Batch = std::vector<Elements>;
 Status check_images(const graph::Graph& graph, std::span<const graph::Tensor> images) {
   if (images.empty()) {
     for (const graph::Node& node : graph.nodes)
-      if (const auto* activation = std::get_if<graph::Activation>(&node.operation))
+      if (const auto* activation = std::get_if<Activation>(&node.operation))
         return Error{
             ErrorCode::kCompileRangeMissing,
-            "node " + graph::in_quotes(node.name) + " (" + std::string(graph::name_of(activation->kind)) +
+            "node " + graph::in_quotes(node.name) + " (" + std::string(tacit::name_of(activation->kind)) +
                 ") is replaced by a polynomial, for which the range of its input must be known; give "
                 "calibration images"};
     return Error{ErrorCode::kCompileRangeMissing,
@@ -62,15 +62,15 @@ struct Pass {
 
 ChebyshevSeries fit_activation(const graph::Node& node, const Batch& inputs, const Range& range,
                                double margin, std::size_t degree, std::vector<ActivationFit>& fits) {
-  const auto& activation = std::get<graph::Activation>(node.operation);
+  const auto& activation = std::get<Activation>(node.operation);
   const double width = range.largest() == 0 ? 1 : margin * range.largest();
   Histogram histogram(width);
   for (const Elements& elements : inputs)
     for (double x : elements) histogram.add(x);
-  const auto f = [&](double x) { return graph::evaluate(activation, x); };
+  const auto f = [&](double x) { return tacit::evaluate(activation, x); };
   ChebyshevSeries series = fit_chebyshev(f, histogram, degree);
   const FitError error = fit_error(series, f, histogram);
-  fits.push_back({node.name, std::string(graph::name_of(activation.kind)), series.degree(), width, error.rms,
+  fits.push_back({node.name, std::string(tacit::name_of(activation.kind)), series.degree(), width, error.rms,
                   error.largest});
   return series;
 }
@@ -87,7 +87,7 @@ Result<Pass> run(const graph::Graph& graph, const Batch& images, double margin,
   pass.ranges[graph::Graph::kInput] = range_of(images);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const graph::Node& node = graph.nodes[i];
-    if (degree && std::holds_alternative<graph::Activation>(node.operation))
+    if (degree && std::holds_alternative<Activation>(node.operation))
       pass.approximations[i] = fit_activation(node, values[node.inputs[0]], pass.ranges[node.inputs[0]],
                                               margin, *degree, pass.fits);
     Batch made(images.size());
@@ -146,7 +146,7 @@ Result<Calibration> calibrate(const graph::Graph& graph, std::span<const graph::
   for (const graph::Tensor& image : images) batch.emplace_back(image.data.begin(), image.data.end());
 
   const bool activations = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const graph::Node& node) {
-    return std::holds_alternative<graph::Activation>(node.operation);
+    return std::holds_alternative<Activation>(node.operation);
   });
   TACIT_TRY(Pass exact, run(graph, batch, options.margin, std::nullopt));
   if (!activations) return Calibration{std::move(exact.ranges), std::move(exact.approximations), {}, 0, 1};

@@ -110,7 +110,7 @@ class Lowering {
 
   // --- the others ------------------------------------------------------------------------------------------
   Status lower(const graph::Square&) { return element_wise(SquareLayer{}); }
-  Status lower(const graph::Activation&) {
+  Status lower(const Activation&) {
     if (!approximations_[index_])
       return Error{ErrorCode::kCompileInternal, "has no polynomial to be replaced by"};
     const ChebyshevSeries& series = *approximations_[index_];

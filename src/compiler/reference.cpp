@@ -110,9 +110,9 @@ struct NodeEvaluation {
     return y;
   }
 
-  Elements operator()(const graph::Activation& activation) const {
+  Elements operator()(const Activation& activation) const {
     Elements y = x();
-    for (double& v : y) v = approximation ? (*approximation)(v) : graph::evaluate(activation, v);
+    for (double& v : y) v = approximation ? (*approximation)(v) : tacit::evaluate(activation, v);
     return y;
   }
 

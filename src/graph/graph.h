@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "graph/activation.h"
+#include "base/activation.h"
 
 namespace tacit::graph {
 

@@ -144,8 +144,8 @@ TEST(Compile, ResidualBlocks) {
 // (clear_error).
 TEST(Compile, ActivationsOfEveryKindAndDegree) {
   for (const auto kind :
-       {graph::ActivationKind::kRelu, graph::ActivationKind::kLeakyRelu, graph::ActivationKind::kSigmoid,
-        graph::ActivationKind::kTanh, graph::ActivationKind::kSilu})
+       {ActivationKind::kRelu, ActivationKind::kLeakyRelu, ActivationKind::kSigmoid,
+        ActivationKind::kTanh, ActivationKind::kSilu})
     for (int degree : {2, 3, 5, 7}) {
       SCOPED_TRACE(std::string(graph::name_of(kind)) + " of degree " + std::to_string(degree));
       Builder builder({1, 6, 6});
@@ -160,7 +160,7 @@ TEST(Compile, ActivationsOfEveryKindAndDegree) {
       EXPECT_EQ(result.fits[0].name, "activation");
       EXPECT_LE(result.fits[0].degree, static_cast<std::size_t>(degree));
       if (degree == 3) { EXPECT_EQ(result.report.levels, 4); }
-      if (degree == 2 && kind == graph::ActivationKind::kRelu) {
+      if (degree == 2 && kind == ActivationKind::kRelu) {
         EXPECT_EQ(result.report.levels, 3);
         EXPECT_EQ(test::count_kind(result.report, "square"), 1);
       }
@@ -174,7 +174,7 @@ TEST(Compile, ChoosesTheLeastDegreeThatIsGoodEnough) {
     graph::Conv conv = builder.conv_of(builder.shape(), 2, 3);
     for (float& w : conv.weights) w *= size;
     builder.then(conv, "conv1");
-    builder.activation("tanh", graph::ActivationKind::kTanh);
+    builder.activation("tanh", ActivationKind::kTanh);
     builder.conv("conv2", 3, 4);
     return builder.take();
   };
@@ -190,11 +190,11 @@ TEST(Compile, ChoosesTheLeastDegreeThatIsGoodEnough) {
 TEST(Compile, ActivationsOnTheInputAfterASumAndAsTheOutput) {
   for (int degree : {2, 3}) {
     Builder builder({2, 5, 5});
-    builder.activation("first", graph::ActivationKind::kSilu);
+    builder.activation("first", ActivationKind::kSilu);
     const graph::ValueId skip = builder.last();
     const graph::ValueId body = builder.conv("conv", 2, 3, 1, 1);
     builder.add(graph::Add{}, "sum", {skip, body});
-    builder.activation("last", graph::ActivationKind::kRelu);
+    builder.activation("last", ActivationKind::kRelu);
     Options options;
     options.degree = degree;
     const Compiled result = compiled(builder.take(), options);
@@ -258,7 +258,7 @@ TEST(Compile, SettingsTravelWithTheModel) {
 TEST(Compile, IsDeterministic) {
   Builder builder({1, 8, 8});
   builder.conv("conv", 4, 3, 2, 1);
-  builder.activation("relu", graph::ActivationKind::kRelu);
+  builder.activation("relu", ActivationKind::kRelu);
   builder.flatten();
   builder.dense("dense", 3);
   const graph::Graph graph = builder.take();
@@ -280,7 +280,7 @@ void expect_refused(const Result<Compiled>& result, ErrorCode code, const std::s
 TEST(CompileRefuses, MissingWrongAndInfiniteCalibration) {
   Builder builder({1, 4, 4});
   builder.conv("conv", 2, 3);
-  builder.activation("the-relu", graph::ActivationKind::kRelu);
+  builder.activation("the-relu", ActivationKind::kRelu);
   const graph::Graph graph = builder.take();
   expect_refused(compile(graph, {}, {}), ErrorCode::kCompileRangeMissing, "\"the-relu\"");
 

@@ -143,7 +143,7 @@ TEST(Lower, AffineMapsAfterFlatteningGoByElement) {
 TEST(Lower, QuadraticsAreCompletedToSquares) {
   Builder builder({1, 4, 4});
   builder.conv("conv", 2, 3);
-  builder.activation("relu", graph::ActivationKind::kRelu);
+  builder.activation("relu", ActivationKind::kRelu);
   const graph::Graph graph = builder.take();
   Approximations approximations(2);
   approximations[1] = ChebyshevSeries{3, {0.9, 1.4, 0.6}};
@@ -158,7 +158,7 @@ TEST(Lower, QuadraticsAreCompletedToSquares) {
 TEST(Lower, PolynomialsOfDegreeOneAreLinear) {
   Builder builder({1, 4, 4});
   builder.square("square");
-  builder.activation("leaky", graph::ActivationKind::kLeakyRelu, 1);
+  builder.activation("leaky", ActivationKind::kLeakyRelu, 1);
   const graph::Graph graph = builder.take();
   Approximations approximations(2);
   approximations[1] = ChebyshevSeries{2, {0.5, 2}};

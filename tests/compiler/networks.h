@@ -83,8 +83,8 @@ class Builder {
     return then(std::move(dense), name);
   }
   graph::ValueId square(const std::string& name) { return then(graph::Square{}, name); }
-  graph::ValueId activation(const std::string& name, graph::ActivationKind kind, float alpha = 0) {
-    return then(graph::Activation{kind, alpha}, name);
+  graph::ValueId activation(const std::string& name, ActivationKind kind, float alpha = 0) {
+    return then(Activation{kind, alpha}, name);
   }
 
   std::vector<float> normal(std::size_t count, double deviation) {

@@ -105,7 +105,7 @@ TEST(Normalise, AnEmptyNetworkGetsALayer) {
 
 TEST(Normalise, AQuadraticOnTheInputIsShiftedByAnIdentityLayer) {
   Builder builder({1, 4, 4});
-  builder.activation("relu", graph::ActivationKind::kRelu);
+  builder.activation("relu", ActivationKind::kRelu);
   const Normalised n = normalised(builder.take(), 2);
   expect_consistent(n);
   // One before it for its shift, one after it for its constant.
@@ -116,7 +116,7 @@ TEST(Normalise, AQuadraticOnTheInputIsShiftedByAnIdentityLayer) {
 TEST(Normalise, AQuadraticBetweenLinearLayersCostsNothingMore) {
   Builder builder({1, 6, 6});
   builder.conv("conv", 3, 3, 1, 1);
-  builder.activation("silu", graph::ActivationKind::kSilu);
+  builder.activation("silu", ActivationKind::kSilu);
   builder.conv("last", 2, 3, 1, 1);
   const Normalised n = normalised(builder.take(), 2);
   expect_consistent(n);
@@ -127,11 +127,11 @@ TEST(Normalise, AQuadraticBetweenLinearLayersCostsNothingMore) {
 TEST(Normalise, AQuadraticAfterASumShiftsOneOfTheOperands) {
   Builder builder({2, 6, 6});
   const graph::ValueId stem = builder.conv("stem", 4, 3, 1, 1);
-  builder.activation("relu0", graph::ActivationKind::kRelu);
+  builder.activation("relu0", ActivationKind::kRelu);
   const graph::ValueId skip = builder.last();
   const graph::ValueId body = builder.conv("body", 4, 3, 1, 1);
   builder.add(graph::Add{}, "sum", {skip, body});
-  builder.activation("relu1", graph::ActivationKind::kRelu);
+  builder.activation("relu1", ActivationKind::kRelu);
   builder.flatten();
   builder.dense("dense", 3);
   ASSERT_NE(stem, skip);
@@ -143,7 +143,7 @@ TEST(Normalise, AQuadraticAfterASumShiftsOneOfTheOperands) {
 TEST(Normalise, NegativeQuadraticsHaveNegativeRanges) {
   Builder builder({1, 4, 4});
   builder.conv("conv", 2, 3);
-  builder.activation("relu", graph::ActivationKind::kRelu);
+  builder.activation("relu", ActivationKind::kRelu);
   builder.conv("last", 1, 2);
   const graph::Graph graph = builder.take();
   Calibration calibration;
