@@ -18,6 +18,8 @@ struct Options {
   std::filesystem::path model, calibration, output, labels, preprocessing;
   std::string name;
   std::size_t max_calibration = 512;
+  std::string layers;
+  bool client_rest = false, refresh = false;
   double margin = 1.5;
   double key_budget_mb = 50;
   std::optional<int> degree;
@@ -72,6 +74,9 @@ Status run(const Options& options) {
   settings.name = name_from(options.model);
   settings.margin = options.margin;
   settings.degree = options.degree;
+  settings.layers = options.layers;
+  settings.client_rest = options.client_rest;
+  settings.refresh = options.refresh;
   settings.key_budget = static_cast<std::uint64_t>(options.key_budget_mb * 1e6);
   if (!options.preprocessing.empty()) {
     TACIT_TRY(ImageDescription description, load_description(options.preprocessing));
@@ -87,6 +92,8 @@ Status run(const Options& options) {
   }
   if (!options.labels.empty()) { TACIT_TRY(settings.labels, load_labels(options.labels)); }
   if (!options.name.empty()) settings.name = options.name;
+  // The outputs of a range of layers are features, not classes.
+  if (!options.layers.empty() && !options.client_rest && options.labels.empty()) settings.labels.clear();
 
   TACIT_TRY(const std::vector<graph::Tensor> images,
             load_calibration(options.calibration, graph.input_shape(), settings.preprocessing,
@@ -132,6 +139,13 @@ void add_compile(CLI::App& app, Context& context) {
   verb->add_option("--degree", options->degree, "Degree of the polynomials that replace activations");
   verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")
       ->capture_default_str();
+  verb->add_option("--layers", options->layers,
+                   "Encrypt only layers FIRST:LAST, by number or name; clients compute those before, and get what "
+                   "LAST gives (features)");
+  verb->add_flag("--client-rest", options->client_rest,
+                 "With --layers: clients compute the layers after LAST too; publishes their weights");
+  verb->add_flag("--refresh", options->refresh,
+                 "Clients decrypt at each activation and maximum, compute it exactly and encrypt anew");
   verb->add_option("--key-budget", options->key_budget_mb,
                    "Megabytes that a client's evaluation keys should fit")
       ->capture_default_str();

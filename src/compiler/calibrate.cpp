@@ -75,9 +75,15 @@ ChebyshevSeries fit_activation(const graph::Node& node, const Batch& inputs, con
   return series;
 }
 
-// All images through all nodes; activations as they are where there is no degree.
+// Whether ciphertexts go through an activation here.
+bool is_encrypted_activation(const graph::Graph& graph, std::size_t node, const ClientNodes& client) {
+  return std::holds_alternative<Activation>(graph.nodes[node].operation) &&
+         !(node < client.size() && client[node]);
+}
+
+// All images through all nodes; activations as they are where there is no degree, or the client computes them.
 Result<Pass> run(const graph::Graph& graph, const Batch& images, double margin,
-                 std::optional<std::size_t> degree) {
+                 std::optional<std::size_t> degree, const ClientNodes& client) {
   Pass pass;
   pass.ranges.resize(graph.values.size());
   pass.approximations.resize(graph.nodes.size());
@@ -87,7 +93,7 @@ Result<Pass> run(const graph::Graph& graph, const Batch& images, double margin,
   pass.ranges[graph::Graph::kInput] = range_of(images);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const graph::Node& node = graph.nodes[i];
-    if (degree && std::holds_alternative<Activation>(node.operation))
+    if (degree && is_encrypted_activation(graph, i, client))
       pass.approximations[i] = fit_activation(node, values[node.inputs[0]], pass.ranges[node.inputs[0]],
                                               margin, *degree, pass.fits);
     Batch made(images.size());
@@ -145,17 +151,17 @@ Result<Calibration> calibrate(const graph::Graph& graph, std::span<const graph::
   Batch batch;
   for (const graph::Tensor& image : images) batch.emplace_back(image.data.begin(), image.data.end());
 
-  const bool activations = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const graph::Node& node) {
-    return std::holds_alternative<Activation>(node.operation);
-  });
-  TACIT_TRY(Pass exact, run(graph, batch, options.margin, std::nullopt));
+  bool activations = false;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    activations = activations || is_encrypted_activation(graph, i, options.client);
+  TACIT_TRY(Pass exact, run(graph, batch, options.margin, std::nullopt, options.client));
   if (!activations) return Calibration{std::move(exact.ranges), std::move(exact.approximations), {}, 0, 1};
 
   std::vector<int> degrees = {2, 3, 5, 7, 15, 31};
   if (options.degree) degrees = {*options.degree};
   std::optional<Calibration> best;
   for (int degree : degrees) {
-    auto pass = run(graph, batch, options.margin, static_cast<std::size_t>(degree));
+    auto pass = run(graph, batch, options.margin, static_cast<std::size_t>(degree), options.client);
     if (!pass.ok()) {
       // Squares after a bad fit may overflow; a better fit may not.
       if (degree == degrees.back() && !best) return std::move(pass).error();

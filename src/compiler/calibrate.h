@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "compiler/partition.h"
 #include "compiler/reference.h"
 #include "graph/execute.h"
 
@@ -39,6 +40,7 @@ struct Calibration {
 };
 
 struct CalibrationOptions {
+  ClientNodes client = {};    // activations that the client computes as they are
   double margin = 1.5;        // activations are fitted on intervals this much wider than the range seen
   std::optional<int> degree;  // of every activation's polynomial; else the least deep that is good enough
 };

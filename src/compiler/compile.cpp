@@ -9,6 +9,7 @@
 #include "compiler/emit.h"
 #include "compiler/levels.h"
 #include "compiler/lower.h"
+#include "compiler/partition.h"
 #include "graph/simplify.h"
 #include "runtime/cost.h"
 #include "runtime/noise.h"
@@ -214,10 +215,18 @@ Status check_options(const graph::Graph& graph, const Options& options) {
 Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tensor> calibration,
                          const Options& options) {
   TACIT_CHECK(graph::validate(given));
-  const graph::Graph graph = graph::simplify(given);
+  graph::Graph graph = graph::simplify(given);
+  PartitionOptions partition;
+  partition.refresh = options.refresh;
+  if (!options.layers.empty()) {
+    TACIT_TRY(partition.layers, find_layers(graph, options.layers));
+    if (!options.client_rest) graph = cut_after(graph, partition.layers->last);
+  }
   TACIT_CHECK(check_options(graph, options));
-  TACIT_TRY(const Calibration calibrated, calibrate(graph, calibration, {options.margin, options.degree}));
-  TACIT_TRY(Network network, lower(graph, calibrated.approximations));
+  const ClientNodes client = choose_client_nodes(graph, partition);
+  TACIT_TRY(const Calibration calibrated,
+            calibrate(graph, calibration, {client, options.margin, options.degree}));
+  TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin));
 
   Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),

@@ -22,6 +22,12 @@ struct Options {
   plan::Preprocessing preprocessing;
   double margin = 1.5;        // values are kept this much below 1 on the calibration images; 1 to 16
   std::optional<int> degree;  // of the polynomials that replace activations; else chosen
+  // Which layers are encrypted, "FIRST:LAST" (partition.h); empty for all. The client computes those before. What comes after
+  // is left out, so that its outputs are the last encrypted layer's, or with `client_rest` computed by the client, which then
+  // gets those layers' weights.
+  std::string layers;
+  bool client_rest = false;
+  bool refresh = false;  // see PartitionOptions
   // The evaluation keys of a client should fit this; a large network's may not.
   std::uint64_t key_budget = 50'000'000;
 };

@@ -18,13 +18,15 @@ struct Gathered {
   std::vector<plan::LinearPiece> pieces;
   std::vector<double> bias;  // empty: zero
   plan::Shape shape;         // of the last piece's result; flattening does not change it
+  bool client = false;       // who computes the pieces
 };
 
 class Lowering {
  public:
-  Lowering(const graph::Graph& graph, const Approximations& approximations)
+  Lowering(const graph::Graph& graph, const Approximations& approximations, const ClientNodes& client)
       : graph_(graph),
         approximations_(approximations),
+        client_(client),
         gathered_(graph.values.size()),
         uses_(graph::count_uses(graph)) {}
 
@@ -34,8 +36,16 @@ class Lowering {
     gathered_[graph::Graph::kInput] = {0, {}, {}, shape};
     for (index_ = 0; index_ < graph_.nodes.size(); ++index_) {
       node_ = &graph_.nodes[index_];
+      // Pieces of the other side are a layer of their own.
+      const bool reshapes = std::holds_alternative<graph::Reshape>(node_->operation);
+      for (graph::ValueId id : node_->inputs)
+        if (!reshapes && gathered_[id].client != by_client()) {
+          TACIT_CHECK(materialise(id));
+          gathered_[id].client = by_client();
+        }
       Status status = std::visit([&](const auto& operation) { return lower(operation); }, node_->operation);
       if (!status.ok()) return std::move(status).error().within(where());
+      if (!reshapes) gathered_[node_->output].client = by_client();
       // What several layers read is computed once.
       if (uses_[node_->output] > 1) TACIT_CHECK(materialise(node_->output));
     }
@@ -98,19 +108,32 @@ class Lowering {
         return Error{ErrorCode::kCompileUnsupported,
                      "joins an image with one that was flattened and shaped again; leave the reshape out"};
       first += in.channels;
-      sum = sum ? add_layer(AddLayer{}, {*sum, part}, placed.shape, node_->output) : part;
+      if (sum)
+        part_sum(*sum, part, placed.shape);
+      else
+        sum = part;
     }
     gathered_[node_->output] = {*sum, {}, {}, network_.values[*sum].shape};
     return {};
+  }
+  void part_sum(ValueIndex& sum, ValueIndex part, const plan::Shape& shape) {
+    LayerOperation operation = by_client() ? LayerOperation(ClientLayer{plan::ClearSum{}}) : AddLayer{};
+    sum = add_layer(std::move(operation), {sum, part}, shape, node_->output);
   }
   Status lower(const graph::Reshape&) {
     gathered_[node_->output] = input();
     return {};
   }
 
+  bool by_client() const { return index_ < client_.size() && client_[index_]; }
+
   // --- the others ------------------------------------------------------------------------------------------
-  Status lower(const graph::Square&) { return element_wise(SquareLayer{}); }
-  Status lower(const Activation&) {
+  Status lower(const graph::Square&) {
+    if (by_client()) return client_layer(square_function(), input_shape());
+    return element_wise(SquareLayer{});
+  }
+  Status lower(const Activation& activation) {
+    if (by_client()) return client_layer(activation, input_shape());
     if (!approximations_[index_])
       return Error{ErrorCode::kCompileInternal, "has no polynomial to be replaced by"};
     const ChebyshevSeries& series = *approximations_[index_];
@@ -140,22 +163,30 @@ class Lowering {
                        to_string(network_.values[right].shape) +
                        " before flattening; flatten both sides or none before the sum"};
     if (left == right) return affine_by([](std::size_t) { return 2.0f; }, [](std::size_t) { return 0.0f; });
-    emit(AddLayer{}, {left, right}, network_.values[left].shape);
+    emit(by_client() ? LayerOperation(ClientLayer{plan::ClearSum{}}) : LayerOperation(AddLayer{}),
+         {left, right}, network_.values[left].shape);
     return {};
   }
   Status lower(const graph::Multiply&) {
-    if (node_->inputs[0] == node_->inputs[1]) return element_wise(SquareLayer{});
+    if (node_->inputs[0] == node_->inputs[1]) return lower(graph::Square{});
     return Error{
         ErrorCode::kCompileUnsupported,
         "multiplies two different values, which no layer of a plan does; replace it by a square or an "
         "activation of one value"};
   }
 
-  Status lower(const graph::MaxPool&) {
+  Status lower(const graph::MaxPool& pool) {
+    if (by_client()) {
+      if (!(logical(node_->inputs[0]) == input_shape()))
+        return Error{ErrorCode::kCompileUnsupported, "reads a reshaped value; leave the reshape out"};
+      const plan::MaxPooling piece = to_piece(pool);
+      TACIT_TRY(const plan::Shape shape, plan::shape_after(piece, input_shape()));
+      return client_layer(piece, shape);
+    }
     return Error{
         ErrorCode::kCompileUnsupported,
-        "takes maxima, which no layer of a plan does; retrain with average pooling in its place, or end "
-        "the network before it"};
+        "takes maxima, which no layer of a plan does; retrain with average pooling in its place, let the "
+        "client take them (--refresh), or end the encrypted layers before it (--layers)"};
   }
 
   // --- building blocks -------------------------------------------------------------------------------------
@@ -252,6 +283,21 @@ class Lowering {
       result.bias.clear();
   }
 
+  const plan::Shape& input_shape() const { return input().shape; }
+
+  // x x, as a function.
+  static Activation square_function() {
+    FunctionStep product;
+    product.kind = FunctionStep::Kind::kProduct;
+    return {ActivationKind::kFunction, 0, 0, {product}};
+  }
+
+  Status client_layer(plan::ClientFunction function, const plan::Shape& shape) {
+    TACIT_TRY(const ValueIndex in, materialise(node_->inputs[0]));
+    emit(ClientLayer{std::move(function)}, {in}, shape);
+    return {};
+  }
+
   Status element_wise(LayerOperation operation) {
     TACIT_TRY(const ValueIndex in, materialise(node_->inputs[0]));
     emit(std::move(operation), {in}, network_.values[in].shape);
@@ -284,7 +330,7 @@ class Lowering {
     Gathered& gathered = gathered_[value];
     if (gathered.pieces.empty() && gathered.bias.empty()) return gathered.base;
     TACIT_TRY(const ValueIndex made, make_layer(gathered, value));
-    gathered = {made, {}, {}, network_.values[made].shape};
+    gathered = {made, {}, {}, network_.values[made].shape, gathered.client};
     return made;
   }
 
@@ -300,11 +346,15 @@ class Lowering {
       return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(source)) +
                                                    " cannot be a layer of a plan: " + valid.error().message +
                                                    "; use fewer channels or smaller images there"};
-    return add_layer(std::move(layer), {gathered.base}, gathered.shape, source);
+    LayerOperation operation = std::move(layer);
+    if (gathered.client)
+      operation = ClientLayer{plan::ClearLinear{std::move(std::get_if<LinearLayer>(&operation)->map)}};
+    return add_layer(std::move(operation), {gathered.base}, gathered.shape, source);
   }
 
   const graph::Graph& graph_;
   const Approximations& approximations_;
+  const ClientNodes& client_;
   std::vector<Gathered> gathered_;  // by graph value
   std::vector<int> uses_;
   Network network_;
@@ -314,8 +364,9 @@ class Lowering {
 
 }  // namespace
 
-Result<Network> lower(const graph::Graph& graph, const Approximations& approximations) {
-  return Lowering(graph, approximations).run();
+Result<Network> lower(const graph::Graph& graph, const Approximations& approximations,
+                      const ClientNodes& client) {
+  return Lowering(graph, approximations, client).run();
 }
 
 }  // namespace tacit::compiler

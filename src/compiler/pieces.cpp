@@ -43,6 +43,21 @@ plan::AveragePooling to_piece(const graph::AveragePool& pool) {
   return piece;
 }
 
+plan::MaxPooling to_piece(const graph::MaxPool& pool) {
+  plan::MaxPooling piece;
+  piece.kernel_height = static_cast<int>(pool.kernel.height);
+  piece.kernel_width = static_cast<int>(pool.kernel.width);
+  piece.stride_height = static_cast<int>(pool.stride.height);
+  piece.stride_width = static_cast<int>(pool.stride.width);
+  piece.pad_top = static_cast<int>(pool.pads.top);
+  piece.pad_left = static_cast<int>(pool.pads.left);
+  piece.pad_bottom = static_cast<int>(pool.pads.bottom);
+  piece.pad_right = static_cast<int>(pool.pads.right);
+  piece.dilation_height = static_cast<int>(pool.dilation.height);
+  piece.dilation_width = static_cast<int>(pool.dilation.width);
+  return piece;
+}
+
 plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in) {
   plan::Convolution piece;
   piece.out_channels = piece.in_channels = piece.groups = in.channels;

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "graph/graph.h"
+#include "plan/client_function.h"
 #include "plan/linear_map.h"
 
 namespace tacit::compiler {
@@ -17,6 +18,7 @@ plan::Shape to_plan(const graph::Shape& shape);
 
 plan::Convolution to_piece(const graph::Conv& conv);
 plan::AveragePooling to_piece(const graph::AveragePool& pool);
+plan::MaxPooling to_piece(const graph::MaxPool& pool);
 // A 1x1 convolution with weight 1 in each channel of its own puts the zeros around the image.
 plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in);
 
