@@ -77,6 +77,10 @@ struct ScalarProduct {
   static constexpr std::size_t kPanel = 32;
 
   static bool narrow(const Modulus& q) { return q.bits() <= kNarrowBits; }
+  // How many places of a limb of n to do at once: a power of two, at least kPanel, with which what the kernels keep of so
+  // many inputs takes up to kTileBytes.
+  static std::size_t tile(const Modulus& q, std::size_t inputs, std::size_t n);
+  static constexpr std::size_t kTileBytes = std::size_t{1} << 18;
   // For `n` places of so many inputs, and one block's weights.
   static constexpr std::size_t scratch_words(std::size_t inputs, std::size_t n) {
     return inputs * (n + kMaxOutputs);
