@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
   register_encoding();
   register_operations();
   register_linear_transforms();
+  register_scalar_matrices();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -21,6 +21,7 @@ void register_kernels();
 void register_encoding();
 void register_operations();
 void register_linear_transforms();
+void register_scalar_matrices();
 
 // The processor's clock frequency now, in GHz, from a chain of additions that each take a cycle: the time stamp counter
 // runs at another one.

@@ -25,6 +25,7 @@ KernelCounts& KernelCounts::operator+=(const KernelCounts& other) {
   key_limbs += other.key_limbs;
   hoisted_limbs += other.hoisted_limbs;
   plain_limbs += other.plain_limbs;
+  scalar_limbs += other.scalar_limbs;
   conversion_limbs += other.conversion_limbs;
   pointwise_limbs += other.pointwise_limbs;
   return *this;
@@ -136,6 +137,7 @@ double estimate_ms(const KernelCounts& counts, const UnitCosts& unit) {
           static_cast<double>(counts.key_limbs) * unit.key_product +
           static_cast<double>(counts.hoisted_limbs) * unit.hoisted_product +
           static_cast<double>(counts.plain_limbs) * unit.plain_product +
+          static_cast<double>(counts.scalar_limbs) * unit.scalar_product +
           static_cast<double>(counts.conversion_limbs) * unit.conversion +
           static_cast<double>(counts.pointwise_limbs) * unit.pointwise);
 }

@@ -15,6 +15,7 @@ struct KernelCounts {
   std::uint64_t key_limbs = 0;         // multiply-accumulates of digits with a key, both columns counted
   std::uint64_t hoisted_limbs = 0;     // the same where the digits are permuted while they are read
   std::uint64_t plain_limbs = 0;       // multiply-accumulates with encoded plaintexts, both columns counted
+  std::uint64_t scalar_limbs = 0;      // multiply-accumulates with the numbers of a ScalarMatrix
   std::uint64_t conversion_limbs = 0;  // source limb to target limb of base conversions
   std::uint64_t pointwise_limbs = 0;   // additions, constant products, permutations
 
@@ -66,7 +67,8 @@ KernelCounts transform_counts(const TransformShape& shape);
 // model's are more than caches hold.
 struct UnitCosts {
   std::size_t degree = 0;
-  double ntt = 0, key_product = 0, hoisted_product = 0, plain_product = 0, conversion = 0, pointwise = 0;
+  double ntt = 0, key_product = 0, hoisted_product = 0, plain_product = 0, conversion = 0, pointwise = 0,
+         scalar_product = 0;
   // How many times longer a linear transform takes than its kernels do when each is called by itself: primes of other
   // lengths, caches that another kernel has used, calls, threads that wait for each other.
   double overhead = 1;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/parallel.h"
+#include "ckks/rounding.h"
 #include "ring/kernels/kernels.h"
 
 namespace tacit::ckks {
@@ -30,14 +31,6 @@ Status require_level_above_zero(const char* operation, const Ciphertext& a) {
   if (a.level() > 0) return {};
   return Error{ErrorCode::kLevelMismatch,
                std::string(operation) + " takes a level, and this ciphertext has none left"};
-}
-
-Result<std::int64_t> integer(double value) {
-  const double rounded = std::round(value);
-  if (!(std::abs(rounded) < 0x1p62)) {
-    return Error{ErrorCode::kValueOutOfRange, "a number times its scale is not finite or exceeds 2^62"};
-  }
-  return static_cast<std::int64_t>(rounded);
 }
 
 // out = f(limb, a, b) for every limb of the two polynomials.
@@ -144,7 +137,7 @@ Result<Ciphertext> Evaluator::multiply_plain(const Ciphertext& a, const Plaintex
 }
 
 Result<Ciphertext> Evaluator::add_scalar(const Ciphertext& a, double c) const {
-  TACIT_TRY(const std::int64_t constant, integer(c * a.scale));
+  TACIT_TRY(const std::int64_t constant, round_to_integer(c * a.scale));
   Ciphertext out = a;
   // A constant polynomial has the same value at every point.
   parallel_for(a.parts[0].limbs(), [&](std::size_t i) {
@@ -156,7 +149,7 @@ Result<Ciphertext> Evaluator::add_scalar(const Ciphertext& a, double c) const {
 }
 
 Result<Ciphertext> Evaluator::multiply_scalar(const Ciphertext& a, double c, double scale) const {
-  TACIT_TRY(const std::int64_t constant, integer(c * scale));
+  TACIT_TRY(const std::int64_t constant, round_to_integer(c * scale));
   Ciphertext out;
   out.scale = a.scale * scale;
   for (const Poly& part : a.parts) {

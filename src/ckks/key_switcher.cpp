@@ -239,13 +239,13 @@ void round_quotients(const ring::BaseConverter& converter, Poly& prepared) {
 
 }  // namespace
 
-void KeySwitcher::divide_limb(const ring::BaseConverter& converter, const Poly& prepared, std::size_t c,
-                              std::size_t t, const u64* dividend, u64* out) const {
+void KeySwitcher::divide_limb(const ring::BaseConverter& converter, const u64* const* y, std::size_t t,
+                              const u64* dividend, u64* scratch, u64* out) const {
   const std::size_t n = parameters_.degree();
-  converter.convert_rounded(t, out, rows_of(converter, prepared, c).data(), n);
-  kernels().forward_ntt(parameters_.ring().ntt(t), out, out);
-  kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), out, dividend, out,
-                              n);
+  converter.convert_rounded(t, scratch, y, n);
+  kernels().forward_ntt(parameters_.ring().ntt(t), scratch, scratch);
+  kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), out, dividend,
+                              scratch, n);
 }
 
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::span<const Poly* const> in,
@@ -262,7 +262,8 @@ void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::s
   for (Poly& poly : out) poly = Poly(n, converter.target_count());
   parallel_for(converter.target_count(), [&](std::size_t t) {
     for (std::size_t c = 0; c < in.size(); ++c)
-      divide_limb(converter, prepared, c, t, in[c]->data(t), out[c].data(t));
+      divide_limb(converter, rows_of(converter, prepared, c).data(), t, in[c]->data(t), out[c].data(t),
+                  out[c].data(t));
   });
 }
 
@@ -291,7 +292,9 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count,
   parallel_for(converter.target_count(), [&](std::size_t t) {
     Poly made(n, 2);
     make_limb(t, made.data(0), made.data(1));
-    for (std::size_t c = 0; c < 2; ++c) divide_limb(converter, prepared, c, t, made.data(c), out[c].data(t));
+    for (std::size_t c = 0; c < 2; ++c)
+      divide_limb(converter, rows_of(converter, prepared, c).data(), t, made.data(c), out[c].data(t),
+                  out[c].data(t));
   });
   return {std::move(out[0]), std::move(out[1])};
 }
@@ -335,6 +338,18 @@ Poly KeySwitcher::rescale(const Poly& poly) const {
   const int level = static_cast<int>(poly.limbs()) - 1;
   divide(division(level, 0, true), level, in, out);
   return std::move(out[0]);
+}
+
+void KeySwitcher::rescale(std::span<const SplitPoly> polys) const {
+  const std::size_t level = polys.front().rest->limbs();
+  const ring::BaseConverter& converter = division(static_cast<int>(level), 0, true);
+  for (const SplitPoly& poly : polys)
+    kernels().inverse_ntt(parameters_.ring().ntt(level), converter.scale(0), nullptr, poly.last, poly.last);
+  Poly scratch(parameters_.degree(), 1);
+  for (std::size_t t = 0; t < level; ++t) {
+    for (const SplitPoly& poly : polys)
+      divide_limb(converter, &poly.last, t, poly.rest->data(t), scratch.data(0), poly.rest->data(t));
+  }
 }
 
 void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count) const {

@@ -40,6 +40,12 @@ struct Piece {
   std::size_t limb = 0, first = 0, count = 0;
 };
 
+// A polynomial over q_0 .. q_level in NTT form, whose last limb stands apart from `rest`; used up by a rescale.
+struct SplitPoly {
+  ring::Poly* rest = nullptr;
+  u64* last = nullptr;
+};
+
 // Whether a result replaces what is there or is added to it.
 enum class Into { kFresh, kSum };
 
@@ -79,6 +85,9 @@ class KeySwitcher {
   ring::Poly mod_down(const ring::Poly& poly, int level) const;
   // round(poly / q_level), one level lower.
   ring::Poly rescale(const ring::Poly& poly) const;
+  // The same for several polynomials whose last limbs stand apart, each in place: prime by prime, so that a transform's
+  // tables serve them all. All have one level, at least 1.
+  void rescale(std::span<const SplitPoly> polys) const;
   // sum += P poly: the limbs of `poly` only, since P = 0 modulo its own primes.
   void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count) const;
   // sum += P permuted(poly) for a piece at a limb of `poly`.
@@ -105,10 +114,10 @@ class KeySwitcher {
   template <class MakeLimb>
   std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count,
                                                 const MakeLimb& make_limb) const;
-  // What both end with: limb t of quotient c, of that of the dividend and of the source limbs of all columns as conversions
-  // take them.
-  void divide_limb(const ring::BaseConverter& converter, const ring::Poly& prepared, std::size_t c,
-                   std::size_t t, const u64* dividend, u64* out) const;
+  // What all end with: limb t of a quotient, of that of the dividend and of the source limbs y as conversions take them.
+  // `scratch` may be `out`, `out` may be the dividend.
+  void divide_limb(const ring::BaseConverter& converter, const u64* const* y, std::size_t t,
+                   const u64* dividend, u64* scratch, u64* out) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;

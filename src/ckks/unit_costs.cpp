@@ -142,6 +142,33 @@ double time_plain_product(std::size_t lanes, const Parameters& parameters, const
   });
 }
 
+// As ScalarMatrix multiplies a dense matrix of small numbers.
+double time_scalar_product(std::size_t lanes, const Parameters& parameters, const ring::Modulus& q,
+                           Streams& streams) {
+  using ring::ScalarProduct;
+  constexpr std::uint32_t kInputs = 64, kBlocks = 5, kOutputs = kBlocks * ScalarProduct::kMaxOutputs;
+  const std::size_t n = parameters.degree(), tile = ScalarProduct::tile(q, kInputs, n);
+  const std::vector<ScalarProduct::Block> blocks(kBlocks, {ScalarProduct::kMaxOutputs, kInputs});
+  std::vector<std::uint32_t> input;
+  for (std::uint32_t j = 0; j < kBlocks * kInputs; ++j) input.push_back(j % kInputs);
+  const std::vector<std::int64_t> weights(std::size_t{kOutputs} * kInputs, 1000);
+  return time_per_limb(lanes, std::size_t{kOutputs} * kInputs, [&](std::size_t lane) {
+    AlignedVector<u64> scratch(ScalarProduct::scratch_words(kInputs, tile));
+    for (std::size_t first = 0; first < n; first += tile) {
+      std::vector<const u64*> x;
+      std::vector<u64*> out;
+      for (std::size_t j = 0; j < kInputs; ++j)
+        x.push_back(streams.in[lane][j % streams.in[lane].size()].data(0) + first);
+      for (std::size_t o = 0; o < kOutputs; ++o)
+        out.push_back(streams.out[lane][o % streams.out[lane].size()].data(0) + first);
+      ring::kernels().scalar_product(q,
+                                     {blocks, input.data(), weights.data(), ScalarProduct::kWindow * 1000,
+                                      nullptr, x.data(), kInputs, out.data(), scratch.data()},
+                                     tile);
+    }
+  });
+}
+
 // A key with something in it.
 SwitchingKey filled_key(const Parameters& parameters, const KeyRequest& request) {
   const std::vector<ring::Modulus> moduli =
@@ -202,6 +229,7 @@ UnitCosts measure_kernels(const Parameters& parameters) {
   costs.key_product = time_key_product(lanes, parameters, q, streams, nullptr);
   const ring::Automorphism rotation(parameters.log_degree(), rotation_element(parameters, 1));
   costs.hoisted_product = time_key_product(lanes, parameters, q, streams, &rotation);
+  costs.scalar_product = time_scalar_product(lanes, parameters, q, streams);
   auto &in = streams.in, &out = streams.out;
   costs.ntt = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {

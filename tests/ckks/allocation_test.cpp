@@ -6,6 +6,7 @@
 #include <new>
 
 #include "ckks/linear_transform.h"
+#include "ckks/scalar_matrix.h"
 #include "support/ckks_fixture.h"
 
 // The sanitizers have an operator new of their own, and under the address sanitizer nothing is pooled.
@@ -71,6 +72,11 @@ TEST(Allocations, OfOperationsAreNoneOnceTheyWereDone) {
       unwrap(LinearTransform::create(s.encoder, diagonals, {3, 1, 1, 1}, kScale, BsgsSplit{4}));
   for (const KeyRequest& request : transform.key_requests(s.parameters)) s.add_key(request.element, shape);
 
+  const std::vector<double> biases(3, 0.5);
+  const auto matrix = unwrap(ScalarMatrix::create(s.parameters, 2, {{{0, 1}, {1, -2}}, {{1, 0.5}}, {{0, 3}}},
+                                                  biases, {3, kScale, kScale}));
+  const std::vector<Ciphertext> pair = {x, x};
+
   const std::pair<const char*, std::function<bool()>> operations[] = {
       {"add", [&] { return e.add(x, x).ok(); }},
       {"subtract", [&] { return e.subtract(x, x).ok(); }},
@@ -86,6 +92,7 @@ TEST(Allocations, OfOperationsAreNoneOnceTheyWereDone) {
       {"conjugate", [&] { return e.conjugate(x, s.keys).ok(); }},
       {"hoist", [&] { return e.hoist(x, shape).ok(); }},
       {"rotate_hoisted", [&] { return e.rotate_hoisted(hoisted, 1, s.keys).ok(); }},
+      {"scalar matrix", [&] { return matrix.apply(e, pair).ok(); }},
       {"linear transform", [&] { return transform.apply(e, x, s.keys).ok(); }},
   };
   for (const auto& [name, run] : operations) {

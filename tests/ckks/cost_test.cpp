@@ -64,14 +64,14 @@ TEST(UnitCosts, AreTimesOfThisMachine) {
   const UnitCosts unit = measure_unit_costs(parameters);
   EXPECT_EQ(unit.degree, 8192u);
   for (double ns : {unit.ntt, unit.key_product, unit.hoisted_product, unit.plain_product, unit.conversion,
-                    unit.pointwise}) {
+                    unit.pointwise, unit.scalar_product}) {
     EXPECT_GT(ns, 100);  // 8192 words cannot be touched in less
     EXPECT_LT(ns, 1e7);
   }
 }
 
 TEST(UnitCosts, WeighTheCounts) {
-  const UnitCosts unit{8192, 1, 2, 3, 4, 5, 6};
+  const UnitCosts unit{8192, 1, 2, 3, 4, 5, 6, 7};
   KernelCounts counts;
   counts.ntt_limbs = 1000'000;
   EXPECT_DOUBLE_EQ(estimate_ms(counts, unit), 1);
@@ -80,7 +80,8 @@ TEST(UnitCosts, WeighTheCounts) {
   counts.plain_limbs = 1'000;
   counts.conversion_limbs = 100;
   counts.pointwise_limbs = 10;
-  EXPECT_DOUBLE_EQ(estimate_ms(counts, unit), 1 + 0.2 + 0.03 + 0.004 + 0.0005 + 0.00006);
+  counts.scalar_limbs = 1;
+  EXPECT_DOUBLE_EQ(estimate_ms(counts, unit), 1 + 0.2 + 0.03 + 0.004 + 0.0005 + 0.00006 + 0.000007);
 }
 
 }  // namespace

@@ -1,45 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The NTT against its definition, and every kernel against the portable one, on random and extreme inputs.
-#include "ring/kernels/kernels.h"
-
-#include <gtest/gtest.h>
-
 #include <cstring>
-#include <random>
 
 #include "ring/context.h"
+#include "support/every_kernel.h"
 
 namespace tacit::ring {
 namespace {
 
-constexpr std::uint64_t kSeed = 20240607;
-
-using Words = AlignedVector<u64>;
-
-// Random residues, all zero, all q - 1, and alternating extremes.
-enum class Pattern { kRandom, kZero, kLargest, kAlternating };
-constexpr Pattern kPatterns[] = {Pattern::kRandom, Pattern::kZero, Pattern::kLargest, Pattern::kAlternating};
-
-Words make_words(Pattern pattern, std::size_t n, u64 limit, std::mt19937_64& random) {
-  Words words(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    switch (pattern) {
-      case Pattern::kRandom:
-        words[i] = random() % limit;
-        break;
-      case Pattern::kZero:
-        words[i] = 0;
-        break;
-      case Pattern::kLargest:
-        words[i] = limit - 1;
-        break;
-      case Pattern::kAlternating:
-        words[i] = i % 2 ? limit - 1 : 0;
-        break;
-    }
-  }
-  return words;
-}
+using namespace test;
 
 TEST(PortableNtt, EvaluatesAtOddPowersOfTheRoot) {
   std::mt19937_64 random(kSeed);
@@ -70,15 +39,6 @@ TEST(PortableNtt, RootIsTheSmallestPrimitiveOne) {
   }
   EXPECT_EQ(psi, expected);
 }
-
-// One parameter: the position of the kernels in all_kernels().
-class EveryKernel : public testing::TestWithParam<std::size_t> {
- protected:
-  void SetUp() override {
-    if (!tested().available()) GTEST_SKIP() << tested().name << " is not available on this machine";
-  }
-  const Kernels& tested() const { return *all_kernels()[GetParam()]; }
-};
 
 // Every size and both ranges of primes: those that need a reduction in each stage, and those that do not.
 TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
@@ -553,9 +513,7 @@ TEST_P(EveryKernel, UniformSamplingMatchesPortable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryKernel, testing::Range(std::size_t{0}, all_kernels().size()),
-                         [](const auto& instance) {
-                           return std::string(all_kernels()[instance.param]->name);
-                         });
+                         kernel_name);
 
 }  // namespace
 }  // namespace tacit::ring

@@ -119,5 +119,6 @@ class BlockPermutation {
 void forward_ntt(const NttTable& table, u64* out, const u64* in);
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
                  const u64* in);
+void scalar_product(const Modulus& q, const ScalarProduct& arguments, std::size_t n);
 
 }  // namespace tacit::ring::avx2

@@ -344,6 +344,7 @@ const Kernels kAvx512Kernels = {
     avx512::permute,
     avx512::key_product,
     avx512::plain_product,
+    avx512::scalar_product,
     avx512::tensor_product,
     avx512::convert_base,
     avx512::rounded_quotient,

@@ -103,6 +103,7 @@ bool available();
 void forward_ntt(const NttTable& table, u64* out, const u64* in);
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
                  const u64* in);
+void scalar_product(const Modulus& q, const ScalarProduct& arguments, std::size_t n);
 void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count);
 
 }  // namespace tacit::ring::avx512

@@ -55,6 +55,13 @@ Status check_kernel_choice() {
                                                 choices};
 }
 
+std::size_t ScalarProduct::tile(const Modulus& q, std::size_t inputs, std::size_t n) {
+  const std::size_t width = narrow(q) ? sizeof(std::int32_t) : sizeof(u64);
+  std::size_t places = n;
+  while (places > kPanel && places * inputs * width > kTileBytes) places /= 2;
+  return places;
+}
+
 std::span<const Kernels* const> all_kernels() { return kAll; }
 
 }  // namespace tacit::ring

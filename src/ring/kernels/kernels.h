@@ -44,6 +44,49 @@ struct PlainProduct {
   static constexpr std::size_t kScratchWords = 16;
 };
 
+// out_o[i] = start_o + sum_c weight_{o,c} x_c[i] modulo q for all outputs o of a sparse matrix whose entries are numbers: a matrix
+// product in which the places of the limbs are the columns of the right factor. Outputs that have inputs in common stand
+// together in a block, so that what is read of an input serves them all; where one of them lacks an input, its weight is
+// 0. The places are few (a tile), so that those of all inputs stay in the second-level cache from block to block.
+struct ScalarProduct {
+  struct Block {
+    std::uint32_t outputs = 1;  // 1 to kMaxOutputs
+    std::uint32_t inputs = 1;   // at least 1
+  };
+
+  std::span<const Block> blocks;
+  const std::uint32_t* input = nullptr;  // of each block, one block after the other: positions in x
+  const std::int64_t* weights =
+      nullptr;  // of each block, for each of its inputs: one for each of its outputs
+  // At least the sum of the magnitudes of the weights that an output has for any kWindow inputs of its block that follow
+  // each other, the first of them at a multiple of kWindow. Decides how long a sum may grow before it is reduced.
+  u64 window_sum = 0;
+  const u64* start = nullptr;  // for each output, block after block; or none: 0
+  const u64* const* x = nullptr;
+  std::size_t inputs = 0;     // of them
+  u64* const* out = nullptr;  // for each output, block after block; no inputs
+  u64* scratch = nullptr;     // scratch_words()
+
+  // Weights modulo a prime of up to so many bits are the representatives in (-q/2, q/2); those modulo a longer one are
+  // in [0, q).
+  static constexpr int kNarrowBits = 31;
+  // As many sums as the registers hold, for a vector or four of places.
+  static constexpr std::size_t kMaxOutputs = 6;
+  static constexpr std::size_t kWindow = 8;
+  // n is a multiple of it.
+  static constexpr std::size_t kPanel = 32;
+
+  static bool narrow(const Modulus& q) { return q.bits() <= kNarrowBits; }
+  // How many places of a limb of n to do at once: a power of two, at least kPanel, with which what the kernels keep of so
+  // many inputs takes up to kTileBytes.
+  static std::size_t tile(const Modulus& q, std::size_t inputs, std::size_t n);
+  static constexpr std::size_t kTileBytes = std::size_t{1} << 18;
+  // For `n` places of so many inputs, and one block's weights.
+  static constexpr std::size_t scratch_words(std::size_t inputs, std::size_t n) {
+    return inputs * (n + kMaxOutputs);
+  }
+};
+
 // (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, coefficients in no Montgomery form. The outputs are no inputs.
 struct TensorProduct {
   const u64 *a0 = nullptr, *a1 = nullptr, *b0 = nullptr, *b1 = nullptr;
@@ -95,6 +138,7 @@ struct Kernels {
                   std::size_t n);
   void (*key_product)(const Modulus& q, const KeyProduct& arguments, std::size_t n);
   void (*plain_product)(const Modulus& q, const PlainProduct& arguments, std::size_t n);
+  void (*scalar_product)(const Modulus& q, const ScalarProduct& arguments, std::size_t n);
   void (*tensor_product)(const Modulus& q, const TensorProduct& arguments, std::size_t n);
   void (*convert_base)(const Modulus& q, const BaseConversion& arguments, std::size_t n);
   void (*rounded_quotient)(const RoundedQuotient& arguments, std::size_t n);

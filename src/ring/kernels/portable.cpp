@@ -167,6 +167,35 @@ void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
   }
 }
 
+// A word and a weight make less than 2^100, so that no sum outgrows 127 bits.
+void scalar_product(const Modulus& q, const ScalarProduct& p, std::size_t n) {
+  using i128 = __int128;
+  constexpr std::size_t kPlaces = 8;
+  const i128 modulus = q.value();
+  const std::uint32_t* input = p.input;
+  const std::int64_t* weights = p.weights;
+  std::size_t output = 0;
+  for (const ScalarProduct::Block& block : p.blocks) {
+    for (std::size_t o = 0; o < block.outputs; ++o, ++output) {
+      for (std::size_t i = 0; i < n; i += kPlaces) {
+        i128 sums[kPlaces];
+        std::fill_n(sums, kPlaces, p.start != nullptr ? p.start[output] : 0);
+        for (std::size_t j = 0; j < block.inputs; ++j) {
+          const u64* x = p.x[input[j]] + i;
+          const i128 weight = weights[j * block.outputs + o];
+          for (std::size_t t = 0; t < kPlaces; ++t) sums[t] += weight * static_cast<std::int64_t>(x[t]);
+        }
+        for (std::size_t t = 0; t < kPlaces; ++t) {
+          const auto residue = static_cast<std::int64_t>(sums[t] % modulus);
+          p.out[output][i + t] = add_if_negative(static_cast<u64>(residue), q.value());
+        }
+      }
+    }
+    input += block.inputs;
+    weights += std::size_t{block.inputs} * block.outputs;
+  }
+}
+
 void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {
   const ShoupConstant radix = q.shoup(q.radix());
   auto reduce = [&](u128 sum) { return q.multiply_shoup(radix, q.reduce_montgomery(sum)); };
@@ -214,10 +243,11 @@ void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::si
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable",        available,        forward_ntt,  inverse_ntt,       add,
-    subtract,          negate,           multiply,     multiply_constant, add_multiple,
-    subtract_multiply, permute,          key_product,  plain_product,     tensor_product,
-    convert_base,      rounded_quotient, lift_centred, sample_uniform,    keystream,
+    "portable",        available,    forward_ntt,      inverse_ntt,       add,
+    subtract,          negate,       multiply,         multiply_constant, add_multiple,
+    subtract_multiply, permute,      key_product,      plain_product,     scalar_product,
+    tensor_product,    convert_base, rounded_quotient, lift_centred,      sample_uniform,
+    keystream,
 };
 
 }  // namespace tacit::ring

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The AVX2 kernel for scalar products.
+#include "ring/kernels/avx2_sums.h"
+#include "ring/kernels/scalar_product.h"
+
+namespace tacit::ring::avx2 {
+namespace {
+
+// --- primes of up to 31 bits -------------------------------------------------------------------------------------------
+
+using Narrow = std::int32_t;
+
+inline Words load_narrow(const Narrow* p) { return _mm256_load_si256(reinterpret_cast<const Words*>(p)); }
+
+class NarrowLanes {
+ public:
+  explicit NarrowLanes(const Modulus& modulus)
+      : range_(modulus),
+        q_(_mm256_set1_epi32(static_cast<int>(modulus.value()))),
+        inverse_(broadcast(1.0 / static_cast<double>(modulus.value()))),
+        middle_(broadcast(range_.middle)) {}
+
+  std::size_t inputs_per_reduction(const Modulus& q, u64 window_sum) const {
+    return range_.inputs_per_reduction(q, window_sum);
+  }
+  Words start(Words residue) const { return _mm256_add_epi64(middle_, residue); }
+  // As a double the sum is off by one part in 2^53, so the quotient by 2^12 / q and its rounding, and the remainder is of
+  // magnitude below 2^31: its low 32 bits are enough.
+  Words reduce(Words sum) const {
+    const Words high_bias = _mm256_castpd_si256(broadcast(0x1p84)),
+                low_bias = _mm256_castpd_si256(broadcast(0x1p52));
+    const Vector high = subtract(_mm256_castsi256_pd(_mm256_or_si256(_mm256_srli_epi64(sum, 32), high_bias)),
+                                 broadcast(0x1p84 + 0x1p52));
+    const Vector low = _mm256_castsi256_pd(_mm256_blend_epi32(sum, low_bias, 0xAA));
+    const Words quotient =
+        _mm256_castpd_si256(_mm256_fmadd_pd(add(high, low), inverse_, broadcast(kRoundingBias)));
+    const Words remainder = _mm256_sub_epi64(sum, _mm256_mul_epu32(quotient, q_));
+    const Words positive =
+        _mm256_add_epi32(remainder, _mm256_and_si256(_mm256_srai_epi32(remainder, 31), q_));
+    return _mm256_blend_epi32(positive, _mm256_setzero_si256(), 0xAA);
+  }
+
+ private:
+  NarrowRange range_;
+  Words q_;
+  Vector inverse_;
+  Words middle_;
+};
+
+constexpr std::size_t kPlaces = 8;  // of a panel
+
+void pack_narrow(const Modulus& modulus, const ScalarProduct& p, std::size_t n, Narrow* packed) {
+  const Words q = _mm256_set1_epi32(static_cast<int>(modulus.value()));
+  const Words half = _mm256_set1_epi32(static_cast<int>(modulus.value() / 2));
+  for (std::size_t j = 0; j < p.inputs; ++j) {
+    for (std::size_t i = 0; i < n; i += kPlaces) {
+      const u64* x = p.x[j] + i;
+      const Words both = _mm256_or_si256(load(x), _mm256_slli_epi64(load(x + 4), 32));
+      const Words centred = _mm256_sub_epi32(both, _mm256_and_si256(_mm256_cmpgt_epi32(both, half), q));
+      _mm256_store_si256(reinterpret_cast<Words*>(packed + i * p.inputs + j * kPlaces), centred);
+    }
+  }
+}
+
+template <std::size_t kOutputs>
+void multiply_narrow(const NarrowLanes& lanes, const ScalarRun<kOutputs>& run, const Narrow* panel,
+                     std::size_t place) {
+  Words even[kOutputs], odd[kOutputs];
+#pragma GCC unroll 8
+  for (std::size_t o = 0; o < kOutputs; ++o) {
+    const u64* out = run.out[o] + place;
+    even[o] = lanes.start(run.first ? broadcast(run.start(o)) : load(out));
+    odd[o] = lanes.start(run.first ? broadcast(run.start(o)) : load(out + 4));
+  }
+  const std::int64_t* weights = run.weights;
+  std::size_t j = 0;
+  do {
+    const Words x = load_narrow(panel + kPlaces * run.input[j]);
+    const Words shifted = _mm256_srli_epi64(x, 32);
+#pragma GCC unroll 8
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+      const Words weight = broadcast(static_cast<u64>(weights[o]));
+      even[o] = _mm256_add_epi64(even[o], _mm256_mul_epi32(x, weight));
+      odd[o] = _mm256_add_epi64(odd[o], _mm256_mul_epi32(shifted, weight));
+    }
+    weights += kOutputs;
+  } while (++j < run.inputs);
+#pragma GCC unroll 8
+  for (std::size_t o = 0; o < kOutputs; ++o) {
+    store(run.out[o] + place, lanes.reduce(even[o]));
+    store(run.out[o] + place + 4, lanes.reduce(odd[o]));
+  }
+}
+
+// --- longer primes -----------------------------------------------------------------------------------------------------
+
+void pack_wide(const ScalarProduct& p, std::size_t n, double* packed) {
+  for (std::size_t j = 0; j < p.inputs; ++j) {
+    for (std::size_t i = 0; i < n; i += kPlaces) {
+      double* out = packed + i * p.inputs + j * kPlaces;
+      _mm256_store_pd(out, to_doubles(load(p.x[j] + i)));
+      _mm256_store_pd(out + 4, to_doubles(load(p.x[j] + i + 4)));
+    }
+  }
+}
+
+// `weights` are those of the run; `x` is the first of four places of a panel.
+template <std::size_t kOutputs>
+void multiply_wide(const Lanes& lanes, const WideSums& sums, const ScalarRun<kOutputs>& run,
+                   const double* weights, const double* x, std::size_t place) {
+  WideSums::Sum sum[kOutputs];
+#pragma GCC unroll 8
+  for (std::size_t o = 0; o < kOutputs; ++o) sum[o] = sums.start();
+  std::size_t j = 0;
+  do {
+    const Vector places = _mm256_load_pd(x + kPlaces * run.input[j]);
+#pragma GCC unroll 8
+    for (std::size_t o = 0; o < kOutputs; ++o) sums.add_product(sum[o], places, broadcast(weights[o]));
+    weights += kOutputs;
+  } while (++j < run.inputs);
+#pragma GCC unroll 8
+  for (std::size_t o = 0; o < kOutputs; ++o) {
+    u64* out = run.out[o] + place;
+    const Words before = run.first ? broadcast(run.start(o)) : load(out);
+    store(out, lanes.canonical(lanes.reduce(add(to_doubles(before), sums.reduce(sum[o])))));
+  }
+}
+
+}  // namespace
+
+void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t n) {
+  if (ScalarProduct::narrow(modulus)) {
+    const NarrowLanes lanes(modulus);
+    auto* packed = reinterpret_cast<Narrow*>(p.scratch);
+    pack_narrow(modulus, p, n, packed);
+    for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
+                 [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
+                   for (std::size_t i = 0; i < n; i += kPlaces)
+                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, i);
+                 });
+    return;
+  }
+  const Lanes lanes(modulus);
+  const WideSums sums(lanes, modulus, modulus.bits());
+  auto* packed = reinterpret_cast<double*>(p.scratch);
+  double* weights = packed + n * p.inputs;
+  pack_wide(p, n, packed);
+  const std::size_t length = std::min(sums.terms_per_reduction, p.inputs);  // what the scratch has room for
+  for_each_run(p, length, [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
+    for (std::size_t k = 0; k < run.inputs * kOutputs; ++k) weights[k] = static_cast<double>(run.weights[k]);
+    for (std::size_t i = 0; i < n; i += kPlaces) {
+      for (std::size_t half = 0; half < kPlaces; half += 4)
+        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, i + half);
+    }
+  });
+}
+
+}  // namespace tacit::ring::avx2
