@@ -124,10 +124,8 @@ Status fit(const Options& options) {
                  "there are too few rows to hold some out; give more rows, or --held-out 0"};
 
   ProgressLine progress("training");
-  client::SoftmaxRegressionOptions settings{options.l2, options.seed,
-                                            [&](std::size_t done, std::size_t total) {
-                                              if (total > 1) progress.update(done, total, "fits");
-                                            }};
+  client::SoftmaxRegressionOptions settings{
+      options.l2, options.seed, [&](std::size_t done, std::size_t total) { progress.update(done, total); }};
   TACIT_TRY(client::SoftmaxRegression trained,
             client::fit_softmax_regression(features.table(), labels.indices, labels.names.size(),
                                            split.training, settings));
