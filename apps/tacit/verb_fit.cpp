@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tacit fit FEATURES.npy --labels FILE --output HEAD [--held-out 0.2] [--seed S] [--l2 X] [--json]: trains a classifier on
-// decrypted features, on this machine alone.
+// tacit fit FEATURES.npy --labels FILE --output HEAD [--held-out 0.2] [--seed S] [--l2 X] [--json]: trains a classifier
+// on decrypted features, on this machine alone.
 #include <algorithm>
 #include <numeric>
 

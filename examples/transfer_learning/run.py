@@ -93,7 +93,7 @@ def clear_features(folder, package, page, pixels, split):
 
 
 def accuracy(folder, kind, rows, labels, test_labels):
-    """Of a head trained on these rows of the training table, on the test images; and the strength it was trained with."""
+    """Of a head trained on these rows, on the test images; the strength it was trained with, and what it says."""
     table = np.load(folder / f"{kind}-train.npy").reshape(-1, 64 * 36 if kind != "pixels" else 784)
     np.save(folder / "part.npy", table[rows])
     np.save(folder / "part-labels.npy", labels[rows].astype(np.int64))
@@ -164,7 +164,8 @@ def main():
     parser.add_argument("--dataset", type=Path, required=True, help="folder with the IDX files of MNIST")
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[50, 100, 200, 500],
                         help="numbers of training images (default 50,100,200,500)")
-    parser.add_argument("--pools", type=int, default=5, help="trainings for each number, on different images (default 5)")
+    parser.add_argument("--pools", type=int, default=5,
+                        help="trainings for each number, on different images (default 5)")
     parser.add_argument("--test", type=int, default=2000, help="test images (default 2000)")
     parser.add_argument("--json", type=Path, help="receives all figures")
     options = parser.parse_args()

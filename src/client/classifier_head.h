@@ -47,7 +47,8 @@ inline constexpr std::uint64_t kMaxHeadBytes = std::uint64_t{1} << 26;
 
 // `head` satisfies what read_head checks.
 Bytes write_head(const ClassifierHead& head);
-// data.malformed, data.version, data.truncated, data.trailing, data.too-large; nothing is allocated for what is not there.
+// data.malformed, data.version, data.truncated, data.trailing, data.too-large; nothing is allocated for what is not
+// there.
 Result<ClassifierHead> read_head(ByteView bytes);
 
 }  // namespace tacit::client

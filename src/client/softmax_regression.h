@@ -39,13 +39,13 @@ struct SoftmaxRegression {
 
 // Trains on `rows` of the table. `labels` has one entry for each of the table's rows, below `classes`.
 //
-// A feature's mean and variance are those of the rows; its deviation is sqrt(variance + (0.1 s)^2), s^2 the mean variance
-// of all features, so that the noise in a feature that hardly varies is not blown up to the size of the others. A
-// feature that does not vary at all gets weights of 0.
+// A feature's mean and variance are those of the rows; its deviation is sqrt(variance + (0.1 s)^2), s^2 the mean
+// variance of all features, so that the noise in a feature that hardly varies is not blown up to the size of the
+// others. A feature that does not vary at all gets weights of 0.
 //
-// Where l2 is not given it is that of kL2Grid with the least mean log-loss on rows left out: the rows are dealt
-// into five parts with the classes in proportion, and one part after the other is left out of the training until at least
-// kEnoughValidated rows were.
+// Where l2 is not given it is that of kL2Grid with the least mean log-loss on rows left out: the rows are dealt into
+// five parts with the classes in proportion, and one part after the other is left out of the training until at least
+// kEnoughValidated rows were, or all five.
 //
 // features.invalid: no features, more than kMaxFeatures, one that is not finite, or none that varies.
 // labels.invalid: fewer than two classes among the rows, another number of labels than rows, or more than kMaxClasses.
