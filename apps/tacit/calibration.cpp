@@ -188,10 +188,9 @@ Result<ImageDescription> load_description(const fs::path& path) {
   return description;
 }
 
-Result<std::vector<std::string>> load_labels(const fs::path& path) {
-  TACIT_TRY(const Bytes bytes, read_file(path, kMaxTextBytes));
+std::vector<std::string> split_labels(std::string_view text) {
   std::vector<std::string> labels(1);
-  for (char c : as_text(bytes)) {
+  for (char c : text) {
     if (c == '\n')
       labels.emplace_back();
     else if (c != '\r')
@@ -199,6 +198,11 @@ Result<std::vector<std::string>> load_labels(const fs::path& path) {
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
   return labels;
+}
+
+Result<std::vector<std::string>> load_labels(const fs::path& path) {
+  TACIT_TRY(const Bytes bytes, read_file(path, kMaxTextBytes));
+  return split_labels(as_text(bytes));
 }
 
 Result<std::vector<graph::Tensor>> load_calibration(const fs::path& path, const graph::Shape& shape,

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -25,6 +26,7 @@ struct ImageDescription {
 Result<ImageDescription> load_description(const std::filesystem::path& path);
 
 // One label a line; empty lines at the end are dropped.
+std::vector<std::string> split_labels(std::string_view text);
 Result<std::vector<std::string>> load_labels(const std::filesystem::path& path);
 
 // At most `limit` images of `shape`, evenly spread over what there is: a .npy file of float32 tensors that

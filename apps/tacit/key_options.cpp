@@ -45,8 +45,8 @@ Result<client::KeyFolder> KeyOptions::open_folder() const {
   return client::KeyFolder::default_folder();
 }
 
-void ServerOptions::declare(CLI::App& verb) {
-  verb.add_option("--server", url, "The server, as http://HOST:PORT")->required();
+void ServerOptions::declare(CLI::App& verb, bool required) {
+  verb.add_option("--server", url, "The server, as http://HOST:PORT")->required(required);
   verb.add_option("--timeout", timeout_seconds, "Seconds to wait for an answer")
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
@@ -59,9 +59,9 @@ Result<client::Api> ServerOptions::connect() const {
   return client::Api(std::move(http));
 }
 
-void SessionFlags::declare(CLI::App& verb) {
-  server.declare(verb);
-  verb.add_option("--model", model, "The model's name (see tacit models)")->required();
+void SessionFlags::declare(CLI::App& verb, bool required) {
+  server.declare(verb, required);
+  verb.add_option("--model", model, "The model's name (see tacit models)")->required(required);
   keys.declare(verb);
 }
 

@@ -27,7 +27,8 @@ struct ServerOptions {
   std::string url;
   double timeout_seconds = 1800;
 
-  void declare(CLI::App& verb);
+  // `required`: whether the verb makes no sense without a server.
+  void declare(CLI::App& verb, bool required = true);
   Result<client::Api> connect() const;
 };
 
@@ -37,7 +38,7 @@ struct SessionFlags {
   KeyOptions keys;
   std::string model;
 
-  void declare(CLI::App& verb);
+  void declare(CLI::App& verb, bool required = true);
   // Forbids core dumps and asks the server for the model's client half, so that images can be looked at
   // before keys are made.
   struct Service {

@@ -33,6 +33,8 @@ int run(int argc, char** argv) {
   app::add_models(program, context);
   app::add_predict(program, context);
   app::add_features(program, context);
+  app::add_fit(program, context);
+  app::add_classify(program, context);
   app::add_evaluate(program, context);
   app::add_keys(program, context);
 

@@ -40,6 +40,8 @@ void add_keys(CLI::App& app, Context& context);
 void add_models(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
 void add_features(CLI::App& app, Context& context);
+void add_fit(CLI::App& app, Context& context);
+void add_classify(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 
 }  // namespace tacit::app

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/npy.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -123,9 +124,24 @@ T element(ByteView bytes, std::size_t i) {
   return value;
 }
 
-}  // namespace
+// An element type by NumPy's name for it.
+struct ElementType {
+  std::string_view descr;
+  std::uint64_t width;
+};
+constexpr ElementType kNumberTypes[] = {{"<f4", 4}, {"<f8", 8}, {"|u1", 1}};
+constexpr ElementType kIntegerTypes[] = {{"|u1", 1}, {"|i1", 1}, {"<u2", 2}, {"<i2", 2},
+                                         {"<u4", 4}, {"<i4", 4}, {"<u8", 8}, {"<i8", 8}};
 
-Result<NpyArray> read_npy(ByteView bytes) {
+// An array whose elements are still bytes.
+struct RawArray {
+  Header header;
+  std::uint64_t count = 0;
+  ByteView data;
+};
+
+// The array, if its type is one of `types`; `wanted` says what to do otherwise.
+Result<RawArray> read_raw(ByteView bytes, std::span<const ElementType> types, std::string_view wanted) {
   ByteReader reader(bytes, ".npy file");
   TACIT_TRY(ByteView magic, reader.raw(kMagic.size()));
   if (as_text(magic) != kMagic) return malformed("this is not a .npy file; save the array with numpy.save");
@@ -144,36 +160,61 @@ Result<NpyArray> read_npy(ByteView bytes) {
   if (length > kMaxHeader)
     return malformed("the .npy file has a header of " + std::to_string(length) + " bytes");
   TACIT_TRY(ByteView text, reader.raw(length));
-  TACIT_TRY(Header header, HeaderParser(as_text(text)).parse());
+  RawArray array;
+  TACIT_TRY(array.header, HeaderParser(as_text(text)).parse());
 
-  std::uint64_t width = header.descr == "<f4" ? 4 : header.descr == "<f8" ? 8 : header.descr == "|u1" ? 1 : 0;
-  if (width == 0) {
-    return malformed(
-        "the .npy file's element type is not float32, float64 or uint8 (little-endian); save it with "
-        "array.astype('<f4')");
-  }
-  if (header.fortran_order) {
+  const auto type = std::ranges::find(types, std::string_view(array.header.descr), &ElementType::descr);
+  if (type == types.end()) return malformed("the .npy file's element type is not " + std::string(wanted));
+  if (array.header.fortran_order) {
     return malformed("the .npy file is in Fortran order; save numpy.ascontiguousarray(array)");
   }
-  std::uint64_t count = 1;
-  for (std::int64_t dim : header.shape) {
-    auto product = checked_multiply(count, static_cast<std::uint64_t>(dim));
+  array.count = 1;
+  for (std::int64_t dim : array.header.shape) {
+    auto product = checked_multiply(array.count, static_cast<std::uint64_t>(dim));
     if (!product) return malformed("the .npy file's shape has more elements than can be counted");
-    count = *product;
+    array.count = *product;
   }
-  auto size = checked_multiply(count, width);
+  auto size = checked_multiply(array.count, type->width);
   if (!size) return malformed("the .npy file's shape has more elements than can be counted");
-  TACIT_TRY(ByteView data, reader.raw(*size));
+  TACIT_TRY(array.data, reader.raw(*size));
   TACIT_CHECK(reader.finish());
+  return array;
+}
 
-  NpyArray array{std::move(header.shape), std::vector<float>(count)};
-  for (std::size_t i = 0; i < count; ++i) {
-    if (width == 4) {
-      array.data[i] = element<float>(data, i);
-    } else if (width == 1) {
-      array.data[i] = data[i];
+template <class T>
+std::vector<std::int64_t> to_integers(const RawArray& array) {
+  std::vector<std::int64_t> values(array.count);
+  for (std::size_t i = 0; i < array.count; ++i)
+    values[i] = static_cast<std::int64_t>(element<T>(array.data, i));
+  return values;
+}
+
+std::vector<std::int64_t> to_integers(const RawArray& array) {
+  const std::string& descr = array.header.descr;
+  if (descr == "|u1") return to_integers<std::uint8_t>(array);
+  if (descr == "|i1") return to_integers<std::int8_t>(array);
+  if (descr == "<u2") return to_integers<std::uint16_t>(array);
+  if (descr == "<i2") return to_integers<std::int16_t>(array);
+  if (descr == "<u4") return to_integers<std::uint32_t>(array);
+  if (descr == "<i4") return to_integers<std::int32_t>(array);
+  return to_integers<std::int64_t>(array);  // unsigned ones beyond int64 become negative
+}
+
+}  // namespace
+
+Result<NpyArray> read_npy(ByteView bytes) {
+  TACIT_TRY(RawArray raw, read_raw(bytes, kNumberTypes,
+                                   "float32, float64 or uint8 (little-endian); save it with "
+                                   "array.astype('<f4')"));
+  const bool is_float = raw.header.descr == "<f4", is_byte = raw.header.descr == "|u1";
+  NpyArray array{std::move(raw.header.shape), std::vector<float>(raw.count)};
+  for (std::size_t i = 0; i < raw.count; ++i) {
+    if (is_float) {
+      array.data[i] = element<float>(raw.data, i);
+    } else if (is_byte) {
+      array.data[i] = raw.data[i];
     } else {
-      auto value = element<double>(data, i);
+      auto value = element<double>(raw.data, i);
       array.data[i] = static_cast<float>(value);
       if (std::isfinite(value) && !std::isfinite(array.data[i])) {
         return Error{ErrorCode::kValueOutOfRange, "the .npy file has a float64 that is beyond float32"};
@@ -188,6 +229,24 @@ Result<NpyArray> load_npy(const std::filesystem::path& path, std::uint64_t limit
   Result<NpyArray> array = read_npy(bytes);
   if (!array.ok()) return std::move(array).error().within(path.string());
   return array;
+}
+
+Result<NpyIntegers> read_npy_integers(ByteView bytes) {
+  TACIT_TRY(RawArray raw, read_raw(bytes, kIntegerTypes,
+                                   "an integer of 1 to 8 bytes (little-endian); save it with "
+                                   "array.astype('<i8')"));
+  NpyIntegers integers{raw.header.shape, to_integers(raw)};
+  if (raw.header.descr == "<u8" &&
+      std::ranges::any_of(integers.data, [](std::int64_t value) { return value < 0; }))
+    return Error{ErrorCode::kValueOutOfRange, "the .npy file has a uint64 that is beyond int64"};
+  return integers;
+}
+
+Result<NpyIntegers> load_npy_integers(const std::filesystem::path& path, std::uint64_t limit) {
+  TACIT_TRY(Bytes bytes, read_file(path, limit));
+  Result<NpyIntegers> integers = read_npy_integers(bytes);
+  if (!integers.ok()) return std::move(integers).error().within(path.string());
+  return integers;
 }
 
 Bytes write_npy(std::span<const std::int64_t> shape, std::span<const float> data) {

@@ -63,47 +63,65 @@ Result<std::size_t> label_of(const std::string& folder, std::span<const std::str
                  " and no number below " + std::to_string(outputs));
 }
 
-Result<std::vector<LabelledImage>> from_subfolders(const fs::path& path, const std::vector<fs::path>& folders,
-                                                   std::span<const std::string> names, std::size_t outputs,
-                                                   int channels, std::size_t count) {
-  struct Class {
-    std::size_t label;
-    std::vector<fs::path> files;
-  };
-  std::vector<Class> classes;
-  std::size_t total = 0, longest = 0;
-  for (const fs::path& folder : folders) {
-    TACIT_TRY(std::size_t label, label_of(folder.filename().string(), names, outputs));
-    TACIT_TRY(std::vector<fs::path> files, list(folder, false));
-    total += files.size();
-    longest = std::max(longest, files.size());
-    classes.push_back({label, std::move(files)});
-  }
-  if (total == 0) return invalid(path.string() + " has subfolders, but no image in any of them");
-  if (count > total) return too_few(path, total, count);
-  if (count == 0) count = total;
-  std::stable_sort(classes.begin(), classes.end(),
-                   [](const Class& a, const Class& b) { return a.label < b.label; });
+// One label and the files that have it.
+struct Class {
+  std::string folder;
+  std::size_t label = 0;  // what the caller makes of the folder's name
+  std::vector<fs::path> files;
+};
 
-  std::vector<LabelledImage> images;
-  images.reserve(count);
-  for (std::size_t turn = 0; turn < longest; ++turn) {
-    for (const Class& one : classes) {
-      if (turn >= one.files.size() || images.size() == count) continue;
-      TACIT_TRY(Image image, load_image(one.files[turn], channels));
-      images.push_back({one.files[turn].string(), std::move(image), one.label});
-    }
+Result<std::vector<Class>> list_classes(const std::vector<fs::path>& folders) {
+  std::vector<Class> classes;
+  for (const fs::path& folder : folders) {
+    TACIT_TRY(std::vector<fs::path> files, list(folder, false));
+    classes.push_back({folder.filename().string(), 0, std::move(files)});
   }
-  return images;
+  return classes;
 }
 
-Result<Bytes> labels_for(const DatasetSource& source, const fs::path& images) {
-  if (!source.labels.empty()) return load_idx_labels(source.labels);
-  std::vector<fs::path> candidates = labels_beside(images);
-  for (const fs::path& candidate : candidates) {
-    std::error_code ignored;
-    if (fs::exists(candidate, ignored)) return load_idx_labels(candidate);
+// How many of `total` images are meant; 0 means all.
+Result<std::size_t> resolve_count(const fs::path& path, std::size_t count, std::size_t total,
+                                  const char* trouble) {
+  if (total == 0) return invalid(path.string() + trouble);
+  if (count > total) return too_few(path, total, count);
+  return count == 0 ? total : count;
+}
+
+// In turns: the first file of each class, then the second of each.
+template <class Keep>
+Status from_classes(const fs::path& path, const std::vector<Class>& classes, int channels, std::size_t count,
+                    const Keep& keep) {
+  std::size_t total = 0, longest = 0, taken = 0;
+  for (const Class& one : classes) {
+    total += one.files.size();
+    longest = std::max(longest, one.files.size());
   }
+  TACIT_TRY(count, resolve_count(path, count, total, " has subfolders, but no image in any of them"));
+  for (std::size_t turn = 0; turn < longest; ++turn) {
+    for (const Class& one : classes) {
+      if (turn >= one.files.size() || taken == count) continue;
+      TACIT_TRY(Image image, load_image(one.files[turn], channels));
+      keep(one, one.files[turn].string(), std::move(image));
+      ++taken;
+    }
+  }
+  return {};
+}
+
+// The labels named, or those beside the images; nothing where there are none.
+Result<std::optional<Bytes>> find_labels(const DatasetSource& source, const fs::path& images) {
+  fs::path found = source.labels;
+  for (const fs::path& candidate : labels_beside(images)) {
+    std::error_code ignored;
+    if (found.empty() && fs::exists(candidate, ignored)) found = candidate;
+  }
+  if (found.empty()) return std::optional<Bytes>();
+  TACIT_TRY(Bytes labels, load_idx_labels(found));
+  return std::optional(std::move(labels));
+}
+
+Error no_labels(const fs::path& images) {
+  const std::vector<fs::path> candidates = labels_beside(images);
   return Error{ErrorCode::kFileNotFound,
                "there are no labels beside " + images.string() + " (" +
                    (candidates.empty() ? "its name does not tell theirs"
@@ -111,33 +129,109 @@ Result<Bytes> labels_for(const DatasetSource& source, const fs::path& images) {
                    "); name them with --labels FILE"};
 }
 
-Result<std::vector<LabelledImage>> from_idx(const DatasetSource& source, const fs::path& path,
-                                            std::size_t outputs, int channels, std::size_t count) {
-  TACIT_TRY(IdxImages stored, load_idx_images(path));
-  TACIT_TRY(Bytes labels, labels_for(source, path));
-  if (labels.size() != stored.count) {
+// Calls keep(number, name, image, label), the label -1 where there are none, for the first `count` images.
+template <class Keep>
+Status from_idx(const fs::path& path, const IdxImages& stored, const std::optional<Bytes>& labels,
+                int channels, std::size_t count, const Keep& keep) {
+  if (labels && labels->size() != stored.count) {
     return invalid(path.string() + " has " + std::to_string(stored.count) + " images, but there are " +
-                   std::to_string(labels.size()) + " labels for them");
+                   std::to_string(labels->size()) + " labels for them");
   }
-  if (stored.count == 0) return invalid(path.string() + " has no images");
-  if (count > stored.count) return too_few(path, stored.count, count);
-  if (count == 0) count = stored.count;
+  TACIT_TRY(count, resolve_count(path, count, stored.count, " has no images"));
   std::size_t size = static_cast<std::size_t>(stored.height) * stored.width;
-  std::vector<LabelledImage> images;
-  images.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (labels[i] >= outputs) {
-      return invalid("image " + std::to_string(i) + " of " + path.string() + " has the label " +
-                     std::to_string(labels[i]) + ", but the model has only " + std::to_string(outputs) +
-                     " outputs");
-    }
     auto first = stored.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
     Image image{1, static_cast<int>(stored.height), static_cast<int>(stored.width),
                 Bytes(first, first + static_cast<std::ptrdiff_t>(size))};
-    images.push_back({path.filename().string() + "[" + std::to_string(i) + "]",
-                      with_channels(std::move(image), channels), labels[i]});
+    TACIT_CHECK(keep(i, path.filename().string() + "[" + std::to_string(i) + "]",
+                     with_channels(std::move(image), channels), labels ? int{(*labels)[i]} : -1));
+  }
+  return {};
+}
+
+Result<std::vector<LabelledImage>> labelled_from_idx(const DatasetSource& source, const fs::path& path,
+                                                     std::size_t outputs, int channels, std::size_t count) {
+  TACIT_TRY(const IdxImages stored, load_idx_images(path));
+  TACIT_TRY(const std::optional<Bytes> labels, find_labels(source, path));
+  if (!labels) return no_labels(path);
+  std::vector<LabelledImage> images;
+  TACIT_CHECK(
+      from_idx(path, stored, labels, channels, count,
+               [&](std::size_t i, std::string name, Image image, int label) -> Status {
+                 if (static_cast<std::size_t>(label) >= outputs) {
+                   return invalid("image " + std::to_string(i) + " of " + path.string() + " has the label " +
+                                  std::to_string(label) + ", but the model has only " +
+                                  std::to_string(outputs) + " outputs");
+                 }
+                 images.push_back({std::move(name), std::move(image), static_cast<std::size_t>(label)});
+                 return {};
+               }));
+  return images;
+}
+
+Result<std::vector<LabelledImage>> labelled_from_subfolders(const fs::path& path,
+                                                            const std::vector<fs::path>& folders,
+                                                            std::span<const std::string> names,
+                                                            std::size_t outputs, int channels,
+                                                            std::size_t count) {
+  TACIT_TRY(std::vector<Class> classes, list_classes(folders));
+  for (Class& one : classes) { TACIT_TRY(one.label, label_of(one.folder, names, outputs)); }
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const Class& a, const Class& b) { return a.label < b.label; });
+  std::vector<LabelledImage> images;
+  TACIT_CHECK(
+      from_classes(path, classes, channels, count, [&](const Class& one, std::string name, Image image) {
+        images.push_back({std::move(name), std::move(image), one.label});
+      }));
+  return images;
+}
+
+Result<std::vector<NamedImage>> named_from_idx(const DatasetSource& source, const fs::path& path,
+                                               int channels, std::size_t count) {
+  TACIT_TRY(const IdxImages stored, load_idx_images(path));
+  TACIT_TRY(const std::optional<Bytes> labels, find_labels(source, path));
+  std::vector<NamedImage> images;
+  TACIT_CHECK(from_idx(path, stored, labels, channels, count,
+                       [&](std::size_t, std::string name, Image image, int label) -> Status {
+                         images.push_back({std::move(name), std::move(image),
+                                           label < 0 ? std::string() : std::to_string(label)});
+                         return {};
+                       }));
+  return images;
+}
+
+Result<std::vector<NamedImage>> named_from_files(const fs::path& path, const std::vector<fs::path>& files,
+                                                 int channels, std::size_t count) {
+  TACIT_TRY(count, resolve_count(path, count, files.size(), " has no images"));
+  std::vector<NamedImage> images;
+  for (std::size_t i = 0; i < count; ++i) {
+    TACIT_TRY(Image image, load_image(files[i], channels));
+    images.push_back({files[i].string(), std::move(image), {}});
   }
   return images;
+}
+
+// What a data set's path leads to.
+struct Contents {
+  std::optional<fs::path> idx;    // a file of images
+  std::vector<fs::path> folders;  // subfolders, if there are any
+  std::vector<fs::path> files;    // the folder's own files, where it has no subfolders
+};
+
+Result<Contents> look_into(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) return Error{ErrorCode::kFileNotFound, "there is no data set " + path.string()};
+  Contents contents;
+  if (!fs::is_directory(status)) {
+    contents.idx = path;
+    return contents;
+  }
+  TACIT_TRY(contents.folders, list(path, true));
+  if (!contents.folders.empty()) return contents;
+  TACIT_TRY(contents.files, list(path, false));
+  contents.idx = idx_images_in(contents.files);
+  return contents;
 }
 
 }  // namespace
@@ -156,18 +250,25 @@ std::vector<fs::path> labels_beside(const fs::path& images) {
 Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source,
                                                 std::span<const std::string> label_names, std::size_t outputs,
                                                 int channels, std::size_t count) {
-  std::error_code error;
-  fs::file_status status = fs::status(source.path, error);
-  if (!fs::exists(status)) {
-    return Error{ErrorCode::kFileNotFound, "there is no data set " + source.path.string()};
-  }
-  if (!fs::is_directory(status)) return from_idx(source, source.path, outputs, channels, count);
-  TACIT_TRY(std::vector<fs::path> folders, list(source.path, true));
-  if (!folders.empty()) return from_subfolders(source.path, folders, label_names, outputs, channels, count);
-  TACIT_TRY(std::vector<fs::path> files, list(source.path, false));
-  if (auto images = idx_images_in(files)) return from_idx(source, *images, outputs, channels, count);
+  TACIT_TRY(const Contents contents, look_into(source.path));
+  if (contents.idx) return labelled_from_idx(source, *contents.idx, outputs, channels, count);
+  if (!contents.folders.empty())
+    return labelled_from_subfolders(source.path, contents.folders, label_names, outputs, channels, count);
   return invalid(source.path.string() +
                  " has neither subfolders named by label nor IDX files (...-images-idx3-ubyte)");
+}
+
+Result<std::vector<NamedImage>> load_images(const DatasetSource& source, int channels, std::size_t count) {
+  TACIT_TRY(const Contents contents, look_into(source.path));
+  if (contents.idx) return named_from_idx(source, *contents.idx, channels, count);
+  if (contents.folders.empty()) return named_from_files(source.path, contents.files, channels, count);
+  TACIT_TRY(const std::vector<Class> classes, list_classes(contents.folders));
+  std::vector<NamedImage> images;
+  TACIT_CHECK(from_classes(source.path, classes, channels, count,
+                           [&](const Class& one, std::string name, Image image) {
+                             images.push_back({std::move(name), std::move(image), one.folder});
+                           }));
+  return images;
 }
 
 }  // namespace tacit::client

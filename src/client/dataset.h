@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labelled images to measure a model with: IDX files, or a folder with one subfolder of image files for each
-// label.
+// Many images at once, to measure a model with or to get features of: IDX files, or a folder with one subfolder of
+// image files for each label.
 #pragma once
 
 #include <filesystem>
@@ -35,6 +35,20 @@ struct DatasetSource {
 Result<std::vector<LabelledImage>> load_dataset(const DatasetSource& source,
                                                 std::span<const std::string> label_names, std::size_t outputs,
                                                 int channels, std::size_t count);
+
+// An image of a data set whose labels, if it has any, need not be a model's.
+struct NamedImage {
+  std::string name;  // as in LabelledImage
+  Image image;
+  std::string
+      label;  // the subfolder's name, the number in the file of labels; empty where there are no labels
+};
+
+// The same images as load_dataset, in the same order but for subfolders, which come in that of their names; and
+// besides, without labels, IDX files that have none beside them and folders of image files without subfolders, in the
+// order of their names. file.not-found; dataset.invalid where there are fewer images than `count` or none at all;
+// whatever load_image answers.
+Result<std::vector<NamedImage>> load_images(const DatasetSource& source, int channels, std::size_t count);
 
 // Where the labels that belong to an IDX file of images are expected, the most likely place first.
 std::vector<std::filesystem::path> labels_beside(const std::filesystem::path& images);

@@ -35,7 +35,8 @@ Bytes doubles(std::initializer_list<double> values) {
   return std::move(writer).take();
 }
 
-void expect_error(const Result<NpyArray>& array, ErrorCode code) {
+template <class Array>
+void expect_error(const Result<Array>& array, ErrorCode code) {
   ASSERT_FALSE(array.ok());
   EXPECT_EQ(to_string(array.error().code), to_string(code)) << array.error().message;
   EXPECT_EQ(array.error().message.find('\n'), std::string::npos);
@@ -91,6 +92,42 @@ TEST(Npy, ReadsOtherTypesAndVersionTwo) {
   ASSERT_TRUE(array.ok()) << array.error().to_line();
   EXPECT_EQ(array->shape, (std::vector<std::int64_t>{2, 2}));
   EXPECT_EQ(array->data, (std::vector<float>{0, 128, 255, 7}));
+}
+
+TEST(Npy, ReadsIntegersOfEverySize) {
+  const std::uint8_t ff[8] = {0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F};
+  const std::pair<const char*, std::int64_t> cases[] = {{"|u1", 0xFE},
+                                                        {"|i1", -2},
+                                                        {"<u2", 0xFFFE},
+                                                        {"<i2", -2},
+                                                        {"<u4", 0xFFFFFFFE},
+                                                        {"<i4", -2},
+                                                        {"<u8", 0x7FFFFFFFFFFFFFFE},
+                                                        {"<i8", 0x7FFFFFFFFFFFFFFE}};
+  for (const auto& [type, value] : cases) {
+    SCOPED_TRACE(type);
+    const auto width = static_cast<std::size_t>(type[2] - '0');
+    const std::string header =
+        std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (1,), }\n";
+    const Result<NpyIntegers> array = read_npy_integers(make_npy(header, ByteView(ff).first(width)));
+    ASSERT_TRUE(array.ok()) << array.error().to_line();
+    EXPECT_EQ(array->shape, std::vector<std::int64_t>{1});
+    EXPECT_EQ(array->data, std::vector<std::int64_t>{value});
+  }
+}
+
+TEST(Npy, RefusesWhatAreNoIntegers) {
+  const std::uint8_t high[8] = {0, 0, 0, 0, 0, 0, 0, 0x80};
+  const auto of_type = [&](std::string type) {
+    return read_npy_integers(
+        make_npy("{'descr': '" + type + "', 'fortran_order': False, 'shape': (1,), }", high));
+  };
+  EXPECT_EQ(of_type("<i8")->data.front(), std::numeric_limits<std::int64_t>::min());
+  expect_error(of_type("<u8"), ErrorCode::kValueOutOfRange);
+  for (const char* type : {"<f8", ">i8", "|b1", "|S8", "<i16"})
+    expect_error(of_type(type), ErrorCode::kDataMalformed);
+  expect_error(of_type("<i4"), ErrorCode::kDataTrailing);
+  expect_error(load_npy_integers("/nonexistent/labels.npy"), ErrorCode::kFileNotFound);
 }
 
 TEST(Npy, RefusesWhatItIsNot) {

@@ -116,6 +116,49 @@ TEST_F(Dataset, SubfoldersAreTakenInTurnsOfLabelOrder) {
   EXPECT_EQ(error_of("set", 5), ErrorCode::kDatasetInvalid);
 }
 
+TEST_F(Dataset, ImagesAreReadWithWhateverLabelsThereAre) {
+  const auto read = [&](const fs::path& path, std::size_t count, const fs::path& labels = {}) {
+    std::vector<std::pair<int, std::string>> seen;
+    auto images = load_images({folder_.path() / path, labels}, 1, count);
+    EXPECT_TRUE(images.ok()) << images.error().message;
+    if (images.ok())
+      for (const NamedImage& one : *images) seen.emplace_back(one.image.pixels.front(), one.label);
+    return seen;
+  };
+  using Seen = std::vector<std::pair<int, std::string>>;
+  write_idx("t10k");
+  EXPECT_EQ(read("t10k-images-idx3-ubyte", 0), (Seen{{0, "2"}, {1, "0"}, {2, "1"}}));
+  EXPECT_EQ(read("", 2), (Seen{{0, "2"}, {1, "0"}})) << "the folder's IDX file";
+  folder_.write("pixels", idx({2, 1, 1}, Bytes{7, 8}));
+  EXPECT_EQ(read("pixels", 0), (Seen{{7, ""}, {8, ""}})) << "no labels";
+  const fs::path labels = folder_.write("numbers", idx({2}, Bytes{200, 3}));
+  EXPECT_EQ(read("pixels", 0, labels), (Seen{{7, "200"}, {8, "3"}})) << "numbers beyond any model's outputs";
+  write_image("plain/b.png", 2);
+  write_image("plain/a.png", 1);
+  EXPECT_EQ(read("plain", 0), (Seen{{1, ""}, {2, ""}}));
+  write_image("set/zebra/1.png", 3);
+  write_image("set/any name/1.png", 4);
+  write_image("set/any name/2.png", 5);
+  EXPECT_EQ(read("set", 0), (Seen{{4, "any name"}, {3, "zebra"}, {5, "any name"}}));
+}
+
+TEST_F(Dataset, ImagesThatAreNotThereAreRefused) {
+  const auto error_in = [&](const fs::path& path, std::size_t count) {
+    return load_images({folder_.path() / path, {}}, 1, count).error().code;
+  };
+  EXPECT_EQ(error_in("nosuch", 0), ErrorCode::kFileNotFound);
+  fs::create_directories(folder_.path() / "nothing");
+  EXPECT_EQ(error_in("nothing", 0), ErrorCode::kDatasetInvalid);
+  write_image("plain/a.png", 1);
+  EXPECT_EQ(error_in("plain", 2), ErrorCode::kDatasetInvalid) << "more than there are";
+  EXPECT_EQ(error_in("plain/a.png", 0), ErrorCode::kDataMalformed) << "a file that is not IDX";
+  folder_.write("plain/b.txt", Bytes{1, 2, 3});
+  EXPECT_EQ(error_in("plain", 0), ErrorCode::kImageMalformed);
+  folder_.write("a-images", idx({1, 1, 1}, Bytes{1}));
+  folder_.write("a-labels", idx({2}, Bytes{0, 1}));
+  EXPECT_EQ(error_in("a-images", 0), ErrorCode::kDatasetInvalid) << "two labels for one image";
+}
+
 TEST_F(Dataset, SubfoldersThatAreNoLabelsAreRefused) {
   for (const char* name : {"cow", "3", "-1", "1x"}) {
     test::TemporaryFolder other;
