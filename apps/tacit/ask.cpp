@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ask.h"
 
+#include <algorithm>
+
 #include "client/image.h"
 #include "console.h"
 
@@ -23,7 +25,7 @@ CLI::Option* ImageOptions::declare_dataset(CLI::App& verb, CLI::Option* files_op
 }
 
 Result<std::vector<Question>> ImageOptions::load(const plan::ClientHalf& half) const {
-  const plan::Shape& shape = half.input.shape;
+  const plan::Shape& shape = half.input_shape();
   std::vector<Question> questions;
   const auto add = [&](const client::Image& image, std::string name, std::string label) -> Status {
     TACIT_TRY(std::vector<float> tensor, client::preprocess(image, shape, half.preprocessing, name));
@@ -51,17 +53,15 @@ Result<Answers> ask(const SessionFlags& flags, SessionFlags::Service service,
   TACIT_TRY(client::Session session, flags.open(std::move(service)));
   Costs& costs = answers.costs;
   ProgressLine progress("asking " + session.url());
-  for (std::size_t i = 0; i < questions.size(); ++i) {
-    progress.update(i, questions.size());
-    auto prediction = session.predict(questions[i].tensor);
-    if (!prediction) return std::move(prediction).error().within(questions[i].name);
-    answers.outputs.push_back(std::move(prediction->outputs));
-    costs.encrypt_ms.push_back(prediction->encrypt_ms);
-    costs.server_ms.push_back(prediction->server_ms);
-    costs.decrypt_ms.push_back(prediction->decrypt_ms);
-    costs.upload_bytes = prediction->upload_bytes;
-    costs.download_bytes = prediction->download_bytes;
-    costs.peak_memory_bytes = prediction->server_peak_memory_bytes;
+  for (std::size_t first = 0; first < questions.size(); first += answers.half.batch()) {
+    progress.update(first, questions.size());
+    plan::Tensors images;
+    for (std::size_t i = first; i < std::min(questions.size(), first + answers.half.batch()); ++i)
+      images.push_back(questions[i].tensor);
+    auto prediction = session.predict_batch(std::move(images));
+    if (!prediction) return std::move(prediction).error().within(questions[first].name);
+    costs.add(*prediction, prediction->outputs.size());
+    for (std::vector<float>& outputs : prediction->outputs) answers.outputs.push_back(std::move(outputs));
   }
   progress.finish();
   costs.key_bytes = session.key_bytes();

@@ -40,6 +40,16 @@ Status save_batch(const std::filesystem::path& path, const plan::Shape& shape, s
   return save_npy(path, dimensions, data);
 }
 
+void Costs::add(const client::PredictionCosts& request, std::size_t images) {
+  const auto count = static_cast<double>(images);
+  encrypt_ms.insert(encrypt_ms.end(), images, request.encrypt_ms / count);
+  server_ms.insert(server_ms.end(), images, request.server_ms / count);
+  decrypt_ms.insert(decrypt_ms.end(), images, request.decrypt_ms / count);
+  upload_bytes = request.upload_bytes / images;
+  download_bytes = request.download_bytes / images;
+  peak_memory_bytes = request.server_peak_memory_bytes;
+}
+
 void Costs::write(nlohmann::ordered_json& object) const {
   object["count"] = encrypt_ms.size();
   object["encrypt_ms"] = median(encrypt_ms);

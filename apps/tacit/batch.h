@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "client/session.h"
 #include "plan/layout.h"
 
 namespace tacit::app {
@@ -36,6 +37,8 @@ struct Costs {
   std::uint64_t key_bytes = 0;
   std::optional<std::uint64_t> peak_memory_bytes;  // of the executing process; nothing where it does not tell
 
+  // What a request for so many images cost, shared out to them.
+  void add(const client::PredictionCosts& request, std::size_t images);
   // Appends count, the medians, the bytes and, where it is known, peak_memory_bytes.
   void write(nlohmann::ordered_json& object) const;
   // The same for people, in one line.

@@ -100,7 +100,7 @@ std::optional<std::int64_t> integer(const std::string& text) {
 
 Features collect(const std::vector<Question>& questions, const Answers& answers) {
   Features features;
-  features.columns = answers.half.output.shape.elements();
+  features.columns = answers.half.output_shape().elements();
   features.model = answers.half.name;
   const bool labelled =
       std::ranges::none_of(questions, [](const Question& question) { return question.label.empty(); });

@@ -24,7 +24,8 @@ Result<LocalModel> LocalModel::open(const std::filesystem::path& package, const 
 // How values travel where client and server are one process (plan/run_steps.h).
 class LocalModel::Way {
  public:
-  Way(const LocalModel& model, std::size_t images, const runtime::Progress& progress, Prediction& prediction)
+  Way(const LocalModel& model, std::size_t images, const runtime::Progress& progress,
+      client::BatchPrediction& prediction)
       : model_(model), images_(images), progress_(progress), prediction_(prediction) {}
 
   Result<std::vector<Bytes>> encrypt(const plan::ClientValue& value, const plan::Tensors& tensors) {
@@ -64,12 +65,12 @@ class LocalModel::Way {
   const LocalModel& model_;
   std::size_t images_;
   const runtime::Progress& progress_;
-  Prediction& prediction_;
+  client::BatchPrediction& prediction_;
 };
 
-Result<LocalModel::Prediction> LocalModel::predict(plan::Tensors images,
-                                                   const runtime::Progress& progress) const {
-  Prediction prediction;
+Result<client::BatchPrediction> LocalModel::predict(plan::Tensors images,
+                                                    const runtime::Progress& progress) const {
+  client::BatchPrediction prediction;
   const std::size_t count = images.size();
   TACIT_TRY(prediction.outputs, plan::run_steps<std::vector<Bytes>>(half(), std::move(images), half().output,
                                                                     Way(*this, count, progress, prediction)));

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "client/model_cipher.h"
+#include "client/session.h"
 #include "runtime/model.h"
 
 namespace tacit::app {
@@ -17,13 +17,8 @@ class LocalModel {
   // Loads the package and makes a secret key and evaluation keys, kept in memory only.
   static Result<LocalModel> open(const std::filesystem::path& package, const KeyProgress& progress);
 
-  struct Prediction {
-    plan::Tensors outputs;
-    double encrypt_ms = 0, server_ms = 0, decrypt_ms = 0;
-    std::uint64_t upload_bytes = 0, download_bytes = 0;  // what would have travelled
-  };
   // Encrypts, runs the plan on the ciphertexts' bytes as a server would, decrypts: one image, or up to half().batch().
-  Result<Prediction> predict(plan::Tensors images, const runtime::Progress& progress = {}) const;
+  Result<client::BatchPrediction> predict(plan::Tensors images, const runtime::Progress& progress = {}) const;
 
   const plan::ClientHalf& half() const { return cipher_.half(); }
   std::uint64_t key_bytes() const { return cipher_.key_bytes(); }

@@ -44,7 +44,7 @@ Result<Features> find_features(const Options& options, const client::ClassifierH
     return features;
   }
   TACIT_TRY(SessionFlags::Service service, options.session.find());
-  TACIT_CHECK(head.check_features(service.half.name, service.half.output.shape.elements()));
+  TACIT_CHECK(head.check_features(service.half.name, service.half.output_shape().elements()));
   ImageOptions images = options.images;
   if (!images.dataset.path.empty()) images.dataset.labels = options.labels;
   TACIT_TRY(const std::vector<Question> questions, images.load(service.half));

@@ -2,6 +2,7 @@
 // tacit compile MODEL.onnx --calibration FILE_OR_DIR -o MODEL.tacit: an ONNX network to a package.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "base/file.h"
@@ -20,6 +21,7 @@ struct Options {
   std::size_t max_calibration = 512;
   std::string layers;
   bool client_rest = false, refresh = false;
+  compiler::Mode mode = compiler::Mode::kLatency;
   double margin = 1.5;
   double key_budget_mb = 50;
   std::optional<int> degree;
@@ -77,6 +79,7 @@ Status run(const Options& options) {
   settings.layers = options.layers;
   settings.client_rest = options.client_rest;
   settings.refresh = options.refresh;
+  settings.mode = options.mode;
   settings.key_budget = static_cast<std::uint64_t>(options.key_budget_mb * 1e6);
   if (!options.preprocessing.empty()) {
     TACIT_TRY(ImageDescription description, load_description(options.preprocessing));
@@ -139,11 +142,26 @@ void add_compile(CLI::App& app, Context& context) {
   verb->add_option("--degree", options->degree, "Degree of the polynomials that replace activations");
   verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")
       ->capture_default_str();
-  verb->add_option("--layers", options->layers,
-                   "Encrypt only layers FIRST:LAST, by number or name; clients compute those before, and get what "
-                   "LAST gives (features)");
+  verb->add_option(
+      "--layers", options->layers,
+      "Encrypt only layers FIRST:LAST, by number or name; clients compute those before, and get what "
+      "LAST gives (features)");
   verb->add_flag("--client-rest", options->client_rest,
                  "With --layers: clients compute the layers after LAST too; publishes their weights");
+  static const std::map<std::string, compiler::Mode> kModes = {{"latency", compiler::Mode::kLatency},
+                                                               {"throughput", compiler::Mode::kThroughput},
+                                                               {"small-keys", compiler::Mode::kSmallKeys}};
+  verb->add_option(
+          "--mode", options->mode,
+          "What to aim at: latency (default), throughput (an image in each slot, thousands at once, no "
+          "rotation keys), or small-keys")
+      ->transform(CLI::CheckedTransformer(kModes, CLI::ignore_case))
+      ->option_text("MODE");
+  static const std::map<std::string, compiler::Mode> kPackings = {{"per-pixel", compiler::Mode::kThroughput}};
+  verb->add_option("--packing", options->mode,
+                   "per-pixel: a ciphertext for each pixel, as in the paper (the same as --mode throughput)")
+      ->transform(CLI::CheckedTransformer(kPackings, CLI::ignore_case))
+      ->option_text("PACKING");
   verb->add_flag("--refresh", options->refresh,
                  "Clients decrypt at each activation and maximum, compute it exactly and encrypt anew");
   verb->add_option("--key-budget", options->key_budget_mb,

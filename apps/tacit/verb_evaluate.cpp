@@ -103,27 +103,27 @@ Status evaluate(const Options& options) {
   Costs costs;
   Findings found;
   ProgressLine progress("evaluating " + half.name);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const client::LabelledImage& one = images[i];
-    TACIT_TRY(std::vector<float> tensor, client::preprocess(one.image, shape, half.preprocessing, one.name));
-    auto prediction = session.predict(tensor);
-    if (!prediction) return std::move(prediction).error().within(one.name);
-    const std::size_t label = client::largest(prediction->outputs);
-    found.right += label == one.label;
-    if (reference) {
-      TACIT_TRY(std::vector<float> clear, reference->outputs(std::move(tensor)));
-      found.agreeing += client::largest(clear) == label;
-      found.reference_right += client::largest(clear) == one.label;
-      found.max_logit_difference =
-          std::max(found.max_logit_difference, largest_difference(clear, prediction->outputs));
+  for (std::size_t first = 0; first < images.size(); first += half.batch()) {
+    const std::size_t end = std::min(images.size(), first + half.batch());
+    plan::Tensors tensors;
+    for (std::size_t i = first; i < end; ++i) {
+      TACIT_TRY(tensors.emplace_back(),
+                client::preprocess(images[i].image, shape, half.preprocessing, images[i].name));
     }
-    costs.encrypt_ms.push_back(prediction->encrypt_ms);
-    costs.server_ms.push_back(prediction->server_ms);
-    costs.decrypt_ms.push_back(prediction->decrypt_ms);
-    costs.upload_bytes = prediction->upload_bytes;
-    costs.download_bytes = prediction->download_bytes;
-    costs.peak_memory_bytes = prediction->server_peak_memory_bytes;
-    progress.update(i + 1, images.size(), std::to_string(found.right) + " right");
+    auto prediction = session.predict_batch(tensors);
+    if (!prediction) return std::move(prediction).error().within(images[first].name);
+    costs.add(*prediction, tensors.size());
+    for (std::size_t i = first; i < end; ++i) {
+      const std::vector<float>& outputs = prediction->outputs[i - first];
+      const std::size_t label = client::largest(outputs);
+      found.right += label == images[i].label;
+      if (!reference) continue;
+      TACIT_TRY(std::vector<float> clear, reference->outputs(std::move(tensors[i - first])));
+      found.agreeing += client::largest(clear) == label;
+      found.reference_right += client::largest(clear) == images[i].label;
+      found.max_logit_difference = std::max(found.max_logit_difference, largest_difference(clear, outputs));
+    }
+    progress.update(end, images.size(), std::to_string(found.right) + " right");
   }
   progress.finish();
   costs.key_bytes = session.key_bytes();

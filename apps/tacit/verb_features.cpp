@@ -20,7 +20,7 @@ Status features(const Options& options) {
   TACIT_TRY(const std::vector<Question> questions, options.images.load(service.half));
   TACIT_TRY(const Answers answers, ask(options.session, std::move(service), questions));
   const Features table = collect(questions, answers);
-  TACIT_CHECK(save_features(options.output, answers.half.output.shape, table));
+  TACIT_CHECK(save_features(options.output, answers.half.output_shape(), table));
   say(answers.costs.summary());
   say("wrote " + std::to_string(table.columns) + " features of " + std::to_string(table.rows()) +
       " images to " + options.output.string() +

@@ -34,16 +34,11 @@ Status run(const Options& options) {
     plan::Tensors together;
     for (std::size_t j = i; j < std::min(images.count, i + half.batch()); ++j)
       together.emplace_back(images[j].begin(), images[j].end());
-    const auto count = static_cast<double>(together.size());
     auto prediction = model.predict(std::move(together), show);
     if (!prediction) return std::move(prediction).error().within("image " + std::to_string(i));
     for (const std::vector<float>& output : prediction->outputs)
       outputs.insert(outputs.end(), output.begin(), output.end());
-    costs.encrypt_ms.push_back(prediction->encrypt_ms / count);
-    costs.server_ms.push_back(prediction->server_ms / count);
-    costs.decrypt_ms.push_back(prediction->decrypt_ms / count);
-    costs.upload_bytes = prediction->upload_bytes / prediction->outputs.size();
-    costs.download_bytes = prediction->download_bytes / prediction->outputs.size();
+    costs.add(*prediction, prediction->outputs.size());
   }
   progress.finish();
   costs.key_bytes = model.key_bytes();

@@ -101,7 +101,8 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
             make_chain(log_degree, scale_bits, problem.schedule.depth(), special_count));
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
   TACIT_TRY(plan::Plan plan,
-            make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits), problem.options.key_budget));
+            make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
+                      problem.options.mode == Mode::kSmallKeys ? 0 : problem.options.key_budget));
   Candidate candidate;
   candidate.scale_bits = scale_bits;
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
@@ -170,8 +171,9 @@ Result<Candidate> search_parameters(const Problem& problem) {
   std::optional<Candidate> best;
   for (int log_degree = ckks::kMinLogDegree; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
     const std::size_t slots = std::size_t{1} << (log_degree - 1);
-    const bool whole = problem.schedule.largest_period() <= slots;
-    if (problem.schedule.largest_period() > kMaxCiphertexts * slots) continue;
+    // With a ciphertext for each element, a larger ring holds more images, but each takes as long.
+    const bool whole = problem.schedule.by_elements || problem.schedule.largest_period() <= slots;
+    if (!whole && problem.schedule.largest_period() > kMaxCiphertexts * slots) continue;
     TACIT_TRY(std::optional<Candidate> candidate, best_at(problem, log_degree));
     if (!candidate) continue;
     least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
@@ -227,7 +229,8 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
   TACIT_TRY(const Calibration calibrated,
             calibrate(graph, calibration, {client, options.margin, options.degree}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
-  TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin));
+  TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin,
+                                                   options.mode == Mode::kThroughput));
 
   Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
                   {},    0};

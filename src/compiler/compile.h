@@ -15,7 +15,12 @@
 
 namespace tacit::compiler {
 
+// What the search for parameters and packing aims at: the least time for one image; the most images in a time, each element
+// of a tensor being a ciphertext whose slots belong to as many images; or few and small evaluation keys.
+enum class Mode { kLatency, kThroughput, kSmallKeys };
+
 struct Options {
+  Mode mode = Mode::kLatency;
   std::string name = "model";       // of the model: [a-z0-9][a-z0-9._-]{0,63}
   std::vector<std::string> labels;  // one for each output, or none
   // As the calibration images were preprocessed. Without means and deviations: 0 and 1 for every channel.

@@ -91,12 +91,14 @@ std::size_t Schedule::largest_period() const {
   return largest;
 }
 
-Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin) {
+Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin,
+                               bool by_elements) {
   Schedule schedule;
+  schedule.by_elements = by_elements;
   schedule.normalisation = normalise(network, calibrated, margin);
   schedule.network = std::move(network);
   TACIT_TRY(schedule.levels, assign_levels(schedule.network));
-  TACIT_TRY(schedule.packing, pack(schedule.network));
+  TACIT_TRY(schedule.packing, by_elements ? pack_elements(schedule.network) : pack(schedule.network));
   TACIT_CHECK(check_ranges(schedule));
   for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
     const Range& range = calibrated[schedule.network.values[v].source];
@@ -118,7 +120,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   const Normalisation& normalisation = schedule.normalisation;
   plan::Plan plan;
   plan.parameters = parameters.literal();
-  plan.slots = parameters.slots();
+  plan.slots = schedule.by_elements ? 1 : parameters.slots();
   plan.maps = schedule.maps;
   const std::vector<double> scales = assign_scales(network, schedule.levels, prime_values(parameters), scale);
 
@@ -138,12 +140,13 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     const ValueIndex in = layer.inputs[0], out = layer.output;
     const plan::ValueId input = ids[in], output = add_value(out);
     if (std::holds_alternative<LinearLayer>(layer.operation)) {
-      uses.push_back({plan::diagonal_indices(plan.maps[next_map], schedule.packing[in].layout,
+      plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
+      if (schedule.by_elements) continue;
+      uses.push_back({plan::diagonal_indices(plan.maps[next_map - 1], schedule.packing[in].layout,
                                              schedule.packing[in].period, schedule.packing[out].layout,
                                              schedule.packing[out].period, plan.slots),
                       schedule.levels[in]});
       TACIT_CHECK(check_outputs(uses.back().diagonals, schedule.packing[out], network.values[out].name));
-      plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -167,7 +170,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), key_budget);
   std::size_t next = 0;
   for (plan::Operation& operation : plan.operations)
-    if (auto* linear = std::get_if<plan::Linear>(&operation)) linear->split = splits.splits[next++];
+    if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)
+      linear->split = splits.splits[next++];
   plan.keys = splits.keys;
   if (Status status = plan.validate(); !status.ok()) {
     // Memory limits of a plan are the network's fault, anything else is ours.

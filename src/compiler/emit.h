@@ -22,6 +22,7 @@ struct Schedule {
   std::vector<int> levels;            // by value
   std::vector<double> bounds;         // by value, of |stored| on the calibration images
   std::vector<plan::LinearMap> maps;  // for each linear layer in order, normalised
+  bool by_elements = false;           // a ciphertext for each element (plan::Plan::slots)
 
   // The highest level of a value.
   int depth() const { return *std::max_element(levels.begin(), levels.end()); }
@@ -31,7 +32,8 @@ struct Schedule {
 // Folds ranges and offsets into maps: stored_out = (range_in / range_out) M stored_in + (M offset_in + bias -
 // offset_out) / range_out. compile.unsupported, naming the node, where a layer's weights are all zero;
 // compile.precision where values are beyond 2^40 or below 2^-40.
-Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin);
+Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin,
+                               bool by_elements = false);
 
 // The plan for a ring and a scale. The keys are chosen here, see splits.h.
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,

@@ -107,23 +107,37 @@ class Packer {
   std::vector<Grid> grids_;
 };
 
+Status check_extent(const Network& network, ValueIndex v, const plan::Layout& layout) {
+  const std::size_t slots = std::bit_ceil(layout.extent());
+  if (slots <= plan::kMaxExtent) return {};
+  return Error{ErrorCode::kCompileTooWide,
+               (v == network.input ? "the network's input " : "node ") +
+                   graph::in_quotes(network.values[v].name) + ": a value of shape " +
+                   to_string(layout.shape) + " takes " + std::to_string(slots) + " slots on its grid of " +
+                   std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width) +
+                   ", at most " + std::to_string(plan::kMaxExtent) +
+                   " are supported; use smaller images, fewer channels there, or a larger stride before it"};
+}
+
 }  // namespace
 
 Result<std::vector<Packing>> pack(const Network& network) {
   const std::vector<plan::Layout> layouts = Packer(network).run();
   std::vector<Packing> result;
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
-    const plan::Layout& layout = layouts[v];
-    const std::size_t period = std::bit_ceil(layout.extent());
-    if (period > plan::kMaxExtent)
-      return Error{
-          ErrorCode::kCompileTooWide,
-          (v == network.input ? "the network's input " : "node ") + graph::in_quotes(network.values[v].name) +
-              ": a value of shape " + to_string(layout.shape) + " takes " + std::to_string(period) +
-              " slots on its grid of " + std::to_string(layout.grid_height) + "x" +
-              std::to_string(layout.grid_width) + ", at most " + std::to_string(plan::kMaxExtent) +
-              " are supported; use smaller images, fewer channels there, or a larger stride before it"};
-    result.push_back({layout, period});
+    TACIT_CHECK(check_extent(network, v, layouts[v]));
+    result.push_back({layouts[v], std::bit_ceil(layouts[v].extent())});
+  }
+  return result;
+}
+
+Result<std::vector<Packing>> pack_elements(const Network& network) {
+  std::vector<Packing> result;
+  for (ValueIndex v = 0; v < network.values.size(); ++v) {
+    const plan::Shape& shape = network.values[v].shape;
+    const plan::Layout layout{shape, 1, shape.height, shape.width};
+    TACIT_CHECK(check_extent(network, v, layout));
+    result.push_back({layout, std::bit_ceil(layout.extent())});
   }
   return result;
 }

@@ -21,5 +21,7 @@ struct Packing {
 // of its own. Layers that work element by element leave the layout as it is. compile.too-wide, naming the node, where a value has more than
 // plan::kMaxExtent slots.
 Result<std::vector<Packing>> pack(const Network& network);
+// The same with a ciphertext for each element: every value stands row-major on a grid of its own size.
+Result<std::vector<Packing>> pack_elements(const Network& network);
 
 }  // namespace tacit::compiler

@@ -23,7 +23,7 @@ constexpr double kNoiseShare = 0.5;
 // Nanoseconds for one word of a limb; only their proportions matter, as they were on an AVX-512 IFMA machine with keys
 // and plaintexts in memory.
 constexpr double kNttPerLog = 0.085, kKeyProduct = 0.25, kHoistedProduct = 0.3, kPlainProduct = 0.17,
-                 kConversion = 0.175, kPointwise = 0.18;
+                 kConversion = 0.175, kPointwise = 0.18, kScalarProduct = 0.06;
 
 // What is known of the key for one rotation.
 struct Need {
@@ -171,6 +171,7 @@ ckks::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters) {
   unit.plain_product = kPlainProduct * n;
   unit.conversion = kConversion * n;
   unit.pointwise = kPointwise * n;
+  unit.scalar_product = kScalarProduct * n;
   return unit;
 }
 

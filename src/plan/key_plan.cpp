@@ -45,7 +45,7 @@ std::vector<RotationUse> required_rotations(const Plan& plan) {
   std::vector<RotationUse> uses;
   for (std::size_t i = 0; i < plan.operations.size(); ++i) {
     const auto* linear = std::get_if<Linear>(&plan.operations[i]);
-    if (linear == nullptr) continue;
+    if (linear == nullptr || plan.slots == 1) continue;  // numbers rotate nothing
     const Value& in = plan.values[linear->input];
     const Value& out = plan.values[linear->output];
     const DiagonalIndices diagonals =

@@ -61,6 +61,9 @@ class Validator {
   Status check_value(const Value& value) const {
     if (value.name.size() > kMaxNameBytes) return malformed("a value's name is too long");
     const std::string what = "value \"" + value.name + "\"";
+    // A ciphertext for each element, in their order.
+    if (plan_.slots == 1 && value.layout.extent() != value.layout.shape.elements())
+      return malformed(what + " leaves slots empty, each of which would be a ciphertext");
     TACIT_CHECK(value.layout.validate(what));
     TACIT_CHECK(detail::check_period(value.layout, value.period, what));
     if (!(std::abs(value.range) >= 0x1p-40 && std::abs(value.range) <= 0x1p40))
@@ -217,7 +220,7 @@ class Validator {
     std::size_t entries = 0;
     for (const Operation& operation : plan_.operations) {
       const auto* linear = std::get_if<Linear>(&operation);
-      if (linear == nullptr) continue;
+      if (linear == nullptr || plan_.slots == 1) continue;  // numbers rotate nothing
       const Value& in = plan_.values[linear->input];
       const Value& out = plan_.values[linear->output];
       const DiagonalIndices diagonals = diagonal_indices(plan_.maps[linear->map], in.layout, in.period,

@@ -60,6 +60,24 @@ Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encode
   return layer;
 }
 
+Result<ckks::ScalarMatrix> encode_rows(const plan::Plan& plan, const ckks::Parameters& parameters,
+                                       const plan::Linear& operation) {
+  const plan::Value& in = plan.values[operation.input];
+  const plan::Value& out = plan.values[operation.output];
+  const plan::LinearMap& map = plan.maps[operation.map];
+  std::vector<ckks::ScalarMatrix::Row> rows;
+  for (const plan::SparseRow& entries : map.rows()) {
+    ckks::ScalarMatrix::Row& row = rows.emplace_back();
+    for (const plan::SparseEntry& entry : entries) row.push_back({entry.column, entry.value});
+  }
+  std::vector<double> bias = map.bias;
+  bias.resize(rows.size(), 0);
+  auto matrix =
+      ckks::ScalarMatrix::create(parameters, map.in.elements(), rows, bias, {in.level, in.scale, out.scale});
+  if (!matrix.ok()) return std::move(matrix).error().within(out.name);
+  return matrix;
+}
+
 }  // namespace
 
 Result<EncodedPlan> EncodedPlan::create(const plan::Plan& plan, const ckks::Parameters& parameters) {
@@ -68,9 +86,15 @@ Result<EncodedPlan> EncodedPlan::create(const plan::Plan& plan, const ckks::Para
   encoded.layers_.resize(plan.values.size());
   const ckks::Encoder encoder(parameters);
   for (const plan::Operation& operation : plan.operations) {
-    if (const auto* linear = std::get_if<plan::Linear>(&operation)) {
-      TACIT_TRY(EncodedLinear layer, encode(plan, encoder, *linear));
-      encoded.layers_[linear->output] = std::make_unique<const EncodedLinear>(std::move(layer));
+    const auto* linear = std::get_if<plan::Linear>(&operation);
+    if (linear == nullptr) continue;
+    std::unique_ptr<const EncodedLayer>& layer = encoded.layers_[linear->output];
+    if (plan.slots == 1) {
+      TACIT_TRY(ckks::ScalarMatrix matrix, encode_rows(plan, parameters, *linear));
+      layer = std::make_unique<const EncodedLayer>(std::move(matrix));
+    } else {
+      TACIT_TRY(EncodedLinear transform, encode(plan, encoder, *linear));
+      layer = std::make_unique<const EncodedLayer>(std::move(transform));
     }
   }
   return encoded;
@@ -80,8 +104,13 @@ std::size_t EncodedPlan::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& layer : layers_) {
     if (!layer) continue;
-    bytes += layer->transform.memory_bytes();
-    for (const ckks::Plaintext& bias : layer->bias) bytes += bias.poly.degree() * bias.poly.limbs() * 8;
+    if (const auto* matrix = std::get_if<ckks::ScalarMatrix>(layer.get())) {
+      bytes += matrix->memory_bytes();
+      continue;
+    }
+    const auto& linear = *std::get_if<EncodedLinear>(layer.get());
+    bytes += linear.transform.memory_bytes();
+    for (const ckks::Plaintext& bias : linear.bias) bytes += bias.poly.degree() * bias.poly.limbs() * 8;
   }
   return bytes;
 }
@@ -184,8 +213,12 @@ Result<CipherVector> CipherArithmetic::weighted_sum(std::span<const Vector* cons
 }
 
 Result<CipherVector> CipherArithmetic::linear(const plan::Linear& operation, const Vector& v) {
-  const EncodedLinear& layer = encoded_->layer(operation);
-  const double scale = encoded_->plan().values[operation.output].scale;
+  const EncodedLayer& layer = encoded_->layer(operation);
+  if (const auto* matrix = std::get_if<ckks::ScalarMatrix>(&layer)) return matrix->apply(evaluator(), v);
+  return transform(*std::get_if<EncodedLinear>(&layer), encoded_->plan().values[operation.output].scale, v);
+}
+
+Result<CipherVector> CipherArithmetic::transform(const EncodedLinear& layer, double scale, const Vector& v) {
   TACIT_TRY(CipherVector sums, layer.transform.apply(evaluator(), v, *keys_));
   return for_each_ciphertext(sums.size(), [&](std::size_t i) -> Result<Ciphertext> {
     Ciphertext result = std::move(sums[i]);

@@ -4,9 +4,11 @@
 
 #include <memory>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "ckks/linear_transform.h"
+#include "ckks/scalar_matrix.h"
 #include "runtime/execute.h"
 
 namespace tacit::runtime {
@@ -18,6 +20,9 @@ struct EncodedLinear {
   std::vector<ckks::Plaintext> bias;  // for each output ciphertext; empty where there is none
 };
 
+// Where a ciphertext has one slot for an image, a layer multiplies ciphertexts by numbers and rotates nothing.
+using EncodedLayer = std::variant<EncodedLinear, ckks::ScalarMatrix>;
+
 // The layers of a plan, encoded once for any number of runs. Immutable; safe to share between threads.
 class EncodedPlan {
  public:
@@ -26,14 +31,14 @@ class EncodedPlan {
 
   const plan::Plan& plan() const { return *plan_; }
   const ckks::Evaluator& evaluator() const { return *evaluator_; }
-  const EncodedLinear& layer(const plan::Linear& operation) const { return *layers_[operation.output]; }
+  const EncodedLayer& layer(const plan::Linear& operation) const { return *layers_[operation.output]; }
   std::size_t memory_bytes() const;
 
  private:
   explicit EncodedPlan(const plan::Plan& plan) : plan_(&plan) {}
   const plan::Plan* plan_;
   std::unique_ptr<const ckks::Evaluator> evaluator_;
-  std::vector<std::unique_ptr<const EncodedLinear>> layers_;  // by the output value of the layer
+  std::vector<std::unique_ptr<const EncodedLayer>> layers_;  // by the output value of the layer
 };
 
 // Satisfies PlanArithmetic.
@@ -60,6 +65,7 @@ class CipherArithmetic {
   Result<Vector> rescaling(const Vector& v, double factor, double target_scale);
 
  private:
+  Result<Vector> transform(const EncodedLinear& layer, double scale, const Vector& v);
   const ckks::Evaluator& evaluator() const { return encoded_->evaluator(); }
   const EncodedPlan* encoded_;
   const ckks::EvaluationKeys* keys_;

@@ -44,6 +44,14 @@ Cost& Cost::operator+=(const Cost& other) {
   return *this;
 }
 
+Cost& Cost::operator*=(std::size_t times) {
+  for (std::uint64_t* count : {&ntt_limbs, &key_limbs, &hoisted_limbs, &plain_limbs, &scalar_limbs,
+                               &conversion_limbs, &pointwise_limbs, &babies, &giants, &folds, &complex_folds,
+                               &plaintext_products, &ciphertext_products})
+    *count *= times;
+  return *this;
+}
+
 Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
                  const ckks::TransformDomain& domain) {
   const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
@@ -65,7 +73,7 @@ Result<CostArithmetic> CostArithmetic::create(const plan::Plan& plan) {
 
 CostVector CostArithmetic::input(plan::ValueId id) const {
   const plan::Value& value = plan_->values[id];
-  return {value.level, value.scale};
+  return {value.level, value.scale, ciphertext_count(value.layout, value.period, plan_->slots)};
 }
 
 double CostArithmetic::prime(int level) const {
@@ -82,42 +90,73 @@ Result<CostVector> CostArithmetic::multiply(const Vector& a, const Vector& b) {
   const int level = std::min(a.level, b.level);
   if (level < 1) return Error{ErrorCode::kLevelMismatch, "a product at level 0 has no level left"};
   TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::kRelinearisation));
-  cost_ += ckks::relinearise_rescale_counts(level, shape);
-  cost_.pointwise_limbs += 5 * limbs_at(level);  // four products and a sum
-  cost_.ciphertext_products += 1;
-  return Vector{level - 1, a.scale * b.scale / prime(level)};
+  Cost cost;
+  cost += ckks::relinearise_rescale_counts(level, shape);
+  cost.pointwise_limbs += 5 * limbs_at(level);  // four products and a sum
+  cost.ciphertext_products += 1;
+  cost_ += cost *= a.ciphertexts;
+  return Vector{level - 1, a.scale * b.scale / prime(level), a.ciphertexts};
 }
 
 Result<CostVector> CostArithmetic::square(const Vector& a) { return multiply(a, a); }
 
 Result<CostVector> CostArithmetic::add(const Vector& a, const Vector& b) {
   const int level = std::min(a.level, b.level);
-  cost_.pointwise_limbs += 2 * limbs_at(level);
-  return Vector{level, a.scale};
+  cost_.pointwise_limbs += 2 * limbs_at(level) * a.ciphertexts;
+  return Vector{level, a.scale, a.ciphertexts};
 }
 
 Result<CostVector> CostArithmetic::subtract(const Vector& a, const Vector& b) { return add(a, b); }
 
 Result<CostVector> CostArithmetic::add_scalar(const Vector& a, double) {
-  cost_.pointwise_limbs += limbs_at(a.level);
+  cost_.pointwise_limbs += limbs_at(a.level) * a.ciphertexts;
   return a;
 }
 
 Result<CostVector> CostArithmetic::double_value(const Vector& a) { return add(a, a); }
 
-Result<CostVector> CostArithmetic::drop(const Vector& a, int level) { return Vector{level, a.scale}; }
+Result<CostVector> CostArithmetic::drop(const Vector& a, int level) {
+  return Vector{level, a.scale, a.ciphertexts};
+}
 
 Result<CostVector> CostArithmetic::weighted_sum(std::span<const Vector* const> vectors,
                                                 std::span<const double>, int target_level,
                                                 double target_scale) {
   if (target_level < 0) return Error{ErrorCode::kLevelMismatch, "a sum at level 0 has no level left"};
-  cost_.plaintext_products += vectors.size();
-  cost_.pointwise_limbs += 4 * vectors.size() * limbs_at(target_level + 1);
-  cost_ += ckks::mod_down_counts(target_level + 1, 0, true, 2);
-  return Vector{target_level, target_scale};
+  if (vectors.empty()) return Error{ErrorCode::kInternal, "a weighted sum of no vectors"};
+  Cost cost;
+  cost.plaintext_products += vectors.size();
+  cost.pointwise_limbs += 4 * vectors.size() * limbs_at(target_level + 1);
+  cost += ckks::mod_down_counts(target_level + 1, 0, true, 2);
+  cost_ += cost *= vectors[0]->ciphertexts;
+  return Vector{target_level, target_scale, vectors[0]->ciphertexts};
 }
 
-Result<CostVector> CostArithmetic::linear(const plan::Linear& operation, const Vector& v) {
+Result<CostVector> CostArithmetic::linear(const plan::Linear& operation, const Vector&) {
+  if (plan_->slots == 1) {
+    cost_ += scalar_cost(operation);
+  } else {
+    TACIT_TRY(const Cost cost, transform_cost(operation));
+    cost_ += cost;
+  }
+  return input(operation.output);
+}
+
+// As ckks::ScalarMatrix counts.
+Cost CostArithmetic::scalar_cost(const plan::Linear& operation) const {
+  const plan::LinearMap& map = plan_->maps[operation.map];
+  const int level = plan_->values[operation.input].level;
+  Cost cost;
+  for (const plan::SparseRow& row : map.rows()) {
+    cost.plaintext_products += row.size();
+    cost += ckks::mod_down_counts(level, 0, true, 2);
+  }
+  cost.scalar_limbs += 2 * limbs_at(level) * cost.plaintext_products;
+  cost.pointwise_limbs += 2 * limbs_at(level) * map.in.elements();
+  return cost;
+}
+
+Result<Cost> CostArithmetic::transform_cost(const plan::Linear& operation) const {
   const plan::Value& in = plan_->values[operation.input];
   const plan::Value& out = plan_->values[operation.output];
   const plan::DiagonalIndices diagonals = diagonal_indices(plan_->maps[operation.map], in.layout, in.period,
@@ -127,7 +166,7 @@ Result<CostVector> CostArithmetic::linear(const plan::Linear& operation, const V
     return shape_of(ckks::rotation_element(parameters_, step));
   };
   // The places are those of transform_shape, the digits those of the plan's keys.
-  ckks::TransformShape transform = transform_shape(bsgs, {v.level, 1, 1, 1});
+  ckks::TransformShape transform = transform_shape(bsgs, {in.level, 1, 1, 1});
   const auto set = [&](ckks::TransformShape::Rotation& rotation, std::int64_t step) -> Status {
     if (step == 0) return {};
     TACIT_TRY(const ckks::KeyShape shape, shape_of_step(step));
@@ -143,9 +182,7 @@ Result<CostVector> CostArithmetic::linear(const plan::Linear& operation, const V
     TACIT_TRY(const ckks::KeyShape shape, shape_of_step(static_cast<std::int64_t>(bsgs.shift)));
     transform.folding_digit_size = shape.digit_size;
   }
-  TACIT_TRY(const Cost cost, layer_cost(bsgs, transform, diagonals.folds, shape_of_step));
-  cost_ += cost;
-  return Vector{out.level, out.scale};
+  return layer_cost(bsgs, transform, diagonals.folds, shape_of_step);
 }
 
 Result<CostVector> CostArithmetic::rescaling(const Vector& v, double factor, double target_scale) {

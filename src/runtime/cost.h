@@ -22,6 +22,7 @@ struct Cost : ckks::KernelCounts {
   std::uint64_t rotations() const { return babies + giants + folds + complex_folds; }
   using ckks::KernelCounts::operator+=;
   Cost& operator+=(const Cost& other);
+  Cost& operator*=(std::size_t times);
   friend bool operator==(const Cost&, const Cost&) = default;
 };
 
@@ -32,6 +33,7 @@ Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
 struct CostVector {
   int level = 0;
   double scale = 1;
+  std::size_t ciphertexts = 1;
 };
 
 // Satisfies PlanArithmetic; counts what the ciphertext path does.
@@ -65,6 +67,9 @@ class CostArithmetic {
  private:
   CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters);
   Result<ckks::KeyShape> shape_of(std::uint32_t element) const;
+  // A layer by rotations; one by numbers.
+  Result<Cost> transform_cost(const plan::Linear& operation) const;
+  Cost scalar_cost(const plan::Linear& operation) const;
 
   const plan::Plan* plan_;
   ckks::Parameters parameters_;

@@ -37,7 +37,7 @@ Bytes body_of(const std::string& header, std::uint32_t length, std::string_view 
 
 TEST(InferRequestBytes, AreJsonThenLengthAndCiphertext) {
   const std::vector<Bytes> ciphertexts = {{1, 2, 3, 250, 0}, {7}};
-  auto request = encode_infer_request("key \"7\"", ciphertexts);
+  auto request = encode_infer_request("key \"7\"", 0, ciphertexts);
   ASSERT_TRUE(request.ok());
   const Bytes& body = request->body;
   ASSERT_EQ(body.size(), request->header_bytes + 4 + 5 + 4 + 1);
@@ -214,7 +214,7 @@ TEST(Api, AsksForAnInference) {
                  "Content-Type: application/octet-stream\r\nInference-Header-Content-Length: " +
                      std::to_string(header.size()) + "\r\n");
   });
-  auto request = encode_infer_request("k", std::vector<Bytes>{{1, 2}});
+  auto request = encode_infer_request("k", 3, std::vector<Bytes>{{1, 2}});
   auto answer = connect(server).infer("m", *request);
   ASSERT_TRUE(answer.ok()) << answer.error().message;
   EXPECT_EQ(as_text(answer->ciphertexts.front()), "ok");

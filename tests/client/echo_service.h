@@ -23,16 +23,11 @@ inline plan::ClientHalf echo_half() {
   half.parameters.primes = ring::ntt_primes(12, 32, 2, true);
   half.parameters.special_primes = ring::ntt_primes(12, 36, 1, true);
   half.keys = {{ckks::kRelinearisation, {1, 1, 1}}, {3, {1, 1, 1}}, {9, {0, 1, 1}}};
-  half.input = {{1, 4, 4}, 1, 4, 4};
-  half.input_period = 16;
-  half.input_level = 1;
-  half.input_scale = 0x1p26;
-  half.input_range = 4;
+  half.slots = 2048;
+  half.values = {{{{1, 4, 4}, 1, 4, 4}, 16, 1, 0x1p26, 4}, {{{16, 1, 1}, 1, 1, 1}, 16, 1, 0x1p26, 4}};
+  half.input = 0, half.output = 1;
+  half.steps = {plan::Request{{0}, {1}}};
   half.preprocessing = {255, {0.5}, {0.25}};
-  half.output = {{16, 1, 1}, 1, 1, 1};
-  half.output_level = 1;
-  half.output_scale = 0x1p26;
-  half.output_range = 4;
   for (int i = 0; i < 16; ++i) half.labels.push_back("pixel " + std::to_string(i));
   return half;
 }

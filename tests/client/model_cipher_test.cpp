@@ -39,39 +39,63 @@ class ModelCipherTest : public testing::Test {
 
 TEST_F(ModelCipherTest, DecryptsWhatItEncrypted) {
   std::vector<float> tensor = random_tensor(16);
-  auto bytes = cipher_.encrypt(tensor);
+  auto bytes = cipher_.encrypt(half_.values[0], {tensor});
   ASSERT_TRUE(bytes.ok()) << bytes.error().message;
   ASSERT_EQ(bytes->size(), 1u);
-  EXPECT_EQ(bytes->front().size(), ckks::seeded_ciphertext_bytes(cipher_.parameters(), half_.input_level));
-  auto outputs = cipher_.decrypt(*bytes);
+  EXPECT_EQ(bytes->front().size(),
+            ckks::seeded_ciphertext_bytes(cipher_.parameters(), half_.input_value().level));
+  auto outputs = cipher_.decrypt(half_.values[1], *bytes, 1);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message;
-  ASSERT_EQ(outputs->size(), tensor.size());
-  for (std::size_t i = 0; i < tensor.size(); ++i) EXPECT_NEAR((*outputs)[i], tensor[i], 1e-4) << i;
+  ASSERT_EQ(outputs->front().size(), tensor.size());
+  for (std::size_t i = 0; i < tensor.size(); ++i) EXPECT_NEAR(outputs->front()[i], tensor[i], 1e-4) << i;
 }
 
 // 8192 elements on 2048 slots.
 TEST_F(ModelCipherTest, ATensorMayTakeSeveralCiphertexts) {
   plan::ClientHalf half = test::echo_half();
-  half.input = half.output = {{8, 20, 32}, 1, 32, 32};
-  half.input_period = 8192;
+  half.values[0].layout = half.values[1].layout = {{8, 20, 32}, 1, 32, 32};
+  half.values[0].period = half.values[1].period = 8192;
   half.preprocessing.mean.assign(8, 0);
   half.preprocessing.deviation.assign(8, 1);
   half.labels.clear();
+  ASSERT_TRUE(plan::validate(half).ok());
   const ModelCipher cipher = make(half);
   const std::vector<float> tensor = random_tensor(8 * 20 * 32);
-  auto bytes = cipher.encrypt(tensor);
+  auto bytes = cipher.encrypt(half.values[0], {tensor});
   ASSERT_TRUE(bytes.ok()) << bytes.error().message;
   ASSERT_EQ(bytes->size(), 4u);
-  auto outputs = cipher.decrypt(*bytes);
+  auto outputs = cipher.decrypt(half.values[1], *bytes, 1);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message;
-  for (std::size_t i = 0; i < tensor.size(); ++i) ASSERT_NEAR((*outputs)[i], tensor[i], 1e-4) << i;
+  for (std::size_t i = 0; i < tensor.size(); ++i) ASSERT_NEAR(outputs->front()[i], tensor[i], 1e-4) << i;
   bytes->pop_back();
-  EXPECT_EQ(cipher.decrypt(*bytes).error().code, ErrorCode::kDataMalformed);
+  EXPECT_EQ(cipher.decrypt(half.values[1], *bytes, 1).error().code, ErrorCode::kDataMalformed);
+}
+
+// A ciphertext for each element, a slot for each image.
+TEST_F(ModelCipherTest, ABatchHasASlotForEachImage) {
+  plan::ClientHalf half = test::echo_half();
+  half.slots = 1;
+  ASSERT_TRUE(plan::validate(half).ok());
+  ASSERT_EQ(half.batch(), 2048u);
+  const ModelCipher cipher = make(half);
+  plan::Tensors tensors;
+  for (int i = 0; i < 5; ++i) tensors.push_back(random_tensor(16));
+  auto bytes = cipher.encrypt(half.values[0], tensors);
+  ASSERT_TRUE(bytes.ok()) << bytes.error().message;
+  ASSERT_EQ(bytes->size(), 16u);
+  auto outputs = cipher.decrypt(half.values[1], *bytes, 5);
+  ASSERT_TRUE(outputs.ok()) << outputs.error().message;
+  for (std::size_t i = 0; i < 5; ++i)
+    for (std::size_t e = 0; e < 16; ++e) ASSERT_NEAR((*outputs)[i][e], tensors[i][e], 1e-4) << i;
+  EXPECT_EQ(cipher.encrypt(half.values[0], {}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(cipher.encrypt(half.values[0], plan::Tensors(2049, random_tensor(16))).error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 TEST_F(ModelCipherTest, TwoEncryptionsOfOneTensorDiffer) {
   std::vector<float> tensor(16, 1);
-  const Bytes a = cipher_.encrypt(tensor)->front(), b = cipher_.encrypt(tensor)->front();
+  const Bytes a = cipher_.encrypt(half_.values[0], {tensor})->front(),
+              b = cipher_.encrypt(half_.values[0], {tensor})->front();
   std::size_t same = 0;
   for (std::size_t i = 72; i < a.size(); ++i) same += a[i] == b[i];
   EXPECT_LT(same, a.size() / 100) << "behind the header only chance makes bytes agree";
@@ -79,11 +103,13 @@ TEST_F(ModelCipherTest, TwoEncryptionsOfOneTensorDiffer) {
 
 TEST_F(ModelCipherTest, AnotherTensorSizeIsRefused) {
   for (std::size_t count : {0, 15, 17}) {
-    EXPECT_EQ(cipher_.encrypt(std::vector<float>(count)).error().code, ErrorCode::kTensorShape) << count;
+    EXPECT_EQ(cipher_.encrypt(half_.values[0], {std::vector<float>(count)}).error().code,
+              ErrorCode::kTensorShape)
+        << count;
   }
   std::vector<float> infinite(16);
   infinite[3] = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(cipher_.encrypt(infinite).error().code, ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(cipher_.encrypt(half_.values[0], {infinite}).error().code, ErrorCode::kValueOutOfRange);
 }
 
 TEST_F(ModelCipherTest, AKeyOfAnotherRingSizeIsRefused) {
@@ -98,29 +124,29 @@ TEST_F(ModelCipherTest, ParametersBeyondTheGateAreRefused) {
 }
 
 TEST_F(ModelCipherTest, AnAnswerOfAnotherStructureIsNotDecrypted) {
-  const std::vector<Bytes> bytes = *cipher_.encrypt(std::vector<float>(16, 1));
+  const std::vector<Bytes> bytes = *cipher_.encrypt(half_.values[0], {std::vector<float>(16, 1)});
   struct Case {
     std::function<void(plan::ClientHalf&)> change;
     ErrorCode code;
-  } cases[] = {{[](plan::ClientHalf& half) { half.output_level = 0; }, ErrorCode::kLevelMismatch},
-               {[](plan::ClientHalf& half) { half.output_scale *= 1.0001; }, ErrorCode::kScaleMismatch},
+  } cases[] = {{[](plan::ClientHalf& half) { half.values[1].level = 0; }, ErrorCode::kLevelMismatch},
+               {[](plan::ClientHalf& half) { half.values[1].scale *= 1.0001; }, ErrorCode::kScaleMismatch},
                {[](plan::ClientHalf& half) { half.parameters.primes = ring::ntt_primes(12, 33, 2, true); },
                 ErrorCode::kParametersMismatch}};
   for (const Case& c : cases) {
     plan::ClientHalf other = test::echo_half();
     c.change(other);
-    auto outputs = make(other).decrypt(bytes);
+    auto outputs = make(other).decrypt(other.values[1], bytes, 1);
     ASSERT_FALSE(outputs.ok());
     EXPECT_EQ(outputs.error().code, c.code) << outputs.error().message;
   }
   auto stranger = secret::SecretKey::generate(12);
-  auto outputs = ModelCipher::create(half_, *stranger)->decrypt(bytes);
+  auto outputs = ModelCipher::create(half_, *stranger)->decrypt(half_.values[1], bytes, 1);
   ASSERT_FALSE(outputs.ok());
   EXPECT_EQ(outputs.error().code, ErrorCode::kParametersMismatch) << "encrypted under another key";
 
   // (m, 0) is a valid pair of polynomials, but no encryption.
   ckks::Ciphertext transparent;
-  transparent.scale = half_.output_scale;
+  transparent.scale = half_.output_value().scale;
   for (int part = 0; part < 2; ++part) {
     transparent.parts.emplace_back(cipher_.parameters().degree(), 2);
     transparent.parts.back().clear();
@@ -128,14 +154,14 @@ TEST_F(ModelCipherTest, AnAnswerOfAnotherStructureIsNotDecrypted) {
   transparent.parts[0].data(0)[0] = 1;
   const std::vector<Bytes> written = {
       ckks::write_ciphertext(cipher_.parameters(), transparent, cipher_.tag())};
-  auto refused = cipher_.decrypt(written);
+  auto refused = cipher_.decrypt(half_.values[1], written, 1);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kDataMalformed);
 
   for (std::size_t length : {std::size_t{0}, std::size_t{71}, bytes.front().size() - 1}) {
     std::vector<Bytes> cut = bytes;
     cut.front().resize(length);
-    EXPECT_FALSE(cipher_.decrypt(cut).ok()) << length;
+    EXPECT_FALSE(cipher_.decrypt(half_.values[1], cut, 1).ok()) << length;
   }
 }
 

@@ -142,7 +142,7 @@ TEST(NoiseArithmetic, GivesTheSameNoiseForTheSameSeedOnly) {
   const plan::Plan plan = test::make_cryptonets(72);
   const plan::ClientHalf half = test::make_package(plan).client;
   const ClearArithmetic clear(plan);
-  const std::vector<float> tensor(half.input.shape.elements(), 0.5f);
+  const std::vector<float> tensor(half.input_shape().elements(), 0.5f);
   const auto run = [&](std::uint64_t seed) {
     NoiseArithmetic arithmetic = unwrap(NoiseArithmetic::create(clear, seed));
     return unwrap(simulate(half, arithmetic, tensor));

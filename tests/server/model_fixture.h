@@ -67,8 +67,8 @@ class TestClient {
     return ckks::write_key(parameters_, unwrap(holder_.make_key(request)));
   }
   Bytes encrypt(const std::vector<double>& values, const plan::ClientHalf& half) const {
-    const auto plaintext =
-        unwrap(encoder_.encode(std::span<const double>(values), half.input_scale, half.input_level, true));
+    const auto plaintext = unwrap(encoder_.encode(std::span<const double>(values), half.input_value().scale,
+                                                  half.input_value().level, true));
     return ckks::write_ciphertext(parameters_, unwrap(holder_.encrypt(plaintext)), holder_.tag());
   }
   std::vector<double> decrypt(ByteView bytes) const {

@@ -177,14 +177,14 @@ inline plan::Plan make_residual(std::uint64_t seed) {
 }
 
 inline plan::Package make_package(plan::Plan plan) {
+  plan.values[plan.input].range = 2.5;
+  plan.values[plan.output].range = 7;
   plan::Package package{client_half_of(plan), std::move(plan)};
   plan::ClientHalf& half = package.client;
   half.name = "test-model.1";
-  half.input_range = 2.5;
-  half.output_range = 7;
-  half.preprocessing.mean.assign(static_cast<std::size_t>(half.input.shape.channels), 0.25);
-  half.preprocessing.deviation.assign(static_cast<std::size_t>(half.input.shape.channels), 0.3);
-  for (std::size_t i = 0; i < half.output.shape.elements(); ++i)
+  half.preprocessing.mean.assign(static_cast<std::size_t>(half.input_shape().channels), 0.25);
+  half.preprocessing.deviation.assign(static_cast<std::size_t>(half.input_shape().channels), 0.3);
+  for (std::size_t i = 0; i < half.output_shape().elements(); ++i)
     half.labels.push_back("label \"" + std::to_string(i));
   half.softmax = true;
   half.estimated_ms = 12.5;
