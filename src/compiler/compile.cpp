@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "ckks/wire.h"
 #include "compiler/chain.h"
@@ -41,7 +42,9 @@ struct Problem {
   const Options& options;
   std::span<const graph::Tensor> images;
   std::vector<Elements> expected;  // the network's outputs for them
-  double largest_output = 0;       // over all calibration images
+  // By slot count, layer_diagonals.
+  mutable std::map<std::size_t, std::vector<plan::DiagonalIndices>> diagonals;
+  double largest_output = 0;  // over all calibration images
 };
 
 plan::Package make_package(const Problem& problem, plan::Plan plan) {
@@ -65,34 +68,52 @@ Error internal(const std::string& what) {
   return Error{ErrorCode::kCompileInternal, "the plan does not compute what the network does: " + what};
 }
 
-// Runs the checked images through the plan. Errors beside the largest output: the largest in the clear, the
-// root of the mean square with noise.
-Status check_candidate(const Problem& problem, Candidate& candidate) {
+// Runs the checked images through the plan with noise: the root of the mean square error beside the largest output.
+Status measure_noise(const Problem& problem, Candidate& candidate) {
   const plan::Package& package = candidate.package;
-  runtime::ClearArithmetic clear(package.plan);
+  const runtime::ClearArithmetic clear(package.plan);
   auto noisy = runtime::NoiseArithmetic::create(clear, kNoiseSeed);
   if (!noisy.ok()) return internal(noisy.error().message);
   double square_sum = 0;
   std::size_t count = 0;
   for (std::size_t i = 0; i < problem.images.size(); ++i) {
-    auto exact = runtime::simulate(package.client, clear, problem.images[i].data);
-    if (!exact.ok()) return internal(exact.error().message);
     auto simulated = runtime::simulate(package.client, *noisy, problem.images[i].data);
     if (!simulated.ok()) return internal(simulated.error().message);
-    for (std::size_t j = 0; j < exact->size(); ++j) {
-      const double y = (*exact)[j], error = std::abs(y - problem.expected[i][j]);
-      if (!std::isfinite(y)) return internal("an output is not finite");
-      candidate.clear_error = std::max(candidate.clear_error, error / problem.largest_output);
-      const double noise = ((*simulated)[j] - y) / problem.largest_output;
+    for (std::size_t j = 0; j < simulated->size(); ++j) {
+      const double noise = ((*simulated)[j] - problem.expected[i][j]) / problem.largest_output;
       square_sum += noise * noise;
       ++count;
     }
   }
   candidate.noise = std::sqrt(square_sum / static_cast<double>(count));
-  if (!(candidate.clear_error <= kClearTolerance))
-    return internal("in the clear its outputs differ by " + std::to_string(candidate.clear_error) +
-                    " of the largest one");
+  if (!std::isfinite(candidate.noise)) return internal("an output is not finite");
   return {};
+}
+
+// The finished plan is valid and computes what the network does, in the clear.
+Status check_candidate(const Problem& problem, Candidate& candidate) {
+  TACIT_CHECK(check_plan(candidate.package.plan));
+  runtime::ClearArithmetic clear(candidate.package.plan);
+  for (std::size_t i = 0; i < problem.images.size(); ++i) {
+    auto exact = runtime::simulate(candidate.package.client, clear, problem.images[i].data);
+    if (!exact.ok()) return internal(exact.error().message);
+    for (std::size_t j = 0; j < exact->size(); ++j) {
+      const double y = (*exact)[j];
+      if (!std::isfinite(y)) return internal("an output is not finite");
+      candidate.clear_error =
+          std::max(candidate.clear_error, std::abs(y - problem.expected[i][j]) / problem.largest_output);
+    }
+  }
+  if (candidate.clear_error <= kClearTolerance) return {};
+  return internal("in the clear its outputs differ by " + std::to_string(candidate.clear_error) +
+                  " of the largest one");
+}
+
+Result<std::span<const plan::DiagonalIndices>> diagonals_for(const Problem& problem, std::size_t slots) {
+  if (problem.schedule.by_elements) return std::span<const plan::DiagonalIndices>();
+  auto [place, added] = problem.diagonals.try_emplace(slots);
+  if (added) { TACIT_TRY(place->second, layer_diagonals(problem.schedule, slots)); }
+  return std::span<const plan::DiagonalIndices>(place->second);
 }
 
 // Not checked yet.
@@ -100,12 +121,14 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   TACIT_TRY(ckks::ParametersLiteral literal,
             make_chain(log_degree, scale_bits, problem.schedule.depth(), special_count));
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
+  TACIT_TRY(const std::span<const plan::DiagonalIndices> diagonals,
+            diagonals_for(problem, parameters.slots()));
   TACIT_TRY(plan::Plan plan,
             make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
-                      problem.options.mode == Mode::kSmallKeys ? 0 : problem.options.key_budget));
+                      problem.options.mode == Mode::kSmallKeys ? 0 : problem.options.key_budget, diagonals));
   Candidate candidate;
   candidate.scale_bits = scale_bits;
-  TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan));
+  TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan, diagonals));
   double key_bytes = 0;
   for (const ckks::KeyRequest& key : plan.keys)
     key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
@@ -117,7 +140,7 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
 
 Result<Candidate> make_candidate(const Problem& problem, int log_degree, int scale_bits, int special_count) {
   TACIT_TRY(Candidate candidate, plan_candidate(problem, log_degree, scale_bits, special_count));
-  TACIT_CHECK(check_candidate(problem, candidate));
+  TACIT_CHECK(measure_noise(problem, candidate));
   return candidate;
 }
 
@@ -130,7 +153,7 @@ Result<Candidate> with_special_primes(const Problem& problem, int log_degree, Ca
     if (candidate.price < (cheapest ? cheapest->price : best.price)) cheapest = std::move(candidate);
   }
   if (!cheapest) return best;
-  TACIT_CHECK(check_candidate(problem, *cheapest));
+  TACIT_CHECK(measure_noise(problem, *cheapest));
   if (cheapest->noise > std::max(best.noise, kNoiseTarget) * kNoiseSlack) return best;
   return std::move(*cheapest);
 }
@@ -233,7 +256,7 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
                                                    options.mode == Mode::kThroughput));
 
   Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
-                  {},    0};
+                  {},    {},       0};
   for (const graph::Tensor& image : problem.images)
     problem.expected.push_back(
         evaluate_graph(graph, calibrated.approximations, Elements(image.data.begin(), image.data.end())));
@@ -241,6 +264,7 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
   if (problem.largest_output == 0) problem.largest_output = 1;
 
   TACIT_TRY(Candidate candidate, search_parameters(problem));
+  TACIT_CHECK(check_candidate(problem, candidate));
   TACIT_CHECK(fill_costs(candidate.package));
   if (Status status = plan::validate(candidate.package.client); !status.ok())
     return Error{ErrorCode::kInvalidArgument, status.error().message};

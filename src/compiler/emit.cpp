@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/parallel.h"
 #include "compiler/levels.h"
 #include "graph/text.h"
 #include "plan/key_plan.h"
@@ -114,8 +115,25 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
   return schedule;
 }
 
+Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& schedule, std::size_t slots) {
+  const Network& network = schedule.network;
+  std::vector<const Layer*> layers;
+  for (const Layer& layer : network.layers)
+    if (std::holds_alternative<LinearLayer>(layer.operation)) layers.push_back(&layer);
+  std::vector<plan::DiagonalIndices> diagonals(layers.size());
+  parallel_for(layers.size(), [&](std::size_t i) {
+    const Packing &in = schedule.packing[layers[i]->inputs[0]], &out = schedule.packing[layers[i]->output];
+    diagonals[i] =
+        plan::diagonal_indices(schedule.maps[i], in.layout, in.period, out.layout, out.period, slots);
+  });
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    TACIT_CHECK(check_outputs(diagonals[i], schedule.packing[layers[i]->output],
+                              network.values[layers[i]->output].name));
+  return diagonals;
+}
+
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
-                             std::uint64_t key_budget) {
+                             std::uint64_t key_budget, std::span<const plan::DiagonalIndices> diagonals) {
   const Network& network = schedule.network;
   const Normalisation& normalisation = schedule.normalisation;
   plan::Plan plan;
@@ -141,12 +159,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     const plan::ValueId input = ids[in], output = add_value(out);
     if (std::holds_alternative<LinearLayer>(layer.operation)) {
       plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
-      if (schedule.by_elements) continue;
-      uses.push_back({plan::diagonal_indices(plan.maps[next_map - 1], schedule.packing[in].layout,
-                                             schedule.packing[in].period, schedule.packing[out].layout,
-                                             schedule.packing[out].period, plan.slots),
-                      schedule.levels[in]});
-      TACIT_CHECK(check_outputs(uses.back().diagonals, schedule.packing[out], network.values[out].name));
+      if (!schedule.by_elements) uses.push_back({&diagonals[next_map - 1], schedule.levels[in]});
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -173,14 +186,17 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)
       linear->split = splits.splits[next++];
   plan.keys = splits.keys;
-  if (Status status = plan.validate(); !status.ok()) {
-    // Memory limits of a plan are the network's fault, anything else is ours.
-    if (status.error().code == ErrorCode::kDataTooLarge)
-      return Error{ErrorCode::kCompileTooWide,
-                   status.error().message + "; use fewer channels, smaller images or smaller dense layers"};
-    return Error{ErrorCode::kCompileInternal, "the plan is not valid: " + status.error().message};
-  }
   return plan;
+}
+
+Status check_plan(const plan::Plan& plan) {
+  const Status status = plan.validate();
+  if (status.ok()) return {};
+  // Memory limits of a plan are the network's fault, anything else is ours.
+  if (status.error().code == ErrorCode::kDataTooLarge)
+    return Error{ErrorCode::kCompileTooWide,
+                 status.error().message + "; use fewer channels, smaller images or smaller dense layers"};
+  return Error{ErrorCode::kCompileInternal, "the plan is not valid: " + status.error().message};
 }
 
 }  // namespace tacit::compiler

@@ -35,8 +35,15 @@ struct Schedule {
 Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin,
                                bool by_elements = false);
 
-// The plan for a ring and a scale. The keys are chosen here, see splits.h.
+// For each linear layer in order its diagonals in a ring of so many slots. compile.unsupported, naming the node, where a whole
+// ciphertext of a layer's result does not depend on the image.
+Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& schedule, std::size_t slots);
+
+// The plan for a ring and a scale, not validated. `diagonals` are layer_diagonals for the ring; none are needed by elements.
+// The keys are chosen here, see splits.h.
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
-                             std::uint64_t key_budget);
+                             std::uint64_t key_budget, std::span<const plan::DiagonalIndices> diagonals);
+// compile.too-wide where the plan is more than can be run, compile.internal where it is not valid otherwise.
+Status check_plan(const plan::Plan& plan);
 
 }  // namespace tacit::compiler

@@ -72,12 +72,12 @@ class Search {
                                          key_shape(parameters, layer.level, false).digit_size,
                                          key_shape(parameters, layer.level, true).digit_size};
       std::vector<Choice> choices;
-      for (const plan::BsgsSplit& split : candidate_splits(layer.diagonals)) {
+      for (const plan::BsgsSplit& split : candidate_splits(*layer.diagonals)) {
         Choice choice{split, 0, {}};
         choice.milliseconds =
-            ckks::estimate_ms(runtime::linear_cost(layer.diagonals, choice.split, domain), unit);
+            ckks::estimate_ms(runtime::linear_cost(*layer.diagonals, choice.split, domain), unit);
         for (const plan::RotationUse& use :
-             plan::required_rotations(layer.diagonals, choice.split, layer.level))
+             plan::required_rotations(*layer.diagonals, choice.split, layer.level))
           choice.needs[element_of(parameters, use)].merge(
               {use.level, use.role == plan::RotationRole::kGiant});
         choices.push_back(std::move(choice));

@@ -13,7 +13,7 @@ namespace tacit::compiler {
 
 // One linear layer: its diagonals and the level of its input.
 struct LinearUse {
-  plan::DiagonalIndices diagonals;
+  const plan::DiagonalIndices* diagonals = nullptr;
   int level = 0;
 };
 

@@ -61,14 +61,21 @@ Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
   return layer_cost(bsgs, transform_shape(bsgs, domain), diagonals.folds, fold_shape).value();
 }
 
-CostArithmetic::CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters)
+CostArithmetic::CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters,
+                               std::span<const plan::DiagonalIndices> diagonals)
     : plan_(&plan), parameters_(parameters) {
+  std::size_t next = 0;
+  for (const plan::Operation& operation : plan.operations)
+    if (const auto* linear = std::get_if<plan::Linear>(&operation);
+        linear != nullptr && next < diagonals.size())
+      diagonals_[linear->output] = &diagonals[next++];
   for (const ckks::KeyRequest& key : plan.keys) shapes_.emplace(key.element, key.shape);
 }
 
-Result<CostArithmetic> CostArithmetic::create(const plan::Plan& plan) {
+Result<CostArithmetic> CostArithmetic::create(const plan::Plan& plan,
+                                              std::span<const plan::DiagonalIndices> diagonals) {
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(plan.parameters));
-  return CostArithmetic(plan, parameters);
+  return CostArithmetic(plan, parameters, diagonals);
 }
 
 CostVector CostArithmetic::input(plan::ValueId id) const {
@@ -159,8 +166,11 @@ Cost CostArithmetic::scalar_cost(const plan::Linear& operation) const {
 Result<Cost> CostArithmetic::transform_cost(const plan::Linear& operation) const {
   const plan::Value& in = plan_->values[operation.input];
   const plan::Value& out = plan_->values[operation.output];
-  const plan::DiagonalIndices diagonals = diagonal_indices(plan_->maps[operation.map], in.layout, in.period,
-                                                           out.layout, out.period, plan_->slots);
+  const auto known = diagonals_.find(operation.output);
+  const plan::DiagonalIndices diagonals =
+      known != diagonals_.end() ? *known->second
+                                : diagonal_indices(plan_->maps[operation.map], in.layout, in.period,
+                                                   out.layout, out.period, plan_->slots);
   const ckks::Bsgs bsgs = make_bsgs(diagonals, operation.split);
   const auto shape_of_step = [this](std::int64_t step) {
     return shape_of(ckks::rotation_element(parameters_, step));
@@ -190,8 +200,8 @@ Result<CostVector> CostArithmetic::rescaling(const Vector& v, double factor, dou
   return weighted_sum(vectors, std::span(&factor, 1), v.level - 1, target_scale);
 }
 
-Result<PlanCost> cost_of(const plan::Plan& plan) {
-  TACIT_TRY(CostArithmetic arithmetic, CostArithmetic::create(plan));
+Result<PlanCost> cost_of(const plan::Plan& plan, std::span<const plan::DiagonalIndices> diagonals) {
+  TACIT_TRY(CostArithmetic arithmetic, CostArithmetic::create(plan, diagonals));
   PlanCost result;
   result.operations.resize(plan.operations.size());
   std::vector<std::size_t> makers(plan.values.size(), plan.operations.size());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,8 +42,10 @@ class CostArithmetic {
  public:
   using Vector = CostVector;
 
-  // `plan` must be valid and outlive this. Errors of Parameters::create.
-  static Result<CostArithmetic> create(const plan::Plan& plan);
+  // `plan` must be valid and outlive this. `diagonals` are those of its linear operations in their order, where the caller
+  // has them. Errors of Parameters::create.
+  static Result<CostArithmetic> create(const plan::Plan& plan,
+                                       std::span<const plan::DiagonalIndices> diagonals = {});
 
   // A value that the client sends.
   Vector input(plan::ValueId id) const;
@@ -65,7 +68,8 @@ class CostArithmetic {
   Result<Vector> rescaling(const Vector& v, double factor, double target_scale);
 
  private:
-  CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters);
+  CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters,
+                 std::span<const plan::DiagonalIndices> diagonals);
   Result<ckks::KeyShape> shape_of(std::uint32_t element) const;
   // A layer by rotations; one by numbers.
   Result<Cost> transform_cost(const plan::Linear& operation) const;
@@ -74,6 +78,7 @@ class CostArithmetic {
   const plan::Plan* plan_;
   ckks::Parameters parameters_;
   std::map<std::uint32_t, ckks::KeyShape> shapes_;
+  std::map<plan::ValueId, const plan::DiagonalIndices*> diagonals_;  // by the layer's output
   Cost cost_;
 };
 
@@ -88,6 +93,6 @@ struct PlanCost {
   Cost total;
   int levels = 0;  // of the stage that takes most: from its inputs to its outputs
 };
-Result<PlanCost> cost_of(const plan::Plan& plan);
+Result<PlanCost> cost_of(const plan::Plan& plan, std::span<const plan::DiagonalIndices> diagonals = {});
 
 }  // namespace tacit::runtime

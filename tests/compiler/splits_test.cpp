@@ -21,13 +21,11 @@ Result<ckks::Parameters> chain(int log_degree, int scale_bits, int depth) {
 }
 
 // A layer with `count` neighbouring diagonals in each of `rows` rows of 32.
-LinearUse layer(std::size_t rows, std::size_t count, int level, std::size_t slots) {
-  LinearUse use;
-  use.diagonals = plan::diagonal_frame(1024, 1024, slots);
+plan::DiagonalIndices rows_of(std::size_t rows, std::size_t count) {
+  plan::DiagonalIndices diagonals = plan::diagonal_frame(1024, 1024, 4096);
   for (std::size_t row = 0; row < rows; ++row)
-    for (std::size_t i = 0; i < count; ++i) use.diagonals.indices.push_back({0, 0, 32 * row + i});
-  use.level = level;
-  return use;
+    for (std::size_t i = 0; i < count; ++i) diagonals.indices.push_back({0, 0, 32 * row + i});
+  return diagonals;
 }
 
 TEST(Chain, IsSecureAndNominal) {
@@ -58,16 +56,17 @@ TEST(Chain, ShorterOnesArePrefixes) {
 TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  std::vector<LinearUse> layers = {layer(5, 7, 5, 4096), layer(9, 9, 3, 4096)};
-  layers.push_back({plan::diagonal_frame(1024, 16, 4096), 1});
-  for (std::size_t i = 0; i < 16; ++i) layers.back().diagonals.indices.push_back({0, 0, i});
+  const plan::DiagonalIndices first = rows_of(5, 7), second = rows_of(9, 9);
+  plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
+  for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
+  const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
   const Splits splits = choose_splits(*parameters, layers, 4, 1);
   ASSERT_EQ(splits.splits.size(), layers.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     EXPECT_TRUE(std::has_single_bit(splits.splits[i].width));
     for (const plan::RotationUse& use :
-         plan::required_rotations(layers[i].diagonals, splits.splits[i], layers[i].level)) {
+         plan::required_rotations(*layers[i].diagonals, splits.splits[i], layers[i].level)) {
       int& level = needed[element_of(*parameters, use)];
       level = std::max(level, use.level);
     }
@@ -88,17 +87,18 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
 TEST(Splits, TakesFewerRotationsThanDiagonals) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const std::vector<LinearUse> layers = {layer(16, 16, 5, 4096)};
+  const plan::DiagonalIndices diagonals = rows_of(16, 16);
+  const std::vector<LinearUse> layers = {{&diagonals, 5}};
   const Splits splits = choose_splits(*parameters, layers, -1, 1'000'000'000);
   // 256 diagonals: 15 babies and 15 giants at best.
-  EXPECT_LE(plan::required_rotations(layers[0].diagonals, splits.splits[0], 5).size(), 40u);
+  EXPECT_LE(plan::required_rotations(diagonals, splits.splits[0], 5).size(), 40u);
 }
 
 TEST(Splits, ASmallerBudgetMakesFewerBytes) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const std::vector<LinearUse> layers = {layer(16, 20, 5, 4096), layer(12, 12, 3, 4096),
-                                         layer(3, 30, 2, 4096)};
+  const plan::DiagonalIndices first = rows_of(16, 20), second = rows_of(12, 12), third = rows_of(3, 30);
+  const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&third, 2}};
   const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, UINT64_MAX).key_bytes;
   const std::uint64_t bounded = choose_splits(*parameters, layers, 4, unbounded / 2).key_bytes;
   EXPECT_LE(bounded, unbounded);

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "plan/package.h"
 #include "support/plan_fixture.h"
 
 namespace tacit::plan {

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/digest.h"
+#include "plan/package.h"
 #include "support/plan_fixture.h"
 
 namespace tacit::plan {

@@ -8,6 +8,7 @@
 
 #include "ckks/parameters.h"
 #include "plan/key_plan.h"
+#include "plan/package.h"
 
 namespace tacit::test {
 
