@@ -253,7 +253,8 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
             calibrate(graph, calibration, {client, options.margin, options.degree}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin,
-                                                   options.mode == Mode::kThroughput));
+                                                   options.mode == Mode::kThroughput ? PackingStyle::kElements
+                                                                                     : PackingStyle::kImage));
 
   Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
                   {},    {},       0};

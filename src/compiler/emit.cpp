@@ -92,14 +92,37 @@ std::size_t Schedule::largest_period() const {
   return largest;
 }
 
+namespace {
+
+// Where clients take part, the packing of their results with which the layers have fewer diagonals.
+Result<std::vector<Packing>> pack_image(Schedule schedule) {
+  TACIT_TRY(schedule.packing, pack(schedule.network, ClientPacking::kDense));
+  const bool client = std::ranges::any_of(schedule.network.layers, [](const Layer& layer) {
+    return std::holds_alternative<ClientLayer>(layer.operation);
+  });
+  if (!client) return std::move(schedule.packing);
+  const auto count = [](const Schedule& s) -> Result<std::size_t> {
+    std::size_t products = 0;
+    TACIT_TRY(const std::vector<plan::DiagonalIndices> layers, layer_diagonals(s, plan::kMaxSlots));
+    for (const plan::DiagonalIndices& layer : layers) products += layer.indices.size();
+    return products;
+  };
+  TACIT_TRY(const std::size_t dense, count(schedule));
+  std::vector<Packing> packing = std::move(schedule.packing);
+  TACIT_TRY(schedule.packing, pack(schedule.network, ClientPacking::kKept));
+  TACIT_TRY(const std::size_t kept, count(schedule));
+  return kept < dense ? std::move(schedule.packing) : std::move(packing);
+}
+
+}  // namespace
+
 Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin,
-                               bool by_elements) {
+                               PackingStyle style) {
   Schedule schedule;
-  schedule.by_elements = by_elements;
+  schedule.by_elements = style == PackingStyle::kElements;
   schedule.normalisation = normalise(network, calibrated, margin);
   schedule.network = std::move(network);
   TACIT_TRY(schedule.levels, assign_levels(schedule.network));
-  TACIT_TRY(schedule.packing, by_elements ? pack_elements(schedule.network) : pack(schedule.network));
   TACIT_CHECK(check_ranges(schedule));
   for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
     const Range& range = calibrated[schedule.network.values[v].source];
@@ -112,6 +135,7 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
       TACIT_TRY(plan::LinearMap map, normalised_map(schedule.network, layer, schedule.normalisation));
       schedule.maps.push_back(std::move(map));
     }
+  TACIT_TRY(schedule.packing, schedule.by_elements ? pack_elements(schedule.network) : pack_image(schedule));
   return schedule;
 }
 

@@ -29,11 +29,16 @@ struct Schedule {
   std::size_t largest_period() const;
 };
 
+enum class PackingStyle {
+  kImage,     // an image on the slots
+  kElements,  // a ciphertext for each element
+};
+
 // Folds ranges and offsets into maps: stored_out = (range_in / range_out) M stored_in + (M offset_in + bias -
 // offset_out) / range_out. compile.unsupported, naming the node, where a layer's weights are all zero;
 // compile.precision where values are beyond 2^40 or below 2^-40.
 Result<Schedule> make_schedule(Network network, std::span<const Range> calibrated, double margin,
-                               bool by_elements = false);
+                               PackingStyle style = PackingStyle::kImage);
 
 // For each linear layer in order its diagonals in a ring of so many slots. compile.unsupported, naming the node, where a whole
 // ciphertext of a layer's result does not depend on the image.

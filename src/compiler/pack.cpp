@@ -46,7 +46,8 @@ std::optional<int> gap_factor(const plan::LinearMap& map) {
 
 class Packer {
  public:
-  explicit Packer(const Network& network) : network_(network), parent_(network.values.size()) {
+  Packer(const Network& network, ClientPacking client)
+      : network_(network), client_(client), parent_(network.values.size()) {
     std::iota(parent_.begin(), parent_.end(), std::size_t{0});
     for (const Layer& layer : network_.layers)
       if (!is_placed(layer))
@@ -81,9 +82,13 @@ class Packer {
 
  private:
   // Whether the layer gives its result a place of its own.
-  static bool is_placed(const Layer& layer) {
-    return std::holds_alternative<LinearLayer>(layer.operation) ||
-           std::holds_alternative<ClientLayer>(layer.operation);
+  bool is_placed(const Layer& layer) const {
+    if (std::holds_alternative<LinearLayer>(layer.operation)) return true;
+    const auto* client = std::get_if<ClientLayer>(&layer.operation);
+    if (client == nullptr) return false;
+    const bool element_wise = std::holds_alternative<Activation>(client->function) ||
+                              std::holds_alternative<plan::ClearSum>(client->function);
+    return client_ == ClientPacking::kDense || !element_wise;
   }
   std::size_t find(std::size_t v) {
     while (parent_[v] != v) v = parent_[v] = parent_[parent_[v]];
@@ -102,6 +107,7 @@ class Packer {
   }
 
   const Network& network_;
+  const ClientPacking client_;
   std::vector<std::size_t> parent_;  // union-find over values of one layout
   std::vector<std::optional<Placement>> placements_;
   std::vector<Grid> grids_;
@@ -121,8 +127,8 @@ Status check_extent(const Network& network, ValueIndex v, const plan::Layout& la
 
 }  // namespace
 
-Result<std::vector<Packing>> pack(const Network& network) {
-  const std::vector<plan::Layout> layouts = Packer(network).run();
+Result<std::vector<Packing>> pack(const Network& network, ClientPacking client) {
+  const std::vector<plan::Layout> layouts = Packer(network, client).run();
   std::vector<Packing> result;
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
     TACIT_CHECK(check_extent(network, v, layouts[v]));

@@ -26,7 +26,7 @@ void expect_sound(const Compiled& result) {
   EXPECT_TRUE(valid.ok()) << valid.error().to_line();
   const auto read = plan::read_package(plan::write_package(package));
   ASSERT_TRUE(read.ok()) << read.error().to_line();
-  EXPECT_EQ(read->client, package.client);
+  EXPECT_EQ(plan::to_json(read->client), plan::to_json(package.client));
 
   EXPECT_LE(result.clear_error, kClearTolerance);
   EXPECT_LE(result.noise, kNoiseLimit);
@@ -143,11 +143,10 @@ TEST(Compile, ResidualBlocks) {
 // The plan in the clear against the network with its polynomials is checked inside of compile()
 // (clear_error).
 TEST(Compile, ActivationsOfEveryKindAndDegree) {
-  for (const auto kind :
-       {ActivationKind::kRelu, ActivationKind::kLeakyRelu, ActivationKind::kSigmoid,
-        ActivationKind::kTanh, ActivationKind::kSilu})
+  for (const auto kind : {ActivationKind::kRelu, ActivationKind::kLeakyRelu, ActivationKind::kSigmoid,
+                          ActivationKind::kTanh, ActivationKind::kSilu})
     for (int degree : {2, 3, 5, 7}) {
-      SCOPED_TRACE(std::string(graph::name_of(kind)) + " of degree " + std::to_string(degree));
+      SCOPED_TRACE(std::string(tacit::name_of(kind)) + " of degree " + std::to_string(degree));
       Builder builder({1, 6, 6});
       builder.conv("conv1", 3, 3, 1, 1);
       builder.activation("activation", kind, 0.1f);

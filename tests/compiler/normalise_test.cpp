@@ -23,7 +23,7 @@ struct Normalised {
 Normalised normalised(const graph::Graph& graph, std::optional<int> degree = std::nullopt) {
   Normalised result;
   const auto images = test::random_images(graph.input_shape(), 16);
-  auto calibration = calibrate(graph, images, {kMargin, degree});
+  auto calibration = calibrate(graph, images, {{}, kMargin, degree});
   EXPECT_TRUE(calibration.ok()) << (calibration.ok() ? "" : calibration.error().to_line());
   result.calibration = std::move(*calibration);
   auto network = lower(graph, result.calibration.approximations);

@@ -28,7 +28,7 @@ class PackageFile : public testing::TestWithParam<bool> {
 TEST_P(PackageFile, ComesBackTheSame) {
   const auto read = read_package(bytes);
   ASSERT_TRUE(read.ok()) << read.error().to_line();
-  EXPECT_TRUE(read->client == package.client);
+  EXPECT_EQ(to_json(read->client), to_json(package.client));
   const Plan& plan = read->plan;
   EXPECT_EQ(plan.slots, package.plan.slots);
   EXPECT_EQ(plan.keys, package.plan.keys);
@@ -162,12 +162,12 @@ TEST_P(PackageFile, IsRefusedWhereItsHalvesDisagree) {
     return read.ok() ? ErrorCode::kInternal : read.error().code;
   };
   EXPECT_EQ(refused([](ClientHalf&) {}), ErrorCode::kInternal);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.input_scale *= 1 + 1e-15; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.input_level -= 1; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.input_period *= 2; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.output_scale /= 2; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.output_level += 1; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.output.grid_width = 2; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[0].scale *= 1 + 1e-15; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[0].level -= 1; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[0].period *= 2; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].scale /= 2; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].level += 1; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].layout.grid_width = 2; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused([](ClientHalf& h) { h.keys.pop_back(); }), ErrorCode::kKeyMissing);
 }
 

@@ -97,8 +97,8 @@ TEST_P(Clear, EveryValueIsThatOfTheNetworkInAllItsCopies) {
 TEST_P(Clear, SimulateGoesFromTensorToOutputs) {
   ClearArithmetic arithmetic(plan);
   plan::Package package = test::make_package(plan);
-  package.client.input_range = 0.5;
-  package.client.output_range = 3;
+  package.client.values[package.client.input].range = 0.5;
+  package.client.values[package.client.output].range = 3;
   const std::vector<float> tensor = random_tensor(5);
   Tensor scaled;
   for (float x : tensor) scaled.push_back(x / 0.5);

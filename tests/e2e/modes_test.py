@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""One network in every way that it can be compiled: each answers, encrypted, what PyTorch does."""
+import json
+import unittest
+
+import numpy as np
+import torch
+from torch import nn
+
+from support import SEED, TacitTest, tacit
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=1),
+                         nn.GELU(), nn.Flatten(), nn.Linear(6 * 3 * 3, 5))
+
+
+class Modes(TacitTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        torch.manual_seed(SEED)
+        cls.net = Net().eval()
+        cls.onnx = cls.folder / "net.onnx"
+        torch.onnx.export(cls.net, torch.zeros(1, 1, 12, 12), str(cls.onnx), opset_version=13)
+        cls.images = torch.randn(24, 1, 12, 12)
+        cls.calibration = cls.folder / "calibration.npy"
+        np.save(cls.calibration, cls.images.numpy())
+
+    def compile(self, name, *options):
+        package = self.models / f"{name}.tacit"
+        done = tacit("compile", self.onnx, "--calibration", self.calibration, "--name", name, "-o", package, "--json",
+                     *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return package, json.loads(done.stdout)
+
+    def run_encrypted(self, package, count):
+        np.save(self.folder / "x.npy", self.images[:count].numpy())
+        done = tacit("run", package, "--input", self.folder / "x.npy", "--output", self.folder / "y.npy", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return np.load(self.folder / "y.npy"), json.loads(done.stdout)
+
+    def assert_close(self, actual, expected, tolerance):
+        expected = expected.detach().numpy().reshape(actual.shape)
+        self.assertLess(np.abs(actual - expected).max(), tolerance * np.abs(expected).max())
+
+    def test_refresh(self):
+        package, report = self.compile("refreshed", "--refresh")
+        self.assertLessEqual(report["levels"], 2)
+        outputs, _ = self.run_encrypted(package, 3)
+        self.assert_close(outputs, self.net(self.images[:3]), 0.01)
+
+    def test_layers_give_features(self):
+        package, _ = self.compile("features", "--layers", "4:4")
+        outputs, _ = self.run_encrypted(package, 2)
+        self.assert_close(outputs, self.net[:4](self.images[:2]), 0.01)
+
+    def test_layers_with_the_rest(self):
+        package, _ = self.compile("middle", "--layers", "4:4", "--client-rest")
+        outputs, _ = self.run_encrypted(package, 2)
+        self.assert_close(outputs, self.net(self.images[:2]), 0.01)
+
+    def test_throughput(self):
+        package, report = self.compile("batch", "--layers", "4:", "--mode", "throughput")
+        self.assertEqual(report["rotations"], 0)
+        outputs, costs = self.run_encrypted(package, 24)
+        self.assertEqual(costs["count"], 24)
+        clear = np.zeros_like(outputs)
+        np.save(self.folder / "x.npy", self.images.numpy())
+        done = tacit("simulate", package, "--input", self.folder / "x.npy", "--output", self.folder / "s.npy")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        clear = np.load(self.folder / "s.npy")
+        self.assertLess(np.abs(outputs - clear).max(), 0.02 * np.abs(clear).max())
+
+    def test_served(self):
+        self.compile("served", "--refresh")
+        self.compile("servedbatch", "--layers", "4:4", "--mode", "throughput", "--client-rest")
+        service = self.start_service()
+        pixels = [np.random.default_rng(SEED + i).integers(0, 256, (12, 12), np.uint8) for i in range(3)]
+        paths = []
+        from support import images
+        for i, image in enumerate(pixels):
+            paths.append(self.folder / f"image-{i}.png")
+            paths[-1].write_bytes(images.png(image.tobytes(), 12, 12))
+        tensors = torch.from_numpy(np.stack(pixels)).float().reshape(3, 1, 12, 12) / 255
+        for model in ("served", "servedbatch"):
+            done = tacit("features", "--server", service.url, "--model", model, *paths, "--output",
+                         self.folder / "f.npy", "--json", home=self.home)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assert_close(np.load(self.folder / "f.npy"), self.net(tensors), 0.05)
+
+    def test_a_maximum_needs_the_client(self):
+        line = self.refused("compile.unsupported", "compile", self.onnx, "--calibration", self.calibration, "-o",
+                            self.folder / "no.tacit")
+        self.assertIn("--refresh", line)
+
+    def test_layers_that_are_none(self):
+        for layers in ("9:", "x:y", "3", "4:2"):
+            line = self.refused("argument.invalid", "compile", self.onnx, "--calibration", self.calibration, "-o",
+                                self.folder / "no.tacit", "--layers", layers, exit_code=2)
+            self.assertIn("Conv", line)
+
+
+if __name__ == "__main__":
+    unittest.main()
