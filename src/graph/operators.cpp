@@ -116,7 +116,7 @@ constexpr Operator kOperators[] = {
      "By a constant that broadcasts to the activation, by the activation itself, or by another of the same shape. The product of two functions of one activation is one function of it."},
     {"Neg", 1, 1, {}, lower::neg, "ChannelAffine", ""},
     {"PRelu", 2, 2, {}, lower::prelu, "LeakyRelu", "One slope for all elements."},
-    {"Pad", 1, 3, kPad, lower::pad, "Pad", "Rows and columns of zeros, mode constant."},
+    {"Pad", 1, 3, kPad, lower::pad, "Pad, or a Conv for channels", "Rows, columns and channels of zeros, mode constant."},
     {"Pow", 2, 2, {}, lower::pow, "Square or a function", "To the power 2 or 3 (or 1)."},
     refused("QLinearConv", kFloatsOnly),
     refused("QuantizeLinear", kFloatsOnly),
