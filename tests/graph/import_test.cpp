@@ -204,6 +204,71 @@ TEST(Import, KeepsNamesAndTheFinalSoftmax) {
   EXPECT_EQ(load_onnx(good_path("linear"))->output_function, OutputFunction::kIdentity);
 }
 
+TEST(Import, LeavesTheArgMaxToWhoeverDecrypts) {
+  for (const char* name : {"arg_max", "arg_max_of_softmax", "tensorflow_coloured_opset13"}) {
+    Result<Graph> graph = load_onnx(good_path(name));
+    ASSERT_TRUE(graph.ok()) << name;
+    EXPECT_EQ(graph->output_function, OutputFunction::kArgMax) << name;
+    EXPECT_GT(graph->output_shape().channels, 1) << name;
+  }
+}
+
+std::size_t count_permutes(const Graph& graph) {
+  return static_cast<std::size_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return std::holds_alternative<Permute>(node.operation);
+  }));
+}
+
+TEST(Import, ReadsChannelsLastAsChannelsFirst) {
+  std::size_t count = 0;
+  for (const std::string& name : good_names()) {
+    if (!name.starts_with("tensorflow_") || name == "tensorflow_flatten") continue;
+    ++count;
+    Result<Graph> graph = load_onnx(good_path(name));
+    ASSERT_TRUE(graph.ok()) << name;
+    EXPECT_LE(graph->input_shape().channels, 3) << name;
+    // All transposes undo each other or end in a layer's weights, but for an output with its channels last.
+    EXPECT_EQ(count_permutes(simplify(*graph)), name == "tensorflow_image_output" ? 1u : 0u) << name;
+  }
+  EXPECT_GE(count, 15u);
+}
+
+TEST(Import, MovesElementsWhereTransposesDoNotCancel) {
+  Result<Graph> graph = load_onnx(good_path("transposed_image"));
+  ASSERT_TRUE(graph.ok());
+  EXPECT_EQ(graph->input_shape(), (Shape{2, 5, 7}));
+  EXPECT_EQ(count_permutes(simplify(*graph)), 1u);
+  EXPECT_EQ(count_permutes(simplify(*load_onnx(good_path("transposed_into_linear")))), 0u);
+  EXPECT_EQ(count_permutes(simplify(*load_onnx(good_path("layers_last")))), 0u);
+}
+
+TEST(Import, TakesImagesOfOneDimension) {
+  EXPECT_EQ(load_onnx(good_path("conv1d"))->input_shape(), (Shape{3, 1, 9}));
+  EXPECT_EQ(load_onnx(good_path("conv1d"))->output_shape(), (Shape{5, 1, 7}));
+  EXPECT_EQ(load_onnx(good_path("vector"))->input_shape(), (Shape{7, 1, 1}));
+  EXPECT_EQ(load_onnx(good_path("tensorflow_signal_rank3"))->input_shape(), (Shape{3, 1, 9}));
+}
+
+TEST(Import, NamesFunctions) {
+  const std::pair<const char*, const char*> cases[] = {{"gelu", "Gelu"},
+                                                       {"gelu_by_erf", "Gelu"},
+                                                       {"gelu_tanh", "Gelu"},
+                                                       {"gelu_by_cube", "Gelu"},
+                                                       {"mish", "Mish"},
+                                                       {"hard_swish", "HardSwish"},
+                                                       {"hard_swish_opset9", "HardSwish"},
+                                                       {"hard_swish_by_relu6", "HardSwish"},
+                                                       {"swish_of_its_own", "Function"},
+                                                       {"silu_reversed", "Silu"},
+                                                       {"relu6", "Clip"},
+                                                       {"clamp_low", "Clip"}};
+  for (const auto& [model, name] : cases) {
+    Graph simple = simplify(*load_onnx(good_path(model)));
+    ASSERT_EQ(simple.nodes.size(), 1u) << model;
+    EXPECT_EQ(name_of(simple.nodes[0].operation), name) << model;
+  }
+}
+
 TEST(Import, FindsEveryPrefixOfAModelMalformed) {
   Bytes bytes = bytes_of(good_path("asymmetric_pads"));
   for (std::size_t length = 0; length < bytes.size(); ++length) {
@@ -234,7 +299,8 @@ TEST(Import, AnswersFlippedBytesWithAResult) {
   std::size_t refused = 0, accepted = 0;
   for (const char* name :
        {"tensorflow_flatten", "constant_weights", "same_pool", "gemm_alpha_beta", "per_channel",
-        "view_product_opset13", "residual_same_unfolded", "pad_twice_opset9"}) {
+        "view_product_opset13", "residual_same_unfolded", "pad_twice_opset9", "tensorflow_grey_opset9",
+        "max_pool_ceil", "channel_shuffle", "concat_rows", "clamp_low"}) {
     const Bytes original = bytes_of(good_path(name));
     for (int round = 0; round < 250; ++round) {
       Bytes bytes = original;
