@@ -161,6 +161,10 @@ def write(writer):
                              [value("d", TensorProto.BOOL, [])])
     refuse("control_flow_loop", [node("Loop", "n c x", name="repeat", body=body)],
            {"c": np.array(True), "n": np.array(3)})
+    refuse("root_of_image", [node("Sqrt", "x", name="root")])
+    refuse("root_of_integers", [node("Sqrt", "i", "r", name="root"), node("Add", "x r")], {"i": np.array([4], np.int64)})
+    refuse("sliced_image", [node("Slice", "x one two", name="crop")],
+           {"one": np.array([1], np.int64), "two": np.array([2], np.int64)})
     refuse("split", [node("Split", "x", "y z", name="halves", axis=1)])
     refuse("unknown_operator", [relu, node("Frobnicate", "x", "z", name="odd"), node("Add", "y z", "out")],
            outputs=("out",))

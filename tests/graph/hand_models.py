@@ -124,6 +124,15 @@ def write(writer):
     # Before opset 13 everything from the axis on is one vector.
     writer.build("softmax_flattening_opset11", [node("Softmax", "x", axis=1)], (2, 3, 2), {},
                  lambda x: F.softmax(x.flatten(1), 1).reshape(x.shape), opset=11)
+    # A normalisation that nobody folded.
+    writer.build("computed_norm",
+                 [node("Add", "v epsilon", "a"), node("Sqrt", "a", "r"), node("Reciprocal", "r", "i"), node("Mul", "i s", "f"),
+                  node("Exp", "o", "p"), node("Abs", "p", "q"), node("Floor", "q", "low"), node("Ceil", "q", "high"),
+                  node("Add", "low high", "t"), node("Mul", "x f", "m"), node("Add", "m t")],
+                 (2, 3, 3), {**{name: value.reshape(2, 1, 1) for name, value in statistics.items()},
+                             "epsilon": np.float32(0.001)},
+                 lambda x: x * (scale / torch.sqrt(variance + 0.001)).reshape(2, 1, 1)
+                 + (shift.exp().floor() + shift.exp().ceil()).reshape(2, 1, 1))
     writer.build("scalar_forms", [node("Div", "x d", "a"), node("Sub", "c a", "b"), node("Neg", "b", "e"),
                                   node("Pow", "e one", "g"), node("Add", "g z")],
                  (2, 3, 3), {"d": np.float32(4).reshape(1, 1, 1, 1), "c": np.float32([1.5]), "one": np.float32(1),
