@@ -200,11 +200,22 @@ class Lowering {
     return {};
   }
 
+  static Error too_wide(const std::string& why) {
+    return Error{ErrorCode::kCompileTooWide,
+                 "cannot be a layer of a plan: " + why + "; use fewer channels or smaller images there"};
+  }
+  // The graph is valid, so that only sizes beyond those of a plan can be wrong.
+  static Result<plan::Shape> shape_after(const plan::LinearPiece& piece, const plan::Shape& in) {
+    Result<plan::Shape> shape = plan::LinearMap::shape_after(piece, in);
+    if (!shape.ok()) return too_wide(shape.error().message);
+    return shape;
+  }
+
   // `piece` applied to `source`, which gives as many elements as the node's result has.
   Result<Gathered> after(Gathered source, plan::LinearPiece piece) const {
     plan::LinearMap map;
     map.in = source.shape;
-    TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, source.shape));
+    TACIT_TRY(map.out, shape_after(piece, source.shape));
     map.pieces.push_back(std::move(piece));
     source.shape = map.out;
     if (!source.bias.empty()) source.bias = multiply(map, source.bias);
@@ -224,7 +235,7 @@ class Lowering {
     if (in == source.shape) return after(source, std::move(piece));
     plan::LinearMap map;
     map.in = in;
-    TACIT_TRY(map.out, plan::LinearMap::shape_after(piece, in));
+    TACIT_TRY(map.out, shape_after(piece, in));
     const std::size_t inputs = in.elements(), outputs = map.out.elements();
     if (inputs > kMaxMatrix / outputs)
       return Error{ErrorCode::kCompileUnsupported, "reads a reshaped value of " + std::to_string(inputs) +
@@ -343,9 +354,7 @@ class Lowering {
     layer.map.bias = std::move(gathered.bias);
     if (layer.map.pieces.empty()) layer.map.pieces.emplace_back(plan::Scaling{{1.0f}});
     if (Status valid = layer.map.validate(); !valid.ok())
-      return Error{ErrorCode::kCompileTooWide, "node " + graph::in_quotes(node_name(source)) +
-                                                   " cannot be a layer of a plan: " + valid.error().message +
-                                                   "; use fewer channels or smaller images there"};
+      return too_wide(valid.error().message).within("node " + graph::in_quotes(node_name(source)));
     LayerOperation operation = std::move(layer);
     if (gathered.client)
       operation = ClientLayer{plan::ClearLinear{std::move(std::get_if<LinearLayer>(&operation)->map)}};

@@ -359,6 +359,30 @@ Result<Constant> slice(const Constant& data, std::span<const SliceRange> ranges)
   return strided(data, base, std::move(dims), strides);
 }
 
+Result<Constant> compute(UnaryFunction function, const Constant& data) {
+  if (!data.is_float()) return malformed("it works on floating-point numbers, its input holds integers");
+  const auto apply = [&](float x) -> float {
+    switch (function) {
+      case UnaryFunction::kAbs:
+        return std::abs(x);
+      case UnaryFunction::kCeil:
+        return std::ceil(x);
+      case UnaryFunction::kExp:
+        return std::exp(x);
+      case UnaryFunction::kFloor:
+        return std::floor(x);
+      case UnaryFunction::kReciprocal:
+        return 1 / x;
+      case UnaryFunction::kSqrt:
+        return std::sqrt(x);
+    }
+    return x;
+  };
+  std::vector<float> result(data.floats());
+  for (float& x : result) x = apply(x);
+  return make_floats(data.dims, std::move(result));
+}
+
 Result<Constant> to_integers(const Constant& data) {
   if (!data.is_float()) return data;
   std::vector<std::int64_t> integers;

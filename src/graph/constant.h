@@ -66,6 +66,10 @@ struct SliceRange {
 };
 Result<Constant> slice(const Constant& data, std::span<const SliceRange> ranges);
 
+enum class UnaryFunction { kAbs, kCeil, kExp, kFloor, kReciprocal, kSqrt };
+// Of floating-point elements, element by element; may give infinities and NaN. onnx.malformed for integers.
+Result<Constant> compute(UnaryFunction function, const Constant& data);
+
 // To float32 or to int64, rounding toward zero; onnx.malformed for a float that is not an int64.
 Result<Constant> to_integers(const Constant& data);
 Constant to_floats(const Constant& data);

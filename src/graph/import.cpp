@@ -278,9 +278,10 @@ class Importer {
     }
     for (int i = 1; i < node.output_size(); ++i) {
       if (node.output(i).empty() || !needed_names_.contains(node.output(i))) continue;
-      return Error{ErrorCode::kOnnxUnsupportedOperator,
-                   what + ": its output " + in_quotes(node.output(i)) +
-                       " is used, but only its first output is supported"};
+      return Error{
+          ErrorCode::kOnnxUnsupportedOperator,
+          what + ": its output " + in_quotes(node.output(i)) +
+              " is used, but only its first output is supported; export the network without what reads it"};
     }
     for (const std::string& name : node.input()) { TACIT_CHECK(decode_initializer(name)); }
     Lowering lowering(state_, node, index, *row);

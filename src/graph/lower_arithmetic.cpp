@@ -189,6 +189,26 @@ Status neg(const Lowering& node) {
   return bind_as(node, *input, value);
 }
 
+namespace {
+
+// Functions that are computed at import.
+Status of_constant(const Lowering& node, UnaryFunction function) {
+  if (node.is_constant(0)) return node.bind(compute(function, *node.operand(0).constant));
+  return node.unsupported(
+      "it is supported only on constants, not on what depends on the image; retrain with Relu, Silu or a "
+      "square in "
+      "its place");
+}
+
+}  // namespace
+
+Status abs(const Lowering& node) { return of_constant(node, UnaryFunction::kAbs); }
+Status ceil(const Lowering& node) { return of_constant(node, UnaryFunction::kCeil); }
+Status exp(const Lowering& node) { return of_constant(node, UnaryFunction::kExp); }
+Status floor(const Lowering& node) { return of_constant(node, UnaryFunction::kFloor); }
+Status reciprocal(const Lowering& node) { return of_constant(node, UnaryFunction::kReciprocal); }
+Status sqrt(const Lowering& node) { return of_constant(node, UnaryFunction::kSqrt); }
+
 Status pow(const Lowering& node) {
   TACIT_TRY(const ActivationOperand* input, node.view(0));
   TACIT_TRY(const Constant* exponent, node.constant(1, "exponent"));

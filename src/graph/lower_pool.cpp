@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AveragePool, GlobalAveragePool, ReduceMean over the image, Pad; and what windows have in common.
+// AveragePool, MaxPool, their global forms, ReduceMean over the image; and what windows have in common.
 #include <algorithm>
 #include <optional>
 
@@ -108,24 +108,6 @@ Status global_pool(const Lowering& node) {
   return node.bind(node.image_operand(value, axes_of(input)));
 }
 
-// The permutation that brings an image's rows and columns last, which the pads say; where there is a choice, one that moves
-// no elements.
-Result<Dims> axes_to_pad(const Lowering& node, const ActivationOperand& view, const Dims& pads) {
-  const std::size_t rank = view.dims.size();
-  std::optional<Dims> found;
-  for (std::size_t axis = 1; axis < rank && (rank == 3 || rank == 4); ++axis) {
-    if (pads[0] != 0 || pads[rank] != 0 || pads[axis] != 0 || pads[rank + axis] != 0) continue;
-    Dims permutation = channels_first(view, static_cast<std::int64_t>(axis));
-    if (transposed(view, permutation).order.empty()) return permutation;
-    if (!found) found = std::move(permutation);
-  }
-  if (found) return std::move(*found);
-  return node.unsupported(
-      "only an image's rows and columns can be padded, not the batch or the channels; use a convolution with "
-      "more "
-      "outputs");
-}
-
 // Which axes of the operand a list names.
 Result<std::vector<bool>> named_axes(const Lowering& node, const Dims& axes, std::size_t rank) {
   std::vector<bool> named(rank, false);
@@ -207,47 +189,6 @@ Status reduce_mean(const Lowering& node) {
       dims.push_back(1);
   }
   return node.bind_reshaped(node.image_operand(value, rank - 2), dims);
-}
-
-Status pad(const Lowering& node) {
-  TACIT_TRY(const ActivationOperand* view, node.view(0));
-  const std::size_t rank = view->dims.size();
-  if (node.text("mode", "constant") != "constant") {
-    return node.error(ErrorCode::kOnnxUnsupportedAttribute,
-                      "its mode is " + in_quotes(node.text("mode", "")) + "; retrain with padding by zeros");
-  }
-  double value = node.number("value", 0);
-  Dims pads = node.integers("pads");
-  if (node.opset() >= 11) {
-    TACIT_TRY(pads, node.integer_values(1, "pads"));
-    if (node.has(2)) {
-      TACIT_TRY(const Constant* constant, node.floats(2, "constant_value"));
-      if (constant->size() != 1)
-        return node.error(ErrorCode::kOnnxMalformed, "its constant_value is not one number");
-      value = constant->floats()[0];
-    }
-  }
-  if (pads.size() != 2 * rank) {
-    return node.error(ErrorCode::kOnnxShape, "its pads are " + std::to_string(pads.size()) +
-                                                 " numbers where its input " + dims_to_string(view->dims) +
-                                                 " needs " + std::to_string(2 * rank));
-  }
-  if (*std::min_element(pads.begin(), pads.end()) < 0) {
-    return node.unsupported(
-        "negative pads, which crop the image, are not supported; use a convolution that does not "
-        "pad");
-  }
-  if (*std::max_element(pads.begin(), pads.end()) == 0) return node.bind(*view);
-  if (value != 0)
-    return node.unsupported("it pads with a number other than zero; retrain with padding by zeros");
-  TACIT_TRY(const Dims permutation, axes_to_pad(node, *view, pads));
-  TACIT_TRY(const ActivationOperand image, node.as_image(transposed(*view, permutation)));
-  const auto before = [&](std::size_t i) { return pads[static_cast<std::size_t>(permutation[i])]; };
-  const auto after = [&](std::size_t i) { return pads[rank + static_cast<std::size_t>(permutation[i])]; };
-  const Pads sides =
-      rank == 3 ? Pads{0, before(2), 0, after(2)} : Pads{before(2), before(3), after(2), after(3)};
-  TACIT_TRY(ValueId padded, node.append(Pad{sides}, {image.value}));
-  return node.bind_transposed(node.image_operand(padded, rank - 2), inverse(permutation));
 }
 
 }  // namespace lower

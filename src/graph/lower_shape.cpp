@@ -35,7 +35,9 @@ Result<Dims> axes_of(const Lowering& node) {
 Result<const Constant*> known(const Lowering& node, std::size_t i) {
   if (node.is_constant(i)) return node.operand(i).constant.get();
   return node.unsupported(
-      "it is supported only on shapes and other constants, not on what depends on the image");
+      "it is supported only on shapes and other constants, not on what depends on the image; use a "
+      "convolution with "
+      "strides or groups in its place");
 }
 
 // Each activation with the axis it is joined along in the place of the channels, then back.
@@ -248,7 +250,8 @@ Status cast(const Lowering& node) {
   }
   if (floats) return node.bind(to_floats(*input.constant));
   if (integers) return node.bind(to_integers(*input.constant));
-  return node.error(ErrorCode::kOnnxUnsupportedType, "a cast to " + target + " is not supported");
+  return node.error(ErrorCode::kOnnxUnsupportedType,
+                    "a cast to " + target + " is not supported; export in float32");
 }
 
 }  // namespace tacit::graph::lower

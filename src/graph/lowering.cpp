@@ -152,8 +152,9 @@ bool Lowering::all_constant() const {
 
 Result<const Constant*> Lowering::constant(std::size_t i, std::string_view role) const {
   if (is_constant(i)) return operand(i).constant.get();
-  return unsupported("its " + std::string(role) +
-                     " must be a constant of the model, not computed from the image");
+  return unsupported(
+      "its " + std::string(role) +
+      " must be a constant of the model, not computed from the image; retrain with a fixed one");
 }
 
 Result<const Constant*> Lowering::floats(std::size_t i, std::string_view role) const {

@@ -51,7 +51,6 @@ constexpr Operator refused(std::string_view name, std::string_view advice) {
   return {name, 0, INT_MAX, {}, nullptr, {}, advice};
 }
 
-constexpr std::string_view kSmooth = "retrain with Relu, Silu or a square in its place";
 constexpr std::string_view kFloatsOnly = "export the float32 model before quantisation";
 constexpr std::string_view kFixedGraph =
     "export a network with a fixed sequence of layers and no control flow";
@@ -61,6 +60,7 @@ constexpr std::string_view kFixedGraph =
 // its executor.
 // clang-format off
 constexpr Operator kOperators[] = {
+    {"Abs", 1, 1, {}, lower::abs, "a constant", "Constants only."},
     {"Add", 2, 2, {}, lower::add, "ChannelAffine, ElementAffine or Add",
      "An activation and a constant that broadcasts to it, or two activations of one shape."},
     {"ArgMax", 1, 1, kArgMax, lower::arg_max, "the output's function",
@@ -71,6 +71,7 @@ constexpr Operator kOperators[] = {
      "Inference; its statistics are constants."},
     {"Cast", 1, 1, kCast, lower::cast, "nothing",
      "An activation to float only, the index of an ArgMax also to int32 or int64; constants to float, int32 or int64."},
+    {"Ceil", 1, 1, {}, lower::ceil, "a constant", "Constants only."},
     {"Clip", 1, 3, kClip, lower::clip, "Relu or Clip", "Its bounds are constants."},
     {"Concat", 1, INT_MAX, kAxis, lower::concat, "Concat", "Activations, or only constants."},
     {"Constant", 0, 0, kConstantAttributes, lower::constant, "a constant", "Dense tensors and numbers."},
@@ -85,8 +86,9 @@ constexpr Operator kOperators[] = {
     {"Dropout", 1, 3, kDropout, lower::dropout, "nothing", "Inference; only its first output is used."},
     {"Elu", 1, 1, kAlpha, lower::elu, "Elu", ""},
     {"Erf", 1, 1, {}, lower::erf, "Erf", "x * (1 + Erf(x / sqrt(2))) / 2, in any order of its factors, becomes Gelu."},
-    refused("Exp", kSmooth),
+    {"Exp", 1, 1, {}, lower::exp, "a constant", "Constants only."},
     {"Flatten", 1, 1, kAxis, lower::flatten, "Reshape", "Everything but the batch into one vector."},
+    {"Floor", 1, 1, {}, lower::floor, "a constant", "Constants only."},
     refused("GRU", "only feed-forward networks on images can be run"),
     {"Gather", 2, 2, kAxis, lower::gather, "a constant", "Constants only."},
     {"Gemm", 2, 3, kGemmAttributes, lower::gemm, "Dense",
@@ -116,11 +118,12 @@ constexpr Operator kOperators[] = {
      "By a constant that broadcasts to the activation, by the activation itself, or by another of the same shape. The product of two functions of one activation is one function of it."},
     {"Neg", 1, 1, {}, lower::neg, "ChannelAffine", ""},
     {"PRelu", 2, 2, {}, lower::prelu, "LeakyRelu", "One slope for all elements."},
-    {"Pad", 1, 3, kPad, lower::pad, "Pad", "Rows and columns of zeros, mode constant."},
+    {"Pad", 1, 3, kPad, lower::pad, "Pad, or a Conv for channels", "Rows, columns and channels of zeros, mode constant."},
     {"Pow", 2, 2, {}, lower::pow, "Square or a function", "To the power 2 or 3 (or 1)."},
     refused("QLinearConv", kFloatsOnly),
     refused("QuantizeLinear", kFloatsOnly),
     refused("RNN", "only feed-forward networks on images can be run"),
+    {"Reciprocal", 1, 1, {}, lower::reciprocal, "a constant", "Constants only."},
     {"ReduceMean", 1, 1, kReduce, lower::reduce_mean, "AveragePool",
      "Over the whole image: all axes but the batch and the channels."},
     {"Relu", 1, 1, {}, lower::relu, "Relu", ""},
@@ -136,7 +139,7 @@ constexpr Operator kOperators[] = {
      "As the last step, over all outputs; whoever decrypts them applies it."},
     {"Softplus", 1, 1, {}, lower::softplus, "Softplus", "x * Tanh(Softplus(x)) becomes Mish."},
     refused("Split", "retrain with one path for all channels, or with a grouped convolution"),
-    refused("Sqrt", kSmooth),
+    {"Sqrt", 1, 1, {}, lower::sqrt, "a constant", "Constants only."},
     {"Squeeze", 1, 2, kAxes, lower::squeeze, "Reshape", "Axes of one element."},
     {"Sub", 2, 2, {}, lower::sub, "ChannelAffine, ElementAffine or Add",
      "An activation and a constant that broadcasts to it, or two activations of one shape."},

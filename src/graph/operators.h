@@ -53,6 +53,12 @@ Status mul(const Lowering&);
 Status div(const Lowering&);
 Status neg(const Lowering&);
 Status pow(const Lowering&);
+Status abs(const Lowering&);
+Status ceil(const Lowering&);
+Status exp(const Lowering&);
+Status floor(const Lowering&);
+Status reciprocal(const Lowering&);
+Status sqrt(const Lowering&);
 
 Status relu(const Lowering&);
 Status leaky_relu(const Lowering&);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/checks.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -22,12 +23,13 @@ Status check_key_requests(const ckks::Parameters& parameters, const std::vector<
   return {};
 }
 
-Status check_period(const Layout& layout, std::size_t period, std::string_view what) {
-  if (std::has_single_bit(period) && layout.extent() <= period && period <= kMaxExtent) return {};
+Status check_period(const Layout& layout, std::size_t period, std::size_t slots, std::string_view what) {
+  const std::size_t least = std::bit_ceil(layout.extent());
+  if (std::has_single_bit(period) && least <= period && period <= std::max(least, slots)) return {};
   return Error{ErrorCode::kDataMalformed, "the period of " + std::string(what) + " is " +
                                               std::to_string(period) + "; it must be a power of two from " +
-                                              std::to_string(layout.extent()) + " to " +
-                                              std::to_string(kMaxExtent)};
+                                              std::to_string(least) + " to " +
+                                              std::to_string(std::max(least, slots))};
 }
 
 Status check_level_and_scale(const ckks::Parameters& parameters, int level, double scale, double bound,

@@ -156,9 +156,10 @@ Status check_range(double range, std::string_view what) {
   return malformed("the range of the " + std::string(what) + " is not between 2^-40 and 2^40");
 }
 
-Status check_value(const ckks::Parameters& parameters, const ClientValue& value, const std::string& what) {
+Status check_value(const ckks::Parameters& parameters, std::size_t slots, const ClientValue& value,
+                   const std::string& what) {
   TACIT_CHECK(value.layout.validate(what));
-  TACIT_CHECK(detail::check_period(value.layout, value.period, what));
+  TACIT_CHECK(detail::check_period(value.layout, value.period, slots, what));
   TACIT_CHECK(check_range(value.range, what));
   if (value.level == kClear) return {};
   return detail::check_level_and_scale(parameters, value.level, value.scale, 1, what);
@@ -230,7 +231,7 @@ Status validate(const ClientHalf& half) {
     const std::string what = i == half.input    ? "the input"
                              : i == half.output ? "the output"
                                                 : "value " + std::to_string(i);
-    TACIT_CHECK(check_value(parameters, half.values[i], what));
+    TACIT_CHECK(check_value(parameters, half.slots, half.values[i], what));
   }
   TACIT_CHECK(check_preprocessing(half.preprocessing, half.input_shape().channels));
   TACIT_CHECK(check_steps(half));

@@ -272,6 +272,7 @@ Status read_steps(const Fields& root, std::size_t values, std::vector<Step>& out
       out.emplace_back(std::move(made));
       return {};
     }
+    if (!value.contains("compute")) return Fields::error(path + ".request", "is missing");
     TACIT_TRY(const Fields compute, fields.object("compute"));
     Computation made;
     TACIT_CHECK(read_indices(compute, "inputs", made.inputs));

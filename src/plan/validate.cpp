@@ -65,7 +65,7 @@ class Validator {
     if (plan_.slots == 1 && value.layout.extent() != value.layout.shape.elements())
       return malformed(what + " leaves slots empty, each of which would be a ciphertext");
     TACIT_CHECK(value.layout.validate(what));
-    TACIT_CHECK(detail::check_period(value.layout, value.period, what));
+    TACIT_CHECK(detail::check_period(value.layout, value.period, plan_.slots, what));
     if (!(std::abs(value.range) >= 0x1p-40 && std::abs(value.range) <= 0x1p40))
       return malformed("the range of " + what + " is not between 2^-40 and 2^40");
     if (value.level == kClear) return {};

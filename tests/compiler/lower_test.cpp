@@ -169,6 +169,90 @@ TEST(Lower, PolynomialsOfDegreeOneAreLinear) {
   EXPECT_EQ(count<PolynomialLayer>(lowered(graph, approximations)), 1);
 }
 
+TEST(Lower, JoinsChannelsAsASumOfPlacedOnes) {
+  Builder builder({2, 5, 4});
+  const graph::ValueId square = builder.square("square");
+  const graph::ValueId conv = builder.conv("conv", 3, 3, 1, 1);
+  builder.add(graph::Concat{}, "join", {conv, square, conv, 0});
+  builder.square("end");
+  const Network network = lowered(builder.take());
+  // The convolution is read twice, so that it is a layer of its own; each of the four is placed.
+  EXPECT_EQ(count<LinearLayer>(network), 5);
+  EXPECT_EQ(count<AddLayer>(network), 3);
+  EXPECT_EQ(network.values[network.output].shape, (plan::Shape{10, 5, 4}));
+}
+
+TEST(Lower, JoinsBranchesWithTheirBiases) {
+  Builder builder({2, 6, 6});
+  const graph::ValueId left = builder.add(builder.conv_of({2, 6, 6}, 3, 3, 2, 1), "left", {0});
+  const graph::ValueId right = builder.add(builder.conv_of({2, 6, 6}, 2, 1, 2), "right", {0});
+  builder.add(graph::Concat{}, "join", {left, right});
+  builder.conv("after", 2, 3);
+  const Network network = lowered(builder.take());
+  EXPECT_EQ(count<LinearLayer>(network), 3);
+  EXPECT_EQ(count<AddLayer>(network), 1);
+}
+
+TEST(Lower, JoinsVectorsThatStandAsImages) {
+  Builder builder({2, 2, 3});
+  const graph::ValueId square = builder.square("square");
+  const graph::ValueId flat = builder.add(graph::Reshape{{12, 1, 1}}, "flat", {square});
+  const graph::ValueId dense = builder.dense("dense", 4);
+  builder.add(graph::Concat{}, "join", {flat, dense});
+  builder.dense("end", 3);
+  lowered(builder.take());
+}
+
+TEST(Lower, RefusesToJoinAnImageAndAReshapedOne) {
+  Builder builder({2, 4, 4});
+  const graph::ValueId square = builder.square("square");
+  const graph::ValueId reshaped = builder.add(graph::Reshape{{8, 2, 2}}, "reshape", {square});
+  const graph::ValueId pool = builder.add(graph::AveragePool{{2, 2}, {2, 2}, {}, false}, "pool", {square});
+  builder.add(graph::Concat{}, "join", {reshaped, pool});
+  const auto network = lower(builder.take(), Approximations(4));
+  ASSERT_FALSE(network.ok());
+  EXPECT_EQ(network.error().code, ErrorCode::kCompileUnsupported);
+  EXPECT_NE(network.error().message.find("\"join\""), std::string::npos) << network.error().message;
+}
+
+TEST(Lower, PermutesChannelsWithinTheImageAndOthersByAMatrix) {
+  for (bool channels : {true, false}) {
+    Builder builder({3, 2, 4});
+    builder.square("square");
+    graph::Permute permute{channels ? graph::Shape{3, 2, 4} : graph::Shape{4, 3, 2}, {}};
+    for (std::uint32_t i = 0; i < 24; ++i)
+      permute.source.push_back(channels ? (i + 8) % 24 : i % 6 * 4 + i / 6);
+    builder.then(permute, "permute");
+    builder.conv("conv", 2, 2);
+    const Network network = lowered(builder.take());
+    ASSERT_EQ(network.layers.size(), 2u);
+    const auto& map = std::get<LinearLayer>(network.layers[1].operation).map;
+    EXPECT_EQ(std::holds_alternative<plan::Convolution>(map.pieces[0]), channels);
+    EXPECT_EQ(std::holds_alternative<plan::Matrix>(map.pieces[0]), !channels);
+  }
+}
+
+TEST(Lower, RefusesPermutationsOfTooManyElements) {
+  Builder builder({1, 65, 64});
+  graph::Permute permute{{1, 64, 65}, {}};
+  for (std::uint32_t i = 0; i < 65 * 64; ++i) permute.source.push_back(i % 65 * 64 + i / 65);
+  builder.then(permute, "turn");
+  const auto network = lower(builder.take(), Approximations(1));
+  ASSERT_FALSE(network.ok());
+  EXPECT_EQ(network.error().code, ErrorCode::kCompileUnsupported);
+  EXPECT_NE(network.error().message.find("\"turn\" (Permute)"), std::string::npos) << network.error().message;
+}
+
+TEST(Lower, RefusesMaximaByName) {
+  Builder builder({1, 4, 4});
+  builder.then(graph::MaxPool{{2, 2}, {2, 2}, {}, {}}, "down");
+  const auto network = lower(builder.take(), Approximations(1));
+  ASSERT_FALSE(network.ok());
+  EXPECT_EQ(network.error().code, ErrorCode::kCompileUnsupported);
+  for (const char* word : {"\"down\" (MaxPool)", "average pooling"})
+    EXPECT_NE(network.error().message.find(word), std::string::npos) << network.error().message;
+}
+
 TEST(Lower, RefusesProductsOfTwoValuesByName) {
   Builder builder({1, 4, 4});
   const graph::ValueId a = builder.conv("a", 2, 3, 1, 1);

@@ -48,10 +48,17 @@ graph::Graph random_network() {
   bool residual = false;
   for (int i = 0; i < layers; ++i) {
     const std::string number = std::to_string(i);
-    switch (between(0, 3)) {
+    switch (between(0, 4)) {
       case 0:
         builder.square("square" + number);
         break;
+      case 2: {
+        const graph::ValueId skip = builder.last();
+        const graph::ValueId body =
+            builder.then(builder.conv_of(builder.shape(), between(1, 3), 1), "branch" + number);
+        builder.add(graph::Concat{}, "join" + number, {skip, body});
+        break;
+      }
       case 1: {
         if (residual || builder.shape().pixels() < 4) break;
         residual = true;

@@ -50,7 +50,9 @@ def write(writer):
     refuse("dynamic_width", [relu], dims=["n", 2, 6, None])
     refuse("dynamic_zero", [relu], dims=["n", 2, 0, 6])
     refuse("no_shape", [relu], inputs=[value("x", floats, None)])
-    refuse("vector_input", [relu], dims=["n", 784])
+    refuse("scalar_input", [relu], dims=["n"])
+    refuse("video_input", [relu], dims=["n", 3, 8, 8, 8])
+    refuse("dynamic_length", [relu], dims=["n", 3, "frames"])
     refuse("byte_input", [relu], element=TensorProto.UINT8)
     refuse("huge_input", [relu], shape=(2**40, 2**40, 2**40))
     refuse("two_outputs", [relu, node("Tanh", "x", "z")], outputs=("y", "z"))
@@ -75,7 +77,7 @@ def write(writer):
     writer.refuse("negative_dimension", negative)
     refuse("attribute_type", [node("Conv", "x w b", name="stem", group=1.0)], weights)
     refuse("control_characters", [node("Relu", "x", "z", name="line one\nline two\x7f"),
-                                  node("MaxPool", "z", name="pool\n\r\t" + "x" * 500, kernel_shape=[2, 2])])
+                                  node("LRN", "z", name="norm\n\r\t" + "x" * 500, size=3)])
     refuse("gather_outside", [node("Shape", "x", "s"), node("Gather", "s i", "t", name="pick"), node("Reshape", "x t")],
            {"i": np.array([9], np.int64)})
 
@@ -118,7 +120,20 @@ def write(writer):
     refuse("reshape_size", [node("Reshape", "x s", name="view")], {"s": np.array([1, 71], np.int64)})
     refuse("reshape_batch", [node("Reshape", "x s", name="view")], {"s": np.array([2, 36], np.int64)})
     refuse("reshape_rank5", [node("Reshape", "x s", name="view")], {"s": np.array([1, 2, 6, 3, 2], np.int64)})
+    refuse("rank5_read", [node("Reshape", "x s", "z", name="view"), node("BatchNormalization", "z v v v v", name="norm")],
+           {"s": np.array([1, 2, 6, 3, 2], np.int64), "v": np.ones(2, np.float32)})
+    refuse("batch_moved", [node("Transpose", "x", "z", perm=[1, 0, 2, 3], name="swap"), node("Conv", "z w", name="stem")],
+           {"w": np.ones((4, 3, 3, 3), np.float32)}, batch=3)
+    refuse("zero_kernel", [conv], {"w": np.ones((4, 2, 0, 3), np.float32), "b": BIAS})
+    refuse("zero_outputs", [conv], {"w": np.ones((0, 2, 3, 3), np.float32), "b": np.ones(0, np.float32)})
+    refuse("zero_features", [node("Flatten", "x", "f"), node("MatMul", "f w", name="fc")],
+           {"w": np.ones((72, 0), np.float32)})
+    refuse("zero_reshape", [node("Reshape", "x s", name="view", allowzero=1)], {"s": np.array([1, 0, 6], np.int64)},
+           opset=14)
     refuse("pool_padding", [node("AveragePool", "x", name="pool", kernel_shape=[2, 2], pads=[2, 2, 2, 2])])
+    refuse("max_pool_outside", [node("MaxPool", "x", name="down", kernel_shape=[2, 2], pads=[2, 2, 2, 2])])
+    refuse("max_pool_dilated_outside", [node("MaxPool", "x", name="down", kernel_shape=[2, 2], strides=[1, 1],
+                                             pads=[0, 7, 0, 7], dilations=[1, 8])])
     refuse("pool_1d", [node("AveragePool", "x", name="pool", kernel_shape=[2])])
     refuse("constants_grow", [node("ConstantOfShape", "s", "a", name="blow"), node("Add", "x a")],
            {"s": np.array([2**20, 2**20], np.int64)})
@@ -127,29 +142,61 @@ def write(writer):
     refuse("constants_add_up", many + [joined, node("Add", "x c")], {"s": np.array([2**13, 2**13], np.int64)})
 
     # Operators.
-    refuse("max_pool", [node("MaxPool", "x", name="down", kernel_shape=[2, 2])])
+    refuse("max_pool_indices", [node("MaxPool", "x", "y places", name="down", kernel_shape=[2, 2]),
+                                node("Cast", "places", "z", to=floats)], outputs=("z",))
     refuse("conv_transpose", [node("ConvTranspose", "x w", name="up")], {"w": np.ones((2, 4, 3, 3), np.float32)})
-    refuse("clip", [node("Clip", "x low high", name="relu6")], {"low": np.float32(0), "high": np.float32(6)})
+    refuse("conv_transpose_1d", [node("ConvTranspose", "x w", name="up")], {"w": np.ones((2, 4, 3), np.float32)},
+           shape=(2, 6))
+    refuse("clip_by_channel", [node("Clip", "x low high", name="relu6")],
+           {"low": np.float32(0), "high": np.float32([6, 7])})
+    refuse("clip_by_image", [node("ReduceMean", "x", "m", axes=[2, 3]), node("Clip", "x m", name="floor")])
+    refuse("max_of_two", [node("Conv", "x w b", "c", pads=[1, 1, 1, 1]), node("Max", "c x", name="maxout")],
+           {"w": np.ones((2, 2, 3, 3), np.float32), "b": np.ones(2, np.float32)})
+    refuse("prelu_by_channel", [node("PRelu", "x s", name="act")], {"s": np.float32([0.1, 0.2]).reshape(2, 1, 1)})
+    branch = helper.make_graph([node("Relu", "x", "z")], "branch", [], [value("z", floats, None)])
+    refuse("control_flow_if", [node("If", "c", name="choose", then_branch=branch, else_branch=branch)],
+           {"c": np.array(True)})
+    body = helper.make_graph([node("Identity", "c", "d")], "body", [value("i", TensorProto.INT64, []),
+                                                                     value("c", TensorProto.BOOL, [])],
+                             [value("d", TensorProto.BOOL, [])])
+    refuse("control_flow_loop", [node("Loop", "n c x", name="repeat", body=body)],
+           {"c": np.array(True), "n": np.array(3)})
+    refuse("root_of_image", [node("Sqrt", "x", name="root")])
+    refuse("root_of_integers", [node("Sqrt", "i", "r", name="root"), node("Add", "x r")], {"i": np.array([4], np.int64)})
+    refuse("sliced_image", [node("Slice", "x one two", name="crop")],
+           {"one": np.array([1], np.int64), "two": np.array([2], np.int64)})
+    refuse("split", [node("Split", "x", "y z", name="halves", axis=1)])
     refuse("unknown_operator", [relu, node("Frobnicate", "x", "z", name="odd"), node("Add", "y z", "out")],
            outputs=("out",))
     custom = node("Conv", "x w b", name="stem")
     custom.domain = "com.example"
     refuse("custom_domain", [custom], weights)
-    refuse("unnamed", [node("Relu", "x", "z"), node("Softplus", "z")])
+    refuse("unnamed", [node("Relu", "x", "z"), node("Softsign", "z")])
     refuse("softmax_inside", [node("Flatten", "x", "f"), node("Softmax", "f", "p", name="prob"),
                               node("Gemm", "p w", name="fc")], {"w": np.ones((72, 5), np.float32)})
+    refuse("arg_max_inside", [node("Flatten", "x", "f"), node("ArgMax", "f", "i", name="top", axis=1),
+                              node("Cast", "i", "c", name="cast", to=floats), node("Relu", "c", name="act")])
+    refuse("arg_max_spatial", [node("ArgMax", "x", name="top", axis=1)])
+    refuse("arg_max_last", [node("Flatten", "x", "f"), node("ArgMax", "f", name="top", axis=1, select_last_index=1)])
+    refuse("arg_max_twice", [node("Flatten", "x", "f"), node("ArgMax", "f", "i", axis=1), node("ArgMax", "i", name="top")])
     refuse("softmax_spatial", [node("Softmax", "x", name="prob", axis=1)])
     refuse("computed_weights", [node("Conv", "x x", name="stem")], shape=(1, 6, 6))
     refuse("divide_activations", [node("Div", "x x", name="ratio")])
-    refuse("cube", [node("Pow", "x three", name="cube")], {"three": np.float32(3)})
-    refuse("concat_activations", [node("Concat", "x x", name="join", axis=1)])
-    refuse("transpose_image", [node("Transpose", "x", name="nhwc", perm=[0, 2, 3, 1])])
+    refuse("fifth_power", [node("Pow", "x five", name="power")], {"five": np.float32(5)})
+    refuse("concat_constant", [node("Concat", "x w", name="join", axis=1)], {"w": np.ones((1, 2, 6, 6), np.float32)})
+    refuse("concat_batch", [node("Concat", "x x", name="join", axis=0)])
+    refuse("concat_sizes", [node("AveragePool", "x", "p", kernel_shape=[2, 2]), node("Concat", "x p", name="join", axis=1)])
+    refuse("concat_ranks", [node("Flatten", "x", "f"), node("Concat", "x f", name="join", axis=1)])
+    refuse("concat_axis", [node("Concat", "x x", name="join", axis=4)])
+    refuse("concat_no_axis", [node("Concat", "x x", name="join")])
+    refuse("transpose_axes", [node("Transpose", "x", name="nhwc", perm=[0, 2, 3, 3])])
     refuse("mask_used", [node("Dropout", "x", "d mask", name="drop"), node("Cast", "mask", "m", to=floats),
                          node("Mul", "d m")], opset=11)
     refuse("dropout_training", [node("Dropout", "x r t", name="drop")], {"r": np.float32(0.5), "t": np.array(True)})
     refuse("norm_training", [node("BatchNormalization", "x s s s s", name="norm", training_mode=1)],
            {"s": np.ones(2, np.float32)}, opset=15)
-    refuse("ceil_mode", [node("AveragePool", "x", name="pool", kernel_shape=[4, 4], strides=[4, 4], ceil_mode=1)])
+    refuse("ceil_mode", [node("AveragePool", "x", name="pool", kernel_shape=[4, 4], strides=[3, 3], ceil_mode=1,
+                                     pads=[1, 1, 1, 1], count_include_pad=1)])
     refuse("trans_a", [node("Flatten", "x", "f"), node("Gemm", "f w", name="fc", transA=1)],
            {"w": np.ones((1, 5), np.float32)})
     refuse("unknown_attribute", [node("Relu", "x", name="act", sharpness=2)])
@@ -157,6 +204,6 @@ def write(writer):
            {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)})
     refuse("pad_with_one", [node("Pad", "x p v", name="edge")],
            {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), "v": np.float32(1)})
-    refuse("pad_channels", [node("Pad", "x p", name="edge")], {"p": np.array([0, 1, 0, 0, 0, 1, 0, 0], np.int64)})
+    refuse("pad_batch", [node("Pad", "x p", name="edge")], {"p": np.array([0, 1, 0, 0, 1, 0, 0, 0], np.int64)})
     refuse("cast_to_int", [node("Cast", "x", name="round", to=TensorProto.INT32)])
     refuse("mean_over_channels", [node("ReduceMean", "x", name="mean", axes=[1])])

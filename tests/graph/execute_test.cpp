@@ -127,6 +127,26 @@ TEST(Execute, ConvolvesWithPaddingStrideAndGroupsByHand) {
   EXPECT_EQ(output->data, (std::vector<float>{10.5f, 32.5f, 11, 17}));
 }
 
+TEST(Execute, TakesMaximaByHand) {
+  // Padding does not count, not even beside negative numbers; the taps are two columns apart.
+  Graph graph = make_graph({1, 2, 4});
+  ASSERT_TRUE(append(graph, MaxPool{{2, 2}, {1, 1}, {1, 2}, {1, 1, 0, 0}}, "pool", {Graph::kInput}).ok());
+  Result<Tensor> output = execute(graph, {{1, 2, 4}, {-9, -2, -3, -4, -5, -6, -7, -8}});
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(output->shape, (Shape{1, 2, 3}));
+  EXPECT_EQ(output->data, (std::vector<float>{-2, -3, -2, -2, -3, -2}));
+}
+
+TEST(Execute, JoinsAndPermutesByHand) {
+  Graph graph = make_graph({2, 1, 2});
+  ValueId turned = *append(graph, Permute{{2, 1, 2}, {3, 2, 1, 0}}, "turn", {Graph::kInput});
+  ASSERT_TRUE(append(graph, Concat{}, "join", {Graph::kInput, turned, Graph::kInput}).ok());
+  Result<Tensor> output = execute(graph, {{2, 1, 2}, {1, 2, 3, 4}});
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(output->shape, (Shape{6, 1, 2}));
+  EXPECT_EQ(output->data, (std::vector<float>{1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4}));
+}
+
 TEST(Execute, AddsInDoublePrecision) {
   // 2^24 + 1 - 2^24 is 0 in float32.
   Graph graph = make_graph({3, 1, 1});
@@ -152,6 +172,8 @@ TEST(Execute, AppliesSoftmaxWithoutOverflow) {
   EXPECT_FLOAT_EQ(logarithms.data[1], std::log(0.5f));
   EXPECT_FLOAT_EQ(logarithms.data[2], -2000 + std::log(0.5f));
   EXPECT_EQ(apply(OutputFunction::kIdentity, scores).data, scores.data);
+  EXPECT_EQ(apply(OutputFunction::kArgMax, scores).data, (std::vector<float>{0}));
+  EXPECT_EQ(apply(OutputFunction::kArgMax, {{3, 1, 1}, {-2, -1, -3}}).data, (std::vector<float>{1}));
 }
 
 }  // namespace

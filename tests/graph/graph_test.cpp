@@ -48,6 +48,9 @@ TEST(Shapes, OfOtherOperations) {
   EXPECT_EQ(shape_of(Pad{{1, 2, 3, 4}}, {2, 5, 5}), (Shape{2, 9, 11}));
   EXPECT_EQ(shape_of(Reshape{{4, 5, 1}}, {2, 10, 1}), (Shape{4, 5, 1}));
   EXPECT_EQ(*infer_shape(Add{}, {{2, 3, 4}, {2, 3, 4}}), (Shape{2, 3, 4}));
+  EXPECT_EQ(*infer_shape(Concat{}, {{2, 3, 4}, {1, 3, 4}, {5, 3, 4}}), (Shape{8, 3, 4}));
+  EXPECT_EQ(shape_of(MaxPool{{2, 3}, {2, 1}, {3, 1}, {0, 1, 2, 1}}, {4, 7, 6}), (Shape{4, 3, 6}));
+  EXPECT_EQ(shape_of(Permute{{2, 1, 2}, {3, 1, 0, 2}}, {1, 4, 1}), (Shape{2, 1, 2}));
 }
 
 TEST(Shapes, AreRefusedNamingBoth) {
@@ -69,6 +72,17 @@ TEST(Shapes, AreRefusedNamingBoth) {
       {Reshape{{5, 5, 1}}, {{4, 5, 1}}, {"4x5x1", "5x5x1"}},
       {Reshape{{-4, -5, 1}}, {{4, 5, 1}}, {"-4x-5x1"}},
       {Reshape{{huge, 4, 1}}, {{4, 5, 1}}, {"larger"}},
+      {Concat{}, {{1, 2, 3}, {1, 3, 2}}, {"1x2x3", "1x3x2", "heights and widths"}},
+      {Concat{}, {{1, 2, 3}}, {"2 or more input", "not 1"}},
+      {Concat{}, {{1 << 25, 1, 2}, {1, 1, 2}}, {"larger"}},
+      {MaxPool{{2, 2}, {1, 1}, {}, {2, 0, 0, 0}}, {{1, 4, 4}}, {"padding alone", "2x2", "1x4x4"}},
+      {MaxPool{{2, 2}, {1, 1}, {}, {0, 0, 0, 2}}, {{1, 4, 4}}, {"padding alone"}},
+      {MaxPool{{2, 2}, {1, 1}, {1, 9}, {0, 8, 0, 8}}, {{1, 4, 4}}, {"padding alone"}},
+      {MaxPool{{5, 2}, {1, 1}, {}, {}}, {{1, 4, 4}}, {"5x2", "1x4x4"}},
+      {Permute{{4, 1, 1}, {0, 1, 2, 2}}, {{1, 2, 2}}, {"1x2x2", "permutation"}},
+      {Permute{{4, 1, 1}, {0, 1, 2, 4}}, {{1, 2, 2}}, {"1x2x2", "permutation"}},
+      {Permute{{4, 1, 1}, {0, 1, 2}}, {{1, 2, 2}}, {"1x2x2", "permutation"}},
+      {Permute{{5, 1, 1}, {0, 1, 2, 3, 4}}, {{1, 2, 2}}, {"1x2x2", "5x1x1"}},
       {Pad{{huge, 0, 0, 0}}, {{4, 5, 1}}, {"padding"}},
       {Pad{{0, -1, 0, 0}}, {{4, 5, 5}}, {"padding"}},
       {Pad{{1 << 20, 1 << 20, 0, 0}}, {{1, 1, 1}}, {"larger"}},
@@ -133,21 +147,6 @@ TEST(GraphTest, ValidateFindsContradictions) {
   expect_invalid([](Graph& graph) {
     std::get<ChannelAffine>(graph.nodes[0].operation).shift[1] = std::numeric_limits<float>::quiet_NaN();
   });
-}
-
-TEST(Activations, AreTheirFormulas) {
-  for (double x : {-30.0, -1.5, -0.25, 0.0, 0.25, 1.5, 30.0}) {
-    double sigmoid = 1 / (1 + std::exp(-x));
-    EXPECT_EQ(evaluate({ActivationKind::kRelu, 0}, x), std::max(x, 0.0));
-    EXPECT_EQ(evaluate({ActivationKind::kLeakyRelu, 0.25f}, x), x < 0 ? x / 4 : x);
-    EXPECT_DOUBLE_EQ(evaluate({ActivationKind::kSigmoid, 0}, x), sigmoid);
-    EXPECT_DOUBLE_EQ(evaluate({ActivationKind::kTanh, 0}, x), std::tanh(x));
-    EXPECT_DOUBLE_EQ(evaluate({ActivationKind::kSilu, 0}, x), x * sigmoid);
-  }
-  EXPECT_EQ(evaluate({ActivationKind::kSigmoid, 0}, -1000), 0);
-  EXPECT_EQ(evaluate({ActivationKind::kSilu, 0}, -1000), 0);
-  EXPECT_TRUE(std::isnan(evaluate({ActivationKind::kRelu, 0}, std::nan(""))));
-  EXPECT_EQ(name_of(Operation(Activation{ActivationKind::kSilu, 0})), "Silu");
 }
 
 TEST(Text, IsOneLineOfUtf8) {

@@ -51,7 +51,9 @@ const BadModel kBadModels[] = {
     {"dynamic_width", kOnnxDynamicShape, {"\"x\"", "[n, 2, 6, ?]", "width"}},
     {"dynamic_zero", kOnnxDynamicShape, {"\"x\"", "height"}},
     {"no_shape", kOnnxDynamicShape, {"\"x\""}},
-    {"vector_input", kOnnxInput, {"[n, 784]", "[N, channels, height, width]"}},
+    {"scalar_input", kOnnxInput, {"[n]", "[N, channels, height, width]", "[N, features]"}},
+    {"video_input", kOnnxInput, {"[n, 3, 8, 8, 8]", "[N, channels, width]"}},
+    {"dynamic_length", kOnnxDynamicShape, {"\"x\"", "[n, 3, frames]", "width"}},
     {"byte_input", kOnnxUnsupportedType, {"\"x\"", "uint8", "float32"}},
     {"huge_input", kOnnxTooLarge, {"\"x\"", "1099511627776"}},
     {"two_outputs", kOnnxOutput, {"\"y\"", "\"z\""}},
@@ -67,7 +69,7 @@ const BadModel kBadModels[] = {
     {"short_weights", kOnnxMalformed, {"\"w\"", "288", "284"}},
     {"negative_dimension", kOnnxMalformed, {"\"w\"", "-4"}},
     {"attribute_type", kOnnxMalformed, {"node \"stem\" (Conv)", "\"group\""}},
-    {"control_characters", kOnnxUnsupportedOperator, {"node \"pool???xxx", "(MaxPool)", "average pooling"}},
+    {"control_characters", kOnnxUnsupportedOperator, {"node \"norm???xxx", "(LRN)", "batch normalisation"}},
     {"gather_outside", kOnnxMalformed, {"node \"pick\" (Gather)", "9"}},
 
     {"nan_weights", kOnnxWeightsNotFinite, {"\"w\""}},
@@ -99,27 +101,54 @@ const BadModel kBadModels[] = {
     {"norm_size", kOnnxShape, {"node \"norm\" (BatchNormalization)", "scale 3", "1x2x6x6"}},
     {"reshape_size", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "1x71"}},
     {"reshape_batch", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "2x36", "batch"}},
-    {"reshape_rank5", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "1x2x6x3x2"}},
+    {"reshape_rank5", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x3x2", "at most channels, height"}},
+    {"rank5_read", kOnnxShape, {"node \"norm\" (BatchNormalization)", "1x2x6x3x2"}},
+    {"batch_moved", kOnnxShape, {"node \"stem\" (Conv)", "2x3x6x6", "batch axis first"}},
+    {"zero_kernel", kOnnxShape, {"node \"stem\" (Conv)", "4x2x0x3"}},
+    {"zero_outputs", kOnnxShape, {"node \"stem\" (Conv)", "0x2x3x3"}},
+    {"zero_features", kOnnxShape, {"node \"fc\" (MatMul)", "72x0"}},
+    {"zero_reshape", kOnnxShape, {"node \"view\" (Reshape)", "1x2x6x6", "1x0x6"}},
     {"pool_padding", kOnnxShape, {"node \"pool\" (AveragePool)", "padding", "2x2"}},
+    {"max_pool_outside", kOnnxShape, {"node \"down\" (MaxPool)", "padding", "2x2"}},
+    {"max_pool_dilated_outside", kOnnxShape, {"node \"down\" (MaxPool)", "padding", "2x2"}},
     {"pool_1d", kOnnxUnsupportedAttribute, {"node \"pool\" (AveragePool)", "kernel_shape"}},
     {"constants_grow", kOnnxTooLarge, {"node \"blow\" (ConstantOfShape)", "1048576x1048576"}},
     {"constants_add_up", kOnnxTooLarge, {"(ConstantOfShape)", "expanded"}},
 
-    {"max_pool", kOnnxUnsupportedOperator, {"node \"down\" (MaxPool)", "average pooling"}},
+    {"max_pool_indices", kOnnxUnsupportedOperator, {"node \"down\" (MaxPool)", "\"places\"", "first output"}},
     {"conv_transpose", kOnnxUnsupportedOperator, {"node \"up\" (ConvTranspose)", "retrain"}},
-    {"clip", kOnnxUnsupportedOperator, {"node \"relu6\" (Clip)", "Relu"}},
+    {"conv_transpose_1d", kOnnxUnsupportedOperator, {"node \"up\" (ConvTranspose)", "retrain"}},
+    {"clip_by_channel", kOnnxMalformed, {"node \"relu6\" (Clip)", "max", "one number"}},
+    {"clip_by_image", kOnnxUnsupportedOperator, {"node \"floor\" (Clip)", "min", "constant"}},
+    {"max_of_two", kOnnxUnsupportedOperator, {"node \"maxout\" (Max)", "two activations", "retrain"}},
+    {"prelu_by_channel", kOnnxUnsupportedOperator, {"node \"act\" (PRelu)", "2x1x1", "LeakyRelu"}},
+    {"control_flow_if", kOnnxUnsupportedOperator, {"node \"choose\" (If)", "no control flow"}},
+    {"control_flow_loop", kOnnxUnsupportedOperator, {"node \"repeat\" (Loop)", "no control flow"}},
+    {"root_of_image", kOnnxUnsupportedOperator, {"node \"root\" (Sqrt)", "constants", "retrain"}},
+    {"root_of_integers", kOnnxMalformed, {"node \"root\" (Sqrt)", "integers"}},
+    {"sliced_image", kOnnxUnsupportedOperator, {"node \"crop\" (Slice)", "strides or groups"}},
+    {"split", kOnnxUnsupportedOperator, {"node \"halves\" (Split)", "retrain"}},
     {"unknown_operator",
      kOnnxUnsupportedOperator,
      {"node \"odd\" (Frobnicate)", "end the network before it"}},
     {"custom_domain", kOnnxUnsupportedOperator, {"node \"stem\" (Conv)", "\"com.example\""}},
-    {"unnamed", kOnnxUnsupportedOperator, {"node #1 (Softplus)"}},
+    {"unnamed", kOnnxUnsupportedOperator, {"node #1 (Softsign)"}},
     {"softmax_inside", kOnnxUnsupportedOperator, {"node \"fc\" (Gemm)", "Softmax"}},
+    {"arg_max_inside", kOnnxUnsupportedOperator, {"node \"act\" (Relu)", "ArgMax", "last step"}},
+    {"arg_max_spatial", kOnnxUnsupportedOperator, {"node \"top\" (ArgMax)", "1x2x6x6", "end the network"}},
+    {"arg_max_last", kOnnxUnsupportedAttribute, {"node \"top\" (ArgMax)", "select_last_index"}},
+    {"arg_max_twice", kOnnxUnsupportedOperator, {"node \"top\" (ArgMax)", "last step"}},
     {"softmax_spatial", kOnnxUnsupportedOperator, {"node \"prob\" (Softmax)", "1x2x6x6"}},
     {"computed_weights", kOnnxUnsupportedOperator, {"node \"stem\" (Conv)", "weights", "constant"}},
     {"divide_activations", kOnnxUnsupportedOperator, {"node \"ratio\" (Div)", "divides"}},
-    {"cube", kOnnxUnsupportedOperator, {"node \"cube\" (Pow)", "power 2"}},
-    {"concat_activations", kOnnxUnsupportedOperator, {"node \"join\" (Concat)", "constants"}},
-    {"transpose_image", kOnnxUnsupportedOperator, {"node \"nhwc\" (Transpose)", "1x2x6x6", "inputs-as-nchw"}},
+    {"fifth_power", kOnnxUnsupportedOperator, {"node \"power\" (Pow)", "powers 2 and 3"}},
+    {"concat_constant", kOnnxUnsupportedOperator, {"node \"join\" (Concat)", "constant", "retrain"}},
+    {"concat_batch", kOnnxUnsupportedOperator, {"node \"join\" (Concat)", "batch axis"}},
+    {"concat_sizes", kOnnxShape, {"node \"join\" (Concat)", "1x2x6x6", "1x2x5x5", "axis 1"}},
+    {"concat_ranks", kOnnxShape, {"node \"join\" (Concat)", "1x2x6x6", "1x72"}},
+    {"concat_axis", kOnnxMalformed, {"node \"join\" (Concat)", "axis 4"}},
+    {"concat_no_axis", kOnnxMalformed, {"node \"join\" (Concat)", "no axis"}},
+    {"transpose_axes", kOnnxMalformed, {"node \"nhwc\" (Transpose)", "perm", "1x2x6x6"}},
     {"mask_used", kOnnxUnsupportedOperator, {"node \"drop\" (Dropout)", "\"mask\""}},
     {"dropout_training", kOnnxUnsupportedOperator, {"node \"drop\" (Dropout)", "eval()"}},
     {"norm_training", kOnnxUnsupportedAttribute, {"node \"norm\" (BatchNormalization)", "eval()"}},
@@ -128,9 +157,11 @@ const BadModel kBadModels[] = {
     {"unknown_attribute", kOnnxUnsupportedAttribute, {"node \"act\" (Relu)", "\"sharpness\""}},
     {"reflecting_pad", kOnnxUnsupportedAttribute, {"node \"edge\" (Pad)", "\"reflect\""}},
     {"pad_with_one", kOnnxUnsupportedOperator, {"node \"edge\" (Pad)", "zero"}},
-    {"pad_channels", kOnnxUnsupportedOperator, {"node \"edge\" (Pad)", "channels"}},
+    {"pad_batch", kOnnxUnsupportedOperator, {"node \"edge\" (Pad)", "1x2x6x6", "batch"}},
     {"cast_to_int", kOnnxUnsupportedOperator, {"node \"round\" (Cast)", "int32"}},
-    {"mean_over_channels", kOnnxUnsupportedOperator, {"node \"mean\" (ReduceMean)", "axes 2 and 3"}},
+    {"mean_over_channels",
+     kOnnxUnsupportedOperator,
+     {"node \"mean\" (ReduceMean)", "all axes but the batch and the channels"}},
 };
 
 class Refused : public testing::TestWithParam<BadModel> {};
@@ -176,6 +207,71 @@ TEST(Import, KeepsNamesAndTheFinalSoftmax) {
   EXPECT_EQ(load_onnx(good_path("linear"))->output_function, OutputFunction::kIdentity);
 }
 
+TEST(Import, LeavesTheArgMaxToWhoeverDecrypts) {
+  for (const char* name : {"arg_max", "arg_max_of_softmax", "tensorflow_coloured_opset13"}) {
+    Result<Graph> graph = load_onnx(good_path(name));
+    ASSERT_TRUE(graph.ok()) << name;
+    EXPECT_EQ(graph->output_function, OutputFunction::kArgMax) << name;
+    EXPECT_GT(graph->output_shape().channels, 1) << name;
+  }
+}
+
+std::size_t count_permutes(const Graph& graph) {
+  return static_cast<std::size_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return std::holds_alternative<Permute>(node.operation);
+  }));
+}
+
+TEST(Import, ReadsChannelsLastAsChannelsFirst) {
+  std::size_t count = 0;
+  for (const std::string& name : good_names()) {
+    if (!name.starts_with("tensorflow_") || name == "tensorflow_flatten") continue;
+    ++count;
+    Result<Graph> graph = load_onnx(good_path(name));
+    ASSERT_TRUE(graph.ok()) << name;
+    EXPECT_LE(graph->input_shape().channels, 3) << name;
+    // All transposes undo each other or end in a layer's weights, but for an output with its channels last.
+    EXPECT_EQ(count_permutes(simplify(*graph)), name == "tensorflow_image_output" ? 1u : 0u) << name;
+  }
+  EXPECT_GE(count, 15u);
+}
+
+TEST(Import, MovesElementsWhereTransposesDoNotCancel) {
+  Result<Graph> graph = load_onnx(good_path("transposed_image"));
+  ASSERT_TRUE(graph.ok());
+  EXPECT_EQ(graph->input_shape(), (Shape{2, 5, 7}));
+  EXPECT_EQ(count_permutes(simplify(*graph)), 1u);
+  EXPECT_EQ(count_permutes(simplify(*load_onnx(good_path("transposed_into_linear")))), 0u);
+  EXPECT_EQ(count_permutes(simplify(*load_onnx(good_path("layers_last")))), 0u);
+}
+
+TEST(Import, TakesImagesOfOneDimension) {
+  EXPECT_EQ(load_onnx(good_path("conv1d"))->input_shape(), (Shape{3, 1, 9}));
+  EXPECT_EQ(load_onnx(good_path("conv1d"))->output_shape(), (Shape{5, 1, 7}));
+  EXPECT_EQ(load_onnx(good_path("vector"))->input_shape(), (Shape{7, 1, 1}));
+  EXPECT_EQ(load_onnx(good_path("tensorflow_signal_rank3"))->input_shape(), (Shape{3, 1, 9}));
+}
+
+TEST(Import, NamesFunctions) {
+  const std::pair<const char*, const char*> cases[] = {{"gelu", "Gelu"},
+                                                       {"gelu_by_erf", "Gelu"},
+                                                       {"gelu_tanh", "Gelu"},
+                                                       {"gelu_by_cube", "Gelu"},
+                                                       {"mish", "Mish"},
+                                                       {"hard_swish", "HardSwish"},
+                                                       {"hard_swish_opset9", "HardSwish"},
+                                                       {"hard_swish_by_relu6", "HardSwish"},
+                                                       {"swish_of_its_own", "Function"},
+                                                       {"silu_reversed", "Silu"},
+                                                       {"relu6", "Clip"},
+                                                       {"clamp_low", "Clip"}};
+  for (const auto& [model, name] : cases) {
+    Graph simple = simplify(*load_onnx(good_path(model)));
+    ASSERT_EQ(simple.nodes.size(), 1u) << model;
+    EXPECT_EQ(name_of(simple.nodes[0].operation), name) << model;
+  }
+}
+
 TEST(Import, FindsEveryPrefixOfAModelMalformed) {
   Bytes bytes = bytes_of(good_path("asymmetric_pads"));
   for (std::size_t length = 0; length < bytes.size(); ++length) {
@@ -206,7 +302,8 @@ TEST(Import, AnswersFlippedBytesWithAResult) {
   std::size_t refused = 0, accepted = 0;
   for (const char* name :
        {"tensorflow_flatten", "constant_weights", "same_pool", "gemm_alpha_beta", "per_channel",
-        "view_product_opset13", "residual_same_unfolded", "pad_twice_opset9"}) {
+        "view_product_opset13", "residual_same_unfolded", "pad_twice_opset9", "tensorflow_grey_opset9",
+        "max_pool_ceil", "channel_shuffle", "concat_rows", "clamp_low"}) {
     const Bytes original = bytes_of(good_path(name));
     for (int round = 0; round < 250; ++round) {
       Bytes bytes = original;

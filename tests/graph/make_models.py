@@ -18,6 +18,7 @@ import torch
 
 import bad_models
 import hand_models
+import tensorflow_models
 import torch_models
 from model_writer import Writer
 from random_models import random_model
@@ -38,6 +39,7 @@ def main():
     writer = Writer(folder)
     torch_models.write(writer)
     hand_models.write(writer)
+    tensorflow_models.write(writer)
     bad_models.write(writer)
     for seed in RANDOM_SEEDS:
         made = random_model(seed)

@@ -23,20 +23,26 @@ def randomise(module):
     return module.eval()
 
 
+def as_images(images):
+    """[n, c], [n, c, w] or [n, c, h, w] as [n, c, h, w], which is how the programs take their inputs."""
+    n, c, *space = images.shape
+    return images.reshape(n, c, *[1] * (2 - len(space)), *space)
+
+
 class Writer:
     def __init__(self, folder):
         self.folder = folder
         self.good = []
 
     def inputs(self, name, shape):
-        """IMAGES images of `shape` (c, h, w), the same in every run."""
+        """IMAGES images of `shape` (c, h, w), (c, w) or (c,), the same in every run."""
         torch.manual_seed(zlib.crc32(name.encode()))
         return torch.randn(IMAGES, *shape)
 
     def save(self, name, model, images, outputs):
         assert name not in self.good, name
         onnx.save(model, str(self.folder / "good" / f"{name}.onnx"))
-        for kind, tensor in (("input", images), ("output", outputs)):
+        for kind, tensor in (("input", as_images(images)), ("output", outputs)):
             np.save(self.folder / "good" / f"{name}.{kind}.npy", tensor.detach().numpy().astype(np.float32))
         self.good.append(name)
 
@@ -53,7 +59,8 @@ class Writer:
         self.save(name, onnx.load_from_string(buffer.getvalue()), images, outputs)
 
     def build(self, name, nodes, shape, weights, outputs, **options):
-        """A hand-made model; outputs(images) is what it should compute."""
+        """A hand-made model; outputs(images) is what it should compute, from images with the channels first even where
+        `dims` has them last."""
         images = self.inputs(name, shape)
         self.save(name, make_model(nodes, shape, weights, **options), images, outputs(images))
 

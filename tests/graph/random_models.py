@@ -11,6 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from model_writer import as_images
 from torch_evaluator import evaluate
 
 OPSETS = range(9, 18)
@@ -396,5 +397,4 @@ def random_model(seed, encrypted=False, images=IMAGES):
     given = torch.from_numpy(maker.normal(images, *shape))
     seen = given.permute(0, *range(2, given.dim()), 1) if maker.channels_last else given
     outputs, logits = (evaluate(which, seen).numpy().astype(np.float32) for which in (model, until_logits))
-    height = {1: (1, 1), 2: (1, shape[-1]), 3: shape[1:]}[len(shape)]
-    return RandomModel(model, given.reshape(images, shape[0], *height).numpy(), outputs, logits)
+    return RandomModel(model, as_images(given).numpy(), outputs, logits)

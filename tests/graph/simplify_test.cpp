@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "graph/models.h"
@@ -148,15 +149,149 @@ TEST(Simplify, RecognisesProducts) {
     ASSERT_TRUE(append(silu, Multiply{}, "product", inputs).ok());
     EXPECT_EQ(names(simplified(silu, m)), (Names{"Silu"}));
   }
+  Graph of_itself = make_graph({2, 3, 3});
+  ValueId square = *append(of_itself, Square{}, "square", {Graph::kInput});
+  ValueId sigmoid = *append(of_itself, Activation{ActivationKind::kSigmoid, 0}, "sigmoid", {square});
+  ASSERT_TRUE(append(of_itself, Multiply{}, "product", {Graph::kInput, sigmoid}).ok());
+  EXPECT_EQ(names(simplified(of_itself, m)), (Names{"Function"}));
+
   Graph gate = make_graph({2, 3, 3});
-  ValueId square = *append(gate, Square{}, "square", {Graph::kInput});
-  ValueId sigmoid = *append(gate, Activation{ActivationKind::kSigmoid, 0}, "sigmoid", {square});
+  ValueId conv = *append(gate, m.conv(2, 2, {1, 1}), "conv", {Graph::kInput});
+  sigmoid = *append(gate, Activation{ActivationKind::kSigmoid, 0}, "sigmoid", {conv});
   ASSERT_TRUE(append(gate, Multiply{}, "product", {Graph::kInput, sigmoid}).ok());
-  EXPECT_EQ(names(simplified(gate, m)), (Names{"Square", "Sigmoid", "Multiply"}));
+  EXPECT_EQ(names(simplified(gate, m)), (Names{"Conv", "Sigmoid", "Multiply"}));
+
+  Graph per_channel = make_graph({2, 3, 3});
+  ValueId affine = *append(per_channel, m.channel_affine(2), "affine", {Graph::kInput});
+  sigmoid = *append(per_channel, Activation{ActivationKind::kSigmoid, 0}, "sigmoid", {affine});
+  ASSERT_TRUE(append(per_channel, Multiply{}, "product", {Graph::kInput, sigmoid}).ok());
+  EXPECT_EQ(names(simplified(per_channel, m)), (Names{"ChannelAffine", "Sigmoid", "Multiply"}));
 
   Graph equal = make_graph({2, 3, 3});
   ASSERT_TRUE(append(equal, Multiply{}, "product", {Graph::kInput, Graph::kInput}).ok());
   EXPECT_EQ(names(simplified(equal, m)), (Names{"Square"}));
+}
+
+// Nodes that a test names by their results.
+struct Steps {
+  Graph graph = make_graph({2, 3, 3});
+  ValueId add(Operation operation, std::vector<ValueId> inputs) {
+    return *append(graph, std::move(operation), "n" + std::to_string(graph.nodes.size()), std::move(inputs));
+  }
+  ValueId affine(float scale, float shift, ValueId input) {
+    return add(ChannelAffine{{scale, scale}, {shift, shift}}, {input});
+  }
+};
+
+TEST(Simplify, RecognisesWhatExportersWriteForFunctions) {
+  Maker m(10);
+  const ValueId x = Graph::kInput;
+  for (bool half_first : {true, false}) {
+    Steps gelu;
+    ValueId half = half_first ? gelu.affine(0.5f, 0, x) : x;
+    ValueId erf = gelu.add(Activation{ActivationKind::kErf}, {gelu.affine(0.70710678f, 0, x)});
+    ValueId product = gelu.add(Multiply{}, {half, gelu.affine(1, 1, erf)});
+    if (!half_first) gelu.affine(0.5f, 0, product);
+    Graph simple = simplified(gelu.graph, m);
+    ASSERT_EQ(names(simple), (Names{"Gelu"}));
+    EXPECT_EQ(std::get<Activation>(simple.nodes[0].operation).kind, ActivationKind::kGelu);
+  }
+  Steps tanh;
+  ValueId cube = tanh.add(Multiply{}, {x, tanh.add(Square{}, {x})});
+  ValueId inner = tanh.affine(0.7978845608f, 0, tanh.add(Add{}, {tanh.affine(0.044715f, 0, cube), x}));
+  ValueId outer = tanh.affine(1, 1, tanh.add(Activation{ActivationKind::kTanh}, {inner}));
+  tanh.affine(0.5f, 0, tanh.add(Multiply{}, {outer, x}));
+  Graph simple = simplified(tanh.graph, m);
+  ASSERT_EQ(names(simple), (Names{"Gelu"}));
+  EXPECT_EQ(std::get<Activation>(simple.nodes[0].operation).kind, ActivationKind::kGeluTanh);
+
+  Steps hard;
+  ValueId clipped = hard.add(Activation{ActivationKind::kClip, 0, 6}, {hard.affine(1, 3, x)});
+  hard.affine(1.0f / 6, 0, hard.add(Multiply{}, {x, clipped}));
+  EXPECT_EQ(names(simplified(hard.graph, m)), (Names{"HardSwish"}));
+
+  Steps mish;
+  ValueId softplus = mish.add(Activation{ActivationKind::kSoftplus}, {x});
+  mish.add(Multiply{}, {mish.add(Activation{ActivationKind::kTanh}, {softplus}), x});
+  EXPECT_EQ(names(simplified(mish.graph, m)), (Names{"Mish"}));
+
+  // A slope that is not Gelu's, and an argument that is scaled, are functions without a name.
+  Steps other;
+  ValueId erf = other.add(Activation{ActivationKind::kErf}, {other.affine(0.71f, 0, x)});
+  other.affine(0.5f, 0, other.add(Multiply{}, {x, other.affine(1, 1, erf)}));
+  EXPECT_EQ(names(simplified(other.graph, m)), (Names{"Function"}));
+}
+
+TEST(Simplify, KeepsWithinTheNarrowerLimits) {
+  Maker m(11);
+  const auto limits = [&](const Activation& first, const Activation& second) {
+    Graph simple = simplified(chain({2, 3, 3}, {Square{}, first, second}), m);
+    EXPECT_EQ(simple.nodes.size(), 2u);
+    return std::get<Activation>(simple.nodes.back().operation);
+  };
+  const Activation relu{ActivationKind::kRelu}, six{ActivationKind::kClip, -1, 0.5f};
+  EXPECT_EQ(limits(relu, relu).kind, ActivationKind::kRelu);
+  for (const Activation& both : {limits(relu, six), limits(six, relu)}) {
+    EXPECT_EQ(both.kind, ActivationKind::kClip);
+    EXPECT_EQ(both.alpha, 0);
+    EXPECT_EQ(both.beta, 0.5f);
+  }
+  const Activation apart = limits({ActivationKind::kClip, 0.1f, 0.2f}, {ActivationKind::kClip, 0.7f, 0.9f});
+  EXPECT_EQ(apart.alpha, 0.7f);
+  EXPECT_EQ(apart.beta, 0.7f);
+}
+
+// A random permutation to a shape.
+Permute shuffled(Maker& m, const Shape& shape) {
+  Permute permute{shape, std::vector<std::uint32_t>(static_cast<std::size_t>(shape.size()))};
+  std::iota(permute.source.begin(), permute.source.end(), 0u);
+  for (std::size_t i = permute.source.size(); i > 1; --i)
+    std::swap(permute.source[i - 1],
+              permute.source[static_cast<std::size_t>(m.below(static_cast<std::int64_t>(i)))]);
+  return permute;
+}
+
+TEST(Simplify, TakesPermutationsIntoDenseLayers) {
+  Maker m(12);
+  const Shape shape{2, 3, 4}, turned{4, 3, 2};
+  EXPECT_EQ(names(simplified(chain(shape, {shuffled(m, turned), m.dense(24, 5)}), m)), (Names{"Dense"}));
+  EXPECT_EQ(names(simplified(chain(shape, {shuffled(m, turned), Reshape{{24, 1, 1}}, m.dense(24, 5)}), m)),
+            (Names{"Dense"}));
+  EXPECT_EQ(names(simplified(chain(shape, {m.dense(24, 24), shuffled(m, {24, 1, 1})}), m)), (Names{"Dense"}));
+  EXPECT_EQ(names(simplified(chain(shape, {m.dense(24, 24), shuffled(m, turned), m.conv(4, 2, {2, 2})}), m)),
+            (Names{"Dense", "Reshape", "Conv"}));
+  // Past what works element by element.
+  EXPECT_EQ(
+      names(simplified(chain(shape, {shuffled(m, turned), Activation{ActivationKind::kTanh},
+                                     m.channel_affine(4), Square{}, m.element_affine(24), m.dense(24, 5)}),
+                       m)),
+      (Names{"Tanh", "ElementAffine", "Square", "Dense"}));
+  EXPECT_EQ(
+      names(simplified(chain(shape, {Reshape{{24, 1, 1}}, shuffled(m, turned), shuffled(m, shape)}), m)),
+      (Names{"Permute"}));
+  EXPECT_EQ(names(simplified(
+                chain(shape, {Square{}, shuffled(m, turned), AveragePool{{2, 2}, {1, 1}, {}, false}}), m)),
+            (Names{"Square", "Permute", "AveragePool"}));
+}
+
+TEST(Simplify, DropsPermutationsThatUndoEachOther) {
+  Maker m(13);
+  Permute there = shuffled(m, {4, 3, 2}), back{{2, 3, 4}, std::vector<std::uint32_t>(24)};
+  for (std::uint32_t i = 0; i < 24; ++i) back.source[there.source[i]] = i;
+  EXPECT_EQ(names(simplified(chain({2, 3, 4}, {there, m.channel_affine(4), back, Square{}}), m)),
+            (Names{"ElementAffine", "Square"}));
+  ChannelAffine twice{std::vector<float>(4, 2), std::vector<float>(4, 0)};
+  EXPECT_EQ(names(simplified(chain({2, 3, 4}, {there, twice, back, Square{}}), m)),
+            (Names{"ChannelAffine", "Square"}));
+}
+
+TEST(Simplify, KeepsPermutationsThatAreReadTwice) {
+  Maker m(14);
+  Graph graph = make_graph({2, 3, 4});
+  ValueId permute = *append(graph, shuffled(m, {4, 3, 2}), "permute", {Graph::kInput});
+  ValueId square = *append(graph, Square{}, "square", {permute});
+  ASSERT_TRUE(append(graph, Add{}, "sum", {permute, square}).ok());
+  EXPECT_EQ(names(simplified(graph, m)), (Names{"Permute", "Square", "Add"}));
 }
 
 TEST(Simplify, DropsWhatChangesNothing) {
@@ -165,9 +300,9 @@ TEST(Simplify, DropsWhatChangesNothing) {
   EXPECT_EQ(names(simplified(chain(shape, {Reshape{{24, 1, 1}}, Reshape{shape}}), m)), Names{});
   EXPECT_EQ(names(simplified(chain(shape, {Reshape{{24, 1, 1}}, Reshape{{4, 6, 1}}, Square{}}), m)),
             (Names{"Reshape", "Square"}));
-  EXPECT_EQ(
-      names(simplified(chain(shape, {ChannelAffine{{1, 1}, {0, 0}}, Pad{}, AveragePool{}, Square{}}), m)),
-      (Names{"Square"}));
+  EXPECT_EQ(names(simplified(
+                chain(shape, {ChannelAffine{{1, 1}, {0, 0}}, Pad{}, AveragePool{}, MaxPool{}, Square{}}), m)),
+            (Names{"Square"}));
   EXPECT_EQ(
       names(simplified(
           chain(shape, {Square{}, ElementAffine{std::vector<float>(24, 3), std::vector<float>(24, 1)}}), m)),
@@ -223,7 +358,7 @@ Graph random_graph(Maker& m) {
     const Shape shape = graph.shape_of(from);
     Operation operation = Square{};
     std::vector<ValueId> inputs = {from};
-    switch (m.below(12)) {
+    switch (m.below(14)) {
       case 0:
       case 1: {
         std::int64_t groups = m.below(2) == 0 ? shape.channels : 1;
@@ -254,7 +389,13 @@ Graph random_graph(Maker& m) {
         operation = Reshape{{shape.size(), 1, 1}};
         break;
       case 10:
-        operation = Activation{static_cast<ActivationKind>(m.below(5)), 0.1f};
+        operation = Activation{
+            static_cast<ActivationKind>(m.below(static_cast<int>(ActivationKind::kFunction))), 0.1f, 0.5f};
+        break;
+      case 11:
+        operation = m.below(2) == 0
+                        ? Operation(shuffled(m, {shape.width, shape.channels, shape.height}))
+                        : Operation(MaxPool{{2, 2}, {1 + m.below(2), 1}, {}, {m.below(2), 0, 0, m.below(2)}});
         break;
       default:
         for (ValueId other : values) {
@@ -262,7 +403,10 @@ Graph random_graph(Maker& m) {
           inputs = {from, other};
           if (m.below(2) == 0) break;
         }
-        if (inputs.size() == 2) operation = m.below(2) == 0 ? Operation(Add{}) : Operation(Multiply{});
+        if (inputs.size() == 2) {
+          const Operation choices[] = {Add{}, Multiply{}, Concat{}};
+          operation = choices[m.below(3)];
+        }
     }
     Result<ValueId> value =
         append(graph, std::move(operation), "n" + std::to_string(step), std::move(inputs));

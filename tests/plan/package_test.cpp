@@ -144,7 +144,7 @@ TEST_P(PackageFile, IsRefusedForOtherFormatsAndVersions) {
   EXPECT_EQ(read_package(as_bytes("")).error().code, ErrorCode::kDataTruncated);
   EXPECT_EQ(read_package(as_bytes("ONNX model file")).error().code, ErrorCode::kDataMalformed);
   Bytes other = bytes;
-  other[8] = 2;
+  other[8] = 3;
   EXPECT_EQ(read_package(other).error().code, ErrorCode::kDataVersion);
   other = bytes;
   other.push_back(0);

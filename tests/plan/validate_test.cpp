@@ -91,7 +91,7 @@ TEST_F(Validate, RefusesLayoutsAndPeriods) {
 
 TEST_F(Validate, RefusesLevelsThatTheOperationsDoNotMake) {
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].level = 6; }), ErrorCode::kLevelMismatch);
-  EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].level = -1; }), ErrorCode::kLevelMismatch);
+  EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].level = -2; }), ErrorCode::kLevelMismatch);
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].level = 4; }), ErrorCode::kLevelMismatch);
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[2].level = 4; }), ErrorCode::kLevelMismatch);
   EXPECT_EQ(refused(residual, [](Plan& p) { operation<Polynomial>(p).coefficients.assign(5, 0.1); }),
