@@ -54,7 +54,7 @@ void pack_narrow(const Modulus& modulus, const ScalarProduct& p, std::size_t n, 
   const Words half = _mm256_set1_epi32(static_cast<int>(modulus.value() / 2));
   const std::size_t inputs = p.inputs;
   for (std::size_t j = 0; j < inputs; ++j) {
-    const u64 *x = p.x[j], *ahead = input_ahead(p, j);
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
     Narrow* out = packed + j * kPlaces;
     for (std::size_t i = 0; i < n; i += kPlaces, out += inputs * kPlaces) {
       __builtin_prefetch(ahead + i);
@@ -100,7 +100,7 @@ void multiply_narrow(const NarrowLanes& lanes, const ScalarRun<kOutputs>& run, c
 void pack_wide(const ScalarProduct& p, std::size_t n, double* packed) {
   const std::size_t inputs = p.inputs;
   for (std::size_t j = 0; j < inputs; ++j) {
-    const u64 *x = p.x[j], *ahead = input_ahead(p, j);
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
     double* out = packed + j * kPlaces;
     for (std::size_t i = 0; i < n; i += kPlaces, out += inputs * kPlaces) {
       __builtin_prefetch(ahead + i);
@@ -142,7 +142,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
                  [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
                    for (std::size_t i = 0; i < n; i += kPlaces)
-                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, i);
+                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, p.first + i);
                  });
     return;
   }
@@ -156,7 +156,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     for (std::size_t k = 0; k < run.inputs * kOutputs; ++k) weights[k] = static_cast<double>(run.weights[k]);
     for (std::size_t i = 0; i < n; i += kPlaces) {
       for (std::size_t half = 0; half < kPlaces; half += 4)
-        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, i + half);
+        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, p.first + i + half);
     }
   });
 }

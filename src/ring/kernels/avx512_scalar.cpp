@@ -56,7 +56,7 @@ void pack_narrow(const Modulus& modulus, const ScalarProduct& p, std::size_t n, 
   const Vector half = _mm512_set1_epi32(static_cast<int>(modulus.value() / 2));
   const std::size_t inputs = p.inputs;
   for (std::size_t j = 0; j < inputs; ++j) {
-    const u64 *x = p.x[j], *ahead = input_ahead(p, j);
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
     Narrow* out = packed + j * kPanel;
     for (std::size_t i = 0; i < n; i += kPanel, out += inputs * kPanel) {
       for (std::size_t t = 0; t < kPanel; t += 8) __builtin_prefetch(ahead + i + t);
@@ -131,7 +131,7 @@ class WideLanes {
 void pack_wide(const ScalarProduct& p, std::size_t n, u64* packed) {
   const std::size_t inputs = p.inputs;
   for (std::size_t j = 0; j < inputs; ++j) {
-    const u64 *x = p.x[j], *ahead = input_ahead(p, j);
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
     u64* out = packed + j * kPanel;
     for (std::size_t i = 0; i < n; i += kPanel, out += inputs * kPanel) {
       for (std::size_t t = 0; t < kPanel; t += 8) {
@@ -189,7 +189,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
                  [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
                    for (std::size_t i = 0; i < n; i += kPanel)
-                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, i);
+                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, p.first + i);
                  });
     return;
   }
@@ -198,7 +198,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
   for_each_run(p, lanes.inputs_per_reduction, [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
     for (std::size_t i = 0; i < n; i += kPanel) {
       for (std::size_t half = 0; half < kPanel; half += 16)
-        multiply_wide<kOutputs>(lanes, run, p.scratch + i * p.inputs + half, i + half);
+        multiply_wide<kOutputs>(lanes, run, p.scratch + i * p.inputs + half, p.first + i + half);
     }
   });
 }

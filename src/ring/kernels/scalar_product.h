@@ -70,7 +70,7 @@ template <class Run>
 // the processor foresees none.
 [[gnu::always_inline]] inline const u64* input_ahead(const ScalarProduct& p, std::size_t j) {
   constexpr std::size_t kDistance = 4;
-  return p.x[std::min(j + kDistance, p.inputs - 1)];
+  return p.x[std::min(j + kDistance, p.inputs - 1)] + p.first;
 }
 
 // Both factors are the representatives next to zero, and a sum starts at a multiple of q in the middle of its range, so
