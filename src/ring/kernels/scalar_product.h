@@ -33,7 +33,7 @@ template <class Run>
   for (const ScalarProduct::Block& block : p.blocks) {
     for (std::size_t done = 0; done < block.inputs;) {
       const std::size_t inputs = std::min<std::size_t>(length, block.inputs - done);
-      const auto call = [&]<std::size_t kOutputs>() [[gnu::always_inline]] {
+      const auto call = [&]<std::size_t kOutputs>() {
         run(ScalarRun<kOutputs>{done == 0, inputs, input, weights, starts, out});
       };
       static_assert(ScalarProduct::kMaxOutputs == 6);
