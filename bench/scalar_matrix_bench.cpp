@@ -130,7 +130,7 @@ void register_scalar_matrices() {
   }
   for (const Layer& layer : kLayers) {
     for (std::size_t threads : {1, 2}) {
-      add("scalar_matrix/" + std::string(layer.name) + "/threads" + std::to_string(threads),
+      add(std::string(layer.name) + "_threads" + std::to_string(threads) + "/13",
           [=](benchmark::State& state) { run_layer(state, layer, threads); })
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();

@@ -261,6 +261,46 @@ void plain_product(Case& c) {
           });
 }
 
+void scalar_product(Case& c) {
+  constexpr std::size_t kPanel = ScalarProduct::kPanel;
+  if (c.n < kPanel) return;
+  const bool narrow = ScalarProduct::narrow(c.q);
+  const Terms x(c, c.input.integer<std::size_t>(1, kMaxTerms));
+  std::vector<ScalarProduct::Block> blocks(c.input.integer<std::size_t>(1, 4));
+  std::vector<std::uint32_t> input;
+  std::vector<std::int64_t> weights;
+  std::size_t outputs = 0;
+  u64 window_sum = 0;
+  for (ScalarProduct::Block& block : blocks) {
+    block.outputs = c.input.integer<std::uint32_t>(1, ScalarProduct::kMaxOutputs);
+    block.inputs = c.input.integer<std::uint32_t>(1, 2 * kMaxTerms);
+    outputs += block.outputs;
+    const Words residues = c.input.words(block.outputs * std::size_t{block.inputs}, c.q.value());
+    u64 sums[ScalarProduct::kMaxOutputs];
+    for (std::size_t k = 0; k < residues.size(); ++k) {
+      const std::size_t j = k / block.outputs, o = k % block.outputs;
+      if (o == 0)
+        input.push_back(c.input.integer<std::uint32_t>(0, static_cast<std::uint32_t>(x.words.size() - 1)));
+      weights.push_back(narrow ? c.q.centred(residues[k]) : static_cast<std::int64_t>(residues[k]));
+      sums[o] = (j % ScalarProduct::kWindow == 0 ? 0 : sums[o]) + static_cast<u64>(std::abs(weights.back()));
+      window_sum = std::max(window_sum, sums[o]);
+    }
+  }
+  const Words start = c.input.words(outputs, c.q.value());
+  const bool started = c.input.flag();
+  const std::size_t first = kPanel * c.input.integer<std::size_t>(0, c.n / kPanel - 1);
+  std::vector<Words> buffers(outputs, Words(c.n, 0));
+  compare("scalar_product", c.q, c.n, buffers, [&](const Kernels& k, std::vector<Words>& b) {
+    std::vector<u64*> out;
+    for (Words& words : b) out.push_back(words.data());
+    Words scratch(ScalarProduct::scratch_words(x.words.size(), c.n - first));
+    k.scalar_product(c.q,
+                     {blocks, input.data(), weights.data(), window_sum, started ? start.data() : nullptr,
+                      x.pointers.data(), x.words.size(), out.data(), scratch.data(), first},
+                     c.n - first);
+  });
+}
+
 void tensor_product(Case& c) {
   const Terms in(c, 4);
   const auto& x = in.pointers;
@@ -325,7 +365,7 @@ void keystream(Case& c) {
 
 constexpr void (*kEntries[])(Case&) = {forward_ntt,  inverse_ntt,    elementwise,    permute,
                                        key_product,  plain_product,  tensor_product, convert_base,
-                                       lift_centred, sample_uniform, keystream};
+                                       lift_centred, sample_uniform, keystream,      scalar_product};
 
 }  // namespace
 }  // namespace tacit::ring

@@ -223,24 +223,25 @@ void ScalarMatrix::multiply(std::size_t limb, std::span<const Ciphertext> inputs
   const ring::Modulus& q = parameters_.ring().modulus(limb);
   const std::size_t tile = ScalarProduct::tile(q, used_.size(), parameters_.degree());
   const std::size_t tiles = parameters_.degree() / tile;
+  const bool at_last = limb + 1 == limbs_.size();
+  AlignedVector<const u64*> x[2];
+  AlignedVector<u64*> out[2];
+  for (std::size_t part = 0; part < 2; ++part) {
+    x[part].reserve(used_.size());
+    for (std::uint32_t input : used_) x[part].push_back(inputs[input].parts[part].data(limb));
+    out[part].reserve(order_.size());
+    for (std::uint32_t output : order_)
+      out[part].push_back(at_last ? last[2 * output + part].data(0) : outputs[output].parts[part].data(limb));
+  }
+  const Limb& encoded = limbs_[limb];
   parallel_for(2 * tiles, [&](std::size_t job) {
     const std::size_t part = job / tiles, first = job % tiles * tile;
     AlignedVector<u64> scratch(ScalarProduct::scratch_words(used_.size(), tile));
-    AlignedVector<const u64*> x;
-    x.reserve(used_.size());
-    for (std::uint32_t input : used_) x.push_back(inputs[input].parts[part].data(limb) + first);
-    AlignedVector<u64*> out;
-    out.reserve(order_.size());
-    for (std::uint32_t output : order_) {
-      Poly& poly = limb + 1 == limbs_.size() ? last[2 * output + part] : outputs[output].parts[part];
-      out.push_back(poly.data(limb + 1 == limbs_.size() ? 0 : limb) + first);
-    }
-    const Limb& encoded = limbs_[limb];
-    kernels().scalar_product(
-        q,
-        {blocks_, block_inputs_.data(), encoded.weights.data(), encoded.window_sum,
-         part == 0 ? encoded.bias.data() : nullptr, x.data(), x.size(), out.data(), scratch.data()},
-        tile);
+    kernels().scalar_product(q,
+                             {blocks_, block_inputs_.data(), encoded.weights.data(), encoded.window_sum,
+                              part == 0 ? encoded.bias.data() : nullptr, x[part].data(), used_.size(),
+                              out[part].data(), scratch.data(), first},
+                             tile);
   });
 }
 

@@ -153,17 +153,17 @@ double time_scalar_product(std::size_t lanes, const Parameters& parameters, cons
   for (std::uint32_t j = 0; j < kBlocks * kInputs; ++j) input.push_back(j % kInputs);
   const std::vector<std::int64_t> weights(std::size_t{kOutputs} * kInputs, 1000);
   return time_per_limb(lanes, std::size_t{kOutputs} * kInputs, [&](std::size_t lane) {
+    std::vector<const u64*> x;
+    std::vector<u64*> out;
+    for (std::size_t j = 0; j < kInputs; ++j)
+      x.push_back(streams.in[lane][j % streams.in[lane].size()].data(0));
+    for (std::size_t o = 0; o < kOutputs; ++o)
+      out.push_back(streams.out[lane][o % streams.out[lane].size()].data(0));
     AlignedVector<u64> scratch(ScalarProduct::scratch_words(kInputs, tile));
     for (std::size_t first = 0; first < n; first += tile) {
-      std::vector<const u64*> x;
-      std::vector<u64*> out;
-      for (std::size_t j = 0; j < kInputs; ++j)
-        x.push_back(streams.in[lane][j % streams.in[lane].size()].data(0) + first);
-      for (std::size_t o = 0; o < kOutputs; ++o)
-        out.push_back(streams.out[lane][o % streams.out[lane].size()].data(0) + first);
       ring::kernels().scalar_product(q,
                                      {blocks, input.data(), weights.data(), ScalarProduct::kWindow * 1000,
-                                      nullptr, x.data(), kInputs, out.data(), scratch.data()},
+                                      nullptr, x.data(), kInputs, out.data(), scratch.data(), first},
                                      tile);
     }
   });

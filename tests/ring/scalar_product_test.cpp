@@ -73,15 +73,15 @@ struct Case {
   std::vector<Words> run(const Kernels& kernels, bool with_start, std::size_t tile) const {
     std::vector<Words> out(start.size(), Words(n));
     Words scratch(ScalarProduct::scratch_words(x.size(), tile));
+    std::vector<const u64*> in;
+    std::vector<u64*> to;
+    for (const Words& words : x) in.push_back(words.data());
+    for (Words& words : out) to.push_back(words.data());
     for (std::size_t first = 0; first < n; first += tile) {
-      std::vector<const u64*> in;
-      std::vector<u64*> to;
-      for (const Words& words : x) in.push_back(words.data() + first);
-      for (Words& words : out) to.push_back(words.data() + first);
       kernels.scalar_product(
           q,
           {blocks, input.data(), weights.data(), window_sum, with_start ? start.data() : nullptr, in.data(),
-           x.size(), to.data(), scratch.data()},
+           x.size(), to.data(), scratch.data(), first},
           tile);
     }
     return out;

@@ -38,6 +38,11 @@ FIGURES = [
     *benchmark("rotate/12", 171.84, transforms=20.0, streamed_bytes=131072.0),
     *benchmark("rescale/12", 49.152, transforms=6.0, streamed_bytes=0.0),
     *benchmark("encode/12", 30.0, transforms=3.0),
+    *benchmark("scalar_product/avx512/27", 10.0, multiply_adds=240000.0, clock_ghz=4.0),
+    *benchmark("scalar_product/avx512/40", 10.0, multiply_adds=80000.0, clock_ghz=4.0),
+    *benchmark("scalar_product/avx2/27", 10.0, multiply_adds=80000.0, clock_ghz=4.0),
+    *benchmark("dense_10x20_threads1/12/real_time", 3.0, real=4000.0, multiply_adds=64e6, clock_ghz=4.0),
+    *benchmark("dense_10x20_threads2/12/real_time", 3.0, real=2500.0, multiply_adds=64e6, clock_ghz=4.0),
     *benchmark("linear_transform8_threads1/12", 1000.0, real=1100.0, transforms=100.0, streamed_bytes=1e6),
     *benchmark("linear_transform8_threads2/12/real_time", 100.0, real=550.0, transforms=100.0),
 ]
@@ -106,6 +111,15 @@ class BenchTable(unittest.TestCase):
         self.assertEqual(self.row(text, "linear transform 8 × 8, two threads"), ["0.550", "2.0 %", "100", "", "", ""])
         self.assertIn("Linear transform 8 × 8 at 2^12: 2.00 times as fast on two threads as on one.", text)
 
+    def test_scalar_matrices(self):
+        text = self.table()
+        self.assertEqual(self.row(text, "avx512 | 27"), ["27", "24.0", "6.00", "75 %"])
+        self.assertEqual(self.row(text, "avx512 | 40"), ["40", "8.00", "2.00", "50 %"])
+        self.assertEqual(self.row(text, "avx2 | 27"), ["27", "8.00", "2.00", ""])
+        self.assertEqual(self.row(text, "dense 10x20, one thread"), ["2^12", "4.00", "16.0"])
+        self.assertEqual(self.row(text, "dense 10x20, two threads"), ["2^12", "2.50", "25.6"])
+        self.assertIn("Dense 10x20 at 2^12: 1.60 times as fast on two threads as on one.", text)
+
     def test_operations_without_the_transforms_have_no_limit(self):
         for missing in ("ntt40", "inverse_ntt40", "forward_ntt40/avx512"):
             text = self.table([entry for entry in FIGURES if missing not in entry["run_name"]])
@@ -159,7 +173,7 @@ class BenchTable(unittest.TestCase):
         self.fails("a benchmark has no time", self.write([{**median, "cpu_time": 0}, FIGURES[2]]))
 
     def test_a_counter_that_is_no_number(self):
-        for name in ("bytes", "clock_ghz", "transforms", "streamed_bytes"):
+        for name in ("bytes", "clock_ghz", "transforms", "streamed_bytes", "multiply_adds"):
             for value in ("many", None, -1):
                 with self.subTest(name=name, value=value):
                     self.fails("a benchmark has no time", self.write(benchmark("a/12", 1.0, **{name: value})))

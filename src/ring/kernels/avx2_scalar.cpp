@@ -52,12 +52,15 @@ constexpr std::size_t kPlaces = 8;  // of a panel
 void pack_narrow(const Modulus& modulus, const ScalarProduct& p, std::size_t n, Narrow* packed) {
   const Words q = _mm256_set1_epi32(static_cast<int>(modulus.value()));
   const Words half = _mm256_set1_epi32(static_cast<int>(modulus.value() / 2));
-  for (std::size_t j = 0; j < p.inputs; ++j) {
-    for (std::size_t i = 0; i < n; i += kPlaces) {
-      const u64* x = p.x[j] + i;
-      const Words both = _mm256_or_si256(load(x), _mm256_slli_epi64(load(x + 4), 32));
+  const std::size_t inputs = p.inputs;
+  for (std::size_t j = 0; j < inputs; ++j) {
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
+    Narrow* out = packed + j * kPlaces;
+    for (std::size_t i = 0; i < n; i += kPlaces, out += inputs * kPlaces) {
+      __builtin_prefetch(ahead + i);
+      const Words both = _mm256_or_si256(load(x + i), _mm256_slli_epi64(load(x + i + 4), 32));
       const Words centred = _mm256_sub_epi32(both, _mm256_and_si256(_mm256_cmpgt_epi32(both, half), q));
-      _mm256_store_si256(reinterpret_cast<Words*>(packed + i * p.inputs + j * kPlaces), centred);
+      _mm256_store_si256(reinterpret_cast<Words*>(out), centred);
     }
   }
 }
@@ -95,11 +98,14 @@ void multiply_narrow(const NarrowLanes& lanes, const ScalarRun<kOutputs>& run, c
 // --- longer primes -----------------------------------------------------------------------------------------------------
 
 void pack_wide(const ScalarProduct& p, std::size_t n, double* packed) {
-  for (std::size_t j = 0; j < p.inputs; ++j) {
-    for (std::size_t i = 0; i < n; i += kPlaces) {
-      double* out = packed + i * p.inputs + j * kPlaces;
-      _mm256_store_pd(out, to_doubles(load(p.x[j] + i)));
-      _mm256_store_pd(out + 4, to_doubles(load(p.x[j] + i + 4)));
+  const std::size_t inputs = p.inputs;
+  for (std::size_t j = 0; j < inputs; ++j) {
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
+    double* out = packed + j * kPlaces;
+    for (std::size_t i = 0; i < n; i += kPlaces, out += inputs * kPlaces) {
+      __builtin_prefetch(ahead + i);
+      _mm256_store_pd(out, to_doubles(load(x + i)));
+      _mm256_store_pd(out + 4, to_doubles(load(x + i + 4)));
     }
   }
 }
@@ -136,7 +142,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
                  [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
                    for (std::size_t i = 0; i < n; i += kPlaces)
-                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, i);
+                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, p.first + i);
                  });
     return;
   }
@@ -150,7 +156,7 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     for (std::size_t k = 0; k < run.inputs * kOutputs; ++k) weights[k] = static_cast<double>(run.weights[k]);
     for (std::size_t i = 0; i < n; i += kPlaces) {
       for (std::size_t half = 0; half < kPlaces; half += 4)
-        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, i + half);
+        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, p.first + i + half);
     }
   });
 }

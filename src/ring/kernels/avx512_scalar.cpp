@@ -8,6 +8,8 @@
 namespace tacit::ring::avx512 {
 namespace {
 
+constexpr std::size_t kPanel = ScalarProduct::kPanel;
+
 // --- primes of up to 31 bits -------------------------------------------------------------------------------------------
 
 using Narrow = std::int32_t;
@@ -52,12 +54,14 @@ Vector interleave(Vector low, Vector high, Vector half, Vector q) {
 void pack_narrow(const Modulus& modulus, const ScalarProduct& p, std::size_t n, Narrow* packed) {
   const Vector q = _mm512_set1_epi32(static_cast<int>(modulus.value()));
   const Vector half = _mm512_set1_epi32(static_cast<int>(modulus.value() / 2));
-  for (std::size_t j = 0; j < p.inputs; ++j) {
-    for (std::size_t i = 0; i < n; i += ScalarProduct::kPanel) {
-      const u64* x = p.x[j] + i;
-      Narrow* out = packed + i * p.inputs + j * ScalarProduct::kPanel;
-      _mm512_store_si512(out, interleave(load(x), load(x + 8), half, q));
-      _mm512_store_si512(out + 16, interleave(load(x + 16), load(x + 24), half, q));
+  const std::size_t inputs = p.inputs;
+  for (std::size_t j = 0; j < inputs; ++j) {
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
+    Narrow* out = packed + j * kPanel;
+    for (std::size_t i = 0; i < n; i += kPanel, out += inputs * kPanel) {
+      for (std::size_t t = 0; t < kPanel; t += 8) __builtin_prefetch(ahead + i + t);
+      _mm512_store_si512(out, interleave(load(x + i), load(x + i + 8), half, q));
+      _mm512_store_si512(out + 16, interleave(load(x + i + 16), load(x + i + 24), half, q));
     }
   }
 }
@@ -76,7 +80,7 @@ void multiply_narrow(const NarrowLanes& lanes, const ScalarRun<kOutputs>& run, c
   const std::int64_t* weights = run.weights;
   std::size_t j = 0;
   do {
-    const Narrow* x = panel + ScalarProduct::kPanel * run.input[j];
+    const Narrow* x = panel + kPanel * run.input[j];
     const Vector low = _mm512_load_si512(x), high = _mm512_load_si512(x + 16);
     // A product reads the even 32-bit lanes.
     const Vector places[kVectors] = {low, _mm512_srli_epi64(low, 32), high, _mm512_srli_epi64(high, 32)};
@@ -125,10 +129,15 @@ class WideLanes {
 };
 
 void pack_wide(const ScalarProduct& p, std::size_t n, u64* packed) {
-  for (std::size_t j = 0; j < p.inputs; ++j) {
-    for (std::size_t i = 0; i < n; i += ScalarProduct::kPanel) {
-      u64* out = packed + i * p.inputs + j * ScalarProduct::kPanel;
-      for (std::size_t t = 0; t < ScalarProduct::kPanel; t += 8) store(out + t, load(p.x[j] + i + t));
+  const std::size_t inputs = p.inputs;
+  for (std::size_t j = 0; j < inputs; ++j) {
+    const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
+    u64* out = packed + j * kPanel;
+    for (std::size_t i = 0; i < n; i += kPanel, out += inputs * kPanel) {
+      for (std::size_t t = 0; t < kPanel; t += 8) {
+        __builtin_prefetch(ahead + i + t);
+        store(out + t, load(x + i + t));
+      }
     }
   }
 }
@@ -146,7 +155,7 @@ void multiply_wide(const WideLanes& lanes, const ScalarRun<kOutputs>& run, const
   const std::int64_t* weights = run.weights;
   std::size_t j = 0;
   do {
-    const u64* input = x + ScalarProduct::kPanel * run.input[j];
+    const u64* input = x + kPanel * run.input[j];
     const Vector places[kVectors] = {load(input), load(input + 8)};
 #pragma GCC unroll 8
     for (std::size_t o = 0; o < kOutputs; ++o) {
@@ -179,17 +188,17 @@ void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t 
     pack_narrow(modulus, p, n, packed);
     for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
                  [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
-                   for (std::size_t i = 0; i < n; i += ScalarProduct::kPanel)
-                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, i);
+                   for (std::size_t i = 0; i < n; i += kPanel)
+                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, p.first + i);
                  });
     return;
   }
   const WideLanes lanes(modulus);
   pack_wide(p, n, p.scratch);
   for_each_run(p, lanes.inputs_per_reduction, [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
-    for (std::size_t i = 0; i < n; i += ScalarProduct::kPanel) {
-      for (std::size_t half = 0; half < ScalarProduct::kPanel; half += 16)
-        multiply_wide<kOutputs>(lanes, run, p.scratch + i * p.inputs + half, i + half);
+    for (std::size_t i = 0; i < n; i += kPanel) {
+      for (std::size_t half = 0; half < kPanel; half += 16)
+        multiply_wide<kOutputs>(lanes, run, p.scratch + i * p.inputs + half, p.first + i + half);
     }
   });
 }

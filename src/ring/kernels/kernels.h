@@ -55,9 +55,8 @@ struct ScalarProduct {
   };
 
   std::span<const Block> blocks;
-  const std::uint32_t* input = nullptr;  // of each block, one block after the other: positions in x
-  const std::int64_t* weights =
-      nullptr;  // of each block, for each of its inputs: one for each of its outputs
+  const std::uint32_t* input = nullptr;   // of each block, one block after the other: positions in x
+  const std::int64_t* weights = nullptr;  // of each block: for each of its inputs, one for each output
   // At least the sum of the magnitudes of the weights that an output has for any kWindow inputs of its block that follow
   // each other, the first of them at a multiple of kWindow. Decides how long a sum may grow before it is reduced.
   u64 window_sum = 0;
@@ -66,6 +65,7 @@ struct ScalarProduct {
   std::size_t inputs = 0;     // of them
   u64* const* out = nullptr;  // for each output, block after block; no inputs
   u64* scratch = nullptr;     // scratch_words()
+  std::size_t first = 0;      // the place in x and out where the tile begins; a multiple of kPanel
 
   // Weights modulo a prime of up to so many bits are the representatives in (-q/2, q/2); those modulo a longer one are
   // in [0, q).

@@ -181,13 +181,13 @@ void scalar_product(const Modulus& q, const ScalarProduct& p, std::size_t n) {
         i128 sums[kPlaces];
         std::fill_n(sums, kPlaces, p.start != nullptr ? p.start[output] : 0);
         for (std::size_t j = 0; j < block.inputs; ++j) {
-          const u64* x = p.x[input[j]] + i;
+          const u64* x = p.x[input[j]] + p.first + i;
           const i128 weight = weights[j * block.outputs + o];
           for (std::size_t t = 0; t < kPlaces; ++t) sums[t] += weight * static_cast<std::int64_t>(x[t]);
         }
         for (std::size_t t = 0; t < kPlaces; ++t) {
           const auto residue = static_cast<std::int64_t>(sums[t] % modulus);
-          p.out[output][i + t] = add_if_negative(static_cast<u64>(residue), q.value());
+          p.out[output][p.first + i + t] = add_if_negative(static_cast<u64>(residue), q.value());
         }
       }
     }

@@ -33,7 +33,7 @@ template <class Run>
   for (const ScalarProduct::Block& block : p.blocks) {
     for (std::size_t done = 0; done < block.inputs;) {
       const std::size_t inputs = std::min<std::size_t>(length, block.inputs - done);
-      const auto call = [&]<std::size_t kOutputs>() [[gnu::always_inline]] {
+      const auto call = [&]<std::size_t kOutputs>() {
         run(ScalarRun<kOutputs>{done == 0, inputs, input, weights, starts, out});
       };
       static_assert(ScalarProduct::kMaxOutputs == 6);
@@ -64,6 +64,13 @@ template <class Run>
     if (starts != nullptr) starts += block.outputs;
     out += block.outputs;
   }
+}
+
+// An input that is packed a little later than input j: its places are asked for meanwhile, as every input lies elsewhere and
+// the processor foresees none.
+[[gnu::always_inline]] inline const u64* input_ahead(const ScalarProduct& p, std::size_t j) {
+  constexpr std::size_t kDistance = 4;
+  return p.x[std::min(j + kDistance, p.inputs - 1)] + p.first;
 }
 
 // Both factors are the representatives next to zero, and a sum starts at a multiple of q in the middle of its range, so
