@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transfer learning on encrypted features: a network trained on garments as feature extractor for handwritten digits.
 
-    examples/transfer_learning/run.py --dataset DIR [--sizes 50,100,200,500] [--pools 5] [--test 2000] [--json FILE]
+    examples/transfer_learning/run.py --dataset DIR [--sizes 50,100,200,500] [--train 1000] [--test 1000] [--json FILE]
 
 DIR holds the four IDX files of MNIST (train-images-idx3-ubyte.gz and so on). The bundled Fashion-MNIST network is cut
-before its last dense layer, compiled and served on the loopback interface. `tacit features` gets the features of POOLS
-times max(SIZES) training images and TEST test images, which the server sees only encrypted; `tacit fit` trains a
-classifier on the first images of each pool, `tacit classify` measures it on the test images. The same is done with
-features computed in the clear and with raw pixels. The table goes to standard output.
+before its last dense layer, compiled and served on the loopback interface. `tacit features` gets the features of TRAIN
+training and TEST test images, which the server sees only encrypted. For each size, `tacit fit` trains up to five
+classifiers on as many images, no two of them on the same ones, and `tacit classify` measures them on the test images.
+The same is done with features computed in the clear and with raw pixels. The table goes to standard output.
 """
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from local_service import Service
 PROGRAMS = Path(os.environ.get("TACIT_BIN", ROOT / "build/release/bin"))
 SOURCE = ROOT / "models/fashion_mnist"
 NAME = "fashion-features"
+MOST_TRAININGS = 5
 
 
 def say(text):
@@ -106,8 +108,7 @@ def accuracy(folder, kind, rows, labels, test_labels):
 
 
 def measure(folder, options):
-    size, sizes = max(options.sizes), options.sizes
-    counts = {"train": options.pools * size, "t10k": options.test}
+    counts = {"train": options.train, "t10k": options.test}
     page = cut_network(folder)
     package = compile_network(folder)
     mnist = {split: load_mnist(options.dataset, split, count) for split, count in counts.items()}
@@ -124,11 +125,12 @@ def measure(folder, options):
               "rms_error": float(np.sqrt(np.mean((encrypted - clear) ** 2))),
               "largest_error": float(np.abs(encrypted - clear).max()), "accuracy": {}, "l2": {}}
     agreeing = compared = 0
-    for n in sizes:
+    for n in options.sizes:
         said = {}
+        trainings = min(options.train // n, MOST_TRAININGS)
         for kind in ("encrypted", "clear", "pixels"):
-            runs = [accuracy(folder, kind, slice(pool * size, pool * size + n), mnist["train"][1], mnist["t10k"][1])
-                    for pool in range(options.pools)]
+            runs = [accuracy(folder, kind, slice(i * n, (i + 1) * n), mnist["train"][1], mnist["t10k"][1])
+                    for i in range(trainings)]
             report["accuracy"].setdefault(kind, {})[n] = [run[0] for run in runs]
             report["l2"].setdefault(kind, {})[n] = [run[1] for run in runs]
             said[kind] = [label for run in runs for label in run[2]]
@@ -149,14 +151,14 @@ def show(report):
           f"(root mean square), at most {report['largest_error']:.1e}")
     print(f"classifiers of encrypted and of clear features gave the same label for {report['agreement']:.2%} of the "
           f"test images\n")
-    print("| trained on | encrypted features | clear features | raw pixels |")
-    print("|---|---|---|---|")
+    print("| trained on | trainings | encrypted features | clear features | raw pixels |")
+    print("|---|---|---|---|---|")
     for n in report["accuracy"]["clear"]:
         cells = []
         for kind in ("encrypted", "clear", "pixels"):
             runs = np.array(report["accuracy"][kind][n])
             cells.append(f"{runs.mean():.1%} ({runs.min():.1%} to {runs.max():.1%})")
-        print(f"| {n} images | {' | '.join(cells)} |")
+        print(f"| {n} images | {len(runs)} | {' | '.join(cells)} |")
 
 
 def main():
@@ -164,11 +166,13 @@ def main():
     parser.add_argument("--dataset", type=Path, required=True, help="folder with the IDX files of MNIST")
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[50, 100, 200, 500],
                         help="numbers of training images (default 50,100,200,500)")
-    parser.add_argument("--pools", type=int, default=5,
-                        help="trainings for each number, on different images (default 5)")
-    parser.add_argument("--test", type=int, default=2000, help="test images (default 2000)")
+    parser.add_argument("--train", type=int, default=1000, help="training images in all (default 1000)")
+    parser.add_argument("--test", type=int, default=1000, help="test images (default 1000)")
     parser.add_argument("--json", type=Path, help="receives all figures")
     options = parser.parse_args()
+    if not all(1 <= n <= options.train for n in options.sizes) or options.test < 1:
+        parser.error("--sizes are numbers from 1 to --train, and --test is at least 1")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the server is ended too
     with tempfile.TemporaryDirectory(prefix="tacit-transfer-") as folder:
         report = measure(Path(folder), options)
     show(report)
