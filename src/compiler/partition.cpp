@@ -41,9 +41,11 @@ std::optional<std::size_t> find_layer(const graph::Graph& graph, const std::vect
 }
 
 bool is_linear(const graph::Operation& operation) {
-  return !std::holds_alternative<graph::Square>(operation) && !std::holds_alternative<Activation>(operation) &&
+  return !std::holds_alternative<graph::Square>(operation) &&
+         !std::holds_alternative<Activation>(operation) &&
          !std::holds_alternative<graph::MaxPool>(operation) &&
-         !std::holds_alternative<graph::Multiply>(operation) && !std::holds_alternative<graph::Add>(operation);
+         !std::holds_alternative<graph::Multiply>(operation) &&
+         !std::holds_alternative<graph::Add>(operation);
 }
 
 // Squares before which the levels since the last client step would exceed the limit.
@@ -87,8 +89,7 @@ std::vector<std::string> layer_lines(const graph::Graph& graph) {
 
 Result<LayerRange> find_layers(const graph::Graph& graph, std::string_view range) {
   const std::vector<std::size_t> layers = layers_of(graph);
-  if (layers.empty())
-    return Error{ErrorCode::kInvalidArgument, "the network has no layers to choose from"};
+  if (layers.empty()) return Error{ErrorCode::kInvalidArgument, "the network has no layers to choose from"};
   const std::size_t colon = range.rfind(':');
   if (colon == std::string_view::npos) return no_such_layers(graph, range, "have no ':'");
   const std::string_view first = range.substr(0, colon), last = range.substr(colon + 1);
@@ -129,8 +130,8 @@ ClientNodes choose_client_nodes(const graph::Graph& graph, const PartitionOption
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const graph::Operation& operation = graph.nodes[i].operation;
     if (options.layers) client[i] = i < options.layers->first || i > options.layers->last;
-    if (options.refresh && (std::holds_alternative<Activation>(operation) ||
-                            std::holds_alternative<graph::MaxPool>(operation)))
+    if (options.refresh &&
+        (std::holds_alternative<Activation>(operation) || std::holds_alternative<graph::MaxPool>(operation)))
       client[i] = true;
   }
   if (options.refresh) cut_long_chains(graph, client);

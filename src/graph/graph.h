@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/result.h"
 #include "base/activation.h"
+#include "base/result.h"
 
 namespace tacit::graph {
 
