@@ -117,6 +117,8 @@ class Search {
       shapes[ckks::kRelinearisation] = key_shape(parameters_, relinearisation_level_, true);
     for (const auto& [element, need] : needs(chosen, choices_.size()))
       shapes[element] = key_shape(parameters_, need.level, need.rescaled);
+    // A client is known by its keys' tag, so that a model without rotations and products asks for a small key.
+    if (shapes.empty()) shapes[ckks::kRelinearisation] = key_shape(parameters_, 0, true);
     for (const auto& [element, shape] : shapes) {
       splits.keys.push_back({element, shape});
       splits.key_bytes += ckks::key_bytes(parameters_, shape);

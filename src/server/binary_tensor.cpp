@@ -60,14 +60,11 @@ bool is_string(const Json* value, std::string_view text) {
   return value != nullptr && value->is_string() && value->get_ref<const std::string&>() == text;
 }
 
-Status check_input(const Json& input, std::uint64_t tensor_bytes, std::size_t count) {
+Status check_input(const Json& input, std::uint64_t tensor_bytes) {
   if (!is_string(member(input, "name"), kInputName))
     return malformed("the input's \"name\" must be \"image\"");
   if (!is_string(member(input, "datatype"), "BYTES"))
     return malformed("the input's \"datatype\" must be \"BYTES\"");
-  if (!is_shape(member(input, "shape"), count))
-    return malformed("the input's \"shape\" must be [" + std::to_string(count) +
-                     "], the number of elements that follow");
   if (member(input, "data") != nullptr) return wants_binary("the input has \"data\"");
   const Json* parameters = member(input, "parameters");
   TACIT_CHECK(check_parameters(parameters, {"binary_data_size"}, "the input"));
@@ -175,8 +172,12 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
   if (inputs == nullptr || !inputs->is_array() || inputs->size() != 1) {
     return malformed("\"inputs\" must have one member, \"image\"");
   }
+  TACIT_CHECK(check_input(inputs->front(), tensor.size()));
   TACIT_TRY(request.ciphertexts, elements_of(tensor));
-  TACIT_CHECK(check_input(inputs->front(), tensor.size(), request.ciphertexts.size()));
+  const std::size_t count = request.ciphertexts.size();
+  if (!is_shape(member(inputs->front(), "shape"), count))
+    return malformed("the input's \"shape\" must be [" + std::to_string(count) +
+                     "], the number of elements that follow");
   TACIT_CHECK(check_outputs(member(json, "outputs")));
   return request;
 }

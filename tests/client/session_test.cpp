@@ -193,6 +193,7 @@ TEST_F(SessionTest, AbsurdlyManyKeysAreRefused) {
   plan::ClientHalf half = test::echo_half();
   half.keys.clear();
   half.parameters.log_degree = 16;
+  half.slots = 32768;
   half.parameters.primes = ring::ntt_primes(16, 40, 30, true);
   half.parameters.special_primes = ring::ntt_primes(16, 48, 1, true);
   for (std::uint32_t element = 3; element < 4003; element += 2) half.keys.push_back({element, {29, 1, 1}});

@@ -267,6 +267,22 @@ TEST(Compile, IsDeterministic) {
   EXPECT_EQ(plan::write_package(first.package), plan::write_package(second.package));
 }
 
+// On its grid of 64x64 a value takes 98304 slots, more than any ring has.
+TEST(Compile, SpreadsWideValuesOverCiphertexts) {
+  Builder builder({1, 36, 36});
+  builder.conv("wide", 24, 3, 1, 1);
+  builder.square("square");
+  builder.conv("narrow", 2, 3, 2, 1);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images({1, 36, 36}, 2);
+  const auto result = compile(graph, images, {});
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  const plan::Plan& plan = result->package.plan;
+  const plan::Value& wide = plan.values[1];
+  EXPECT_GT(ciphertext_count(wide.layout, wide.period, plan.slots), 2u);
+  EXPECT_LT(test::clear_difference(result->package, graph, images), 1e-5);
+}
+
 // --- refusals ----------------------------------------------------------------------------------------------
 
 void expect_refused(const Result<Compiled>& result, ErrorCode code, const std::string& part) {
@@ -324,11 +340,11 @@ TEST(CompileRefuses, TooDeep) {
 }
 
 TEST(CompileRefuses, TooWide) {
-  Builder builder({1, 36, 36});
-  builder.conv("huge", 24, 3, 1, 1);
+  Builder builder({1, 260, 260});
+  builder.conv("huge", 5, 1);
   builder.square("square");
   const graph::Graph graph = builder.take();
-  expect_refused(compile(graph, test::random_images({1, 36, 36}, 1), {}), ErrorCode::kCompileTooWide,
+  expect_refused(compile(graph, test::random_images({1, 260, 260}, 1), {}), ErrorCode::kCompileTooWide,
                  "\"huge\"");
 }
 

@@ -55,7 +55,7 @@ class Modes(TacitTest):
     def test_layers_give_features(self):
         package, _ = self.compile("features", "--layers", "4:4")
         outputs, _ = self.run_encrypted(package, 2)
-        self.assert_close(outputs, self.net[:4](self.images[:2]), 0.01)
+        self.assert_close(outputs, nn.Sequential(*list(self.net)[:4])(self.images[:2]), 0.01)
 
     def test_layers_with_the_rest(self):
         package, _ = self.compile("middle", "--layers", "4:4", "--client-rest")
