@@ -94,6 +94,9 @@ Result<std::vector<ByteView>> elements_of(ByteView tensor) {
   ByteReader in(tensor, "the input tensor");
   std::vector<ByteView> elements;
   do {
+    if (!elements.empty() && in.remaining() < sizeof(std::uint32_t))
+      return malformed("the input tensor has " + std::to_string(in.remaining()) +
+                       " bytes behind its last element");
     TACIT_TRY(const std::uint32_t length, in.u32());
     if (length > in.remaining()) {
       return malformed("the input tensor's element " + std::to_string(elements.size()) + " has " +
