@@ -29,7 +29,7 @@ NETWORK = HERE / "mnist.onnx"
 CUT, POOL = 2, 2
 VALIDATION_IMAGES = 10_000
 BATCH = 256
-VARIANTS = 16
+VARIANTS = 8
 
 
 def say(text):
@@ -160,8 +160,8 @@ def onnx_correct(path, reduced, labels):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", type=Path, required=True)
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--hidden", type=int, default=48)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.01)
     parser.add_argument("--decay", type=float, default=0.01)
     parser.add_argument("--smoothing", type=float, default=0.05)
