@@ -18,7 +18,7 @@ function(tacit_layer name)
   cmake_parse_arguments(arg "" "" "LINKS;PRIVATE_LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   add_library(tacit_${name} STATIC ${sources})
-  target_include_directories(tacit_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(tacit_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(tacit_${name} PUBLIC tacit_flags ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
 endfunction()
 
