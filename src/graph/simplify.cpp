@@ -97,8 +97,9 @@ class Sweep {
     return true;
   }
 
-  // What works element by element on permuted elements works on them before as well, and they are permuted later: the
-  // two nodes change places. In the end a Dense takes the permutation in, or another one undoes it.
+  // What works element by element on permuted elements works on them before as well, and they are permuted
+  // later: the two nodes change places. In the end a Dense takes the permutation in, or another one undoes
+  // it.
   bool permute_later(Node& node) {
     const auto* permute = producer_as<Permute>(node.inputs[0]);
     if (permute == nullptr || uses_[node.inputs[0]] != 1) return false;
