@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Products whose factors are functions of one value, such as x *
-// sigmoid(x) and what exporters write for Gelu.
+// SPDX-License-Identifier: Apache-2.0
+// Products whose factors are functions of one value, such as x * sigmoid(x) and what exporters write for
+// Gelu.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 How an ONNX tensor stands for a value of the graph. Transposing one
-// only changes the view: elements move when an operation needs them in the tensor's own order, and never
-// where a later Transpose undoes the first. Only the importer's own files include this.
+// SPDX-License-Identifier: Apache-2.0
+// How an ONNX tensor stands for a value of the graph. Transposing one only changes the view: elements move
+// when an operation needs them in the tensor's own order, and never where a later Transpose undoes the first.
+// Only the importer's own files include this.
 #pragma once
 
 #include <optional>
