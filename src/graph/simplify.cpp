@@ -76,7 +76,7 @@ class Sweep {
   bool rewrite_reshape(Node& node, const Reshape& reshape) {
     if (reshape.shape == shape(node.inputs[0])) return bypass(node, node.inputs[0]);
     if (const auto* permute = producer_as<Permute>(node.inputs[0]))
-      return replace_past(node, Permute{reshape.shape, permute->source});
+      return uses_[node.inputs[0]] == 1 && replace_past(node, Permute{reshape.shape, permute->source});
     return producer_as<Reshape>(node.inputs[0]) != nullptr && read_past(node, *producer(node.inputs[0]));
   }
 
