@@ -28,8 +28,8 @@ enum class ActivationKind {
   kFunction,     // what Activation::steps say
 };
 
-// One number of a function, computed from those before it: number 0 is the argument, number k the result of step
-// k - 1, and `left` and `right` are such numbers.
+// One number of a function, computed from those before it: number 0 is the argument, number k the result of
+// step k - 1, and `left` and `right` are such numbers.
 struct FunctionStep {
   enum class Kind {
     kAffine,   // alpha left + beta
@@ -72,8 +72,8 @@ std::optional<Limits> limits_of(const Activation& activation);
 // The function that keeps its values in there: Relu from 0 to the largest float, else Clip.
 Activation within(const Limits& limits);
 
-// Silu, HardSwish, Gelu (both forms) or Mish for a kFunction that nowhere differs from it by more than the rounding of its
-// constants to float32; else the function itself.
+// Silu, HardSwish, Gelu (both forms) or Mish for a kFunction that nowhere differs from it by more than the
+// rounding of its constants to float32; else the function itself.
 Activation recognised(Activation function);
 
 }  // namespace tacit

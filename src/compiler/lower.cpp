@@ -227,8 +227,8 @@ class Lowering {
     return source;
   }
 
-  // The same of a piece that depends on rows and columns. Where the value stands in the slots in another shape, its
-  // matrix does it.
+  // The same of a piece that depends on rows and columns. Where the value stands in the slots in another
+  // shape, its matrix does it.
   Result<Gathered> after_spatial(graph::ValueId value, plan::LinearPiece piece) const {
     const plan::Shape in = logical(value);
     const Gathered& source = gathered_[value];

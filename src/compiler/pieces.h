@@ -22,12 +22,12 @@ plan::MaxPooling to_piece(const graph::MaxPool& pool);
 // A 1x1 convolution with weight 1 in each channel of its own puts the zeros around the image.
 plan::Convolution to_piece(const graph::Pad& pad, const plan::Shape& in);
 
-// A 1x1 convolution that makes `channels` channels the first ones from number `first` on among `total`; the others are
-// zero. compile.too-wide beyond kMaxMatrix weights.
+// A 1x1 convolution that makes `channels` channels the first ones from number `first` on among `total`; the
+// others are zero. compile.too-wide beyond kMaxMatrix weights.
 Result<plan::Convolution> placement(int channels, int first, int total);
 
-// A 1x1 convolution for a permutation that leaves every pixel of `in` in its place; nothing for others, and where it
-// would have more than kMaxMatrix weights.
+// A 1x1 convolution for a permutation that leaves every pixel of `in` in its place; nothing for others, and
+// where it would have more than kMaxMatrix weights.
 std::optional<plan::Convolution> permuted_channels(const graph::Permute& permute, const graph::Shape& in);
 // Any permutation; compile.unsupported beyond kMaxMatrix weights.
 Result<plan::Matrix> permutation_matrix(const graph::Permute& permute);

@@ -18,7 +18,8 @@ struct Tensor {
 // A graph made ready to be run many times; run() may be called from several threads at once.
 class Executor {
  public:
-  // graph.invalid for one that does not satisfy validate(). Keeps a pointer to `graph`, which must outlive it.
+  // graph.invalid for one that does not satisfy validate(). Keeps a pointer to `graph`, which must outlive
+  // it.
   static Result<Executor> create(const Graph& graph);
 
   // The value of Graph::output, before Graph::output_function. tensor.shape unless `input` has the graph's
@@ -45,8 +46,8 @@ Result<std::vector<Tensor>> execute_all(const Graph& graph, const Tensor& input)
 // The outputs for many images, computed in parallel over them, in their order.
 Result<std::vector<Tensor>> execute_batch(const Graph& graph, std::span<const Tensor> inputs);
 
-// What the model's user sees: softmax or log-softmax over all elements, the index of the largest as one element, or
-// the tensor itself.
+// What the model's user sees: softmax or log-softmax over all elements, the index of the largest as one
+// element, or the tensor itself.
 Tensor apply(OutputFunction function, Tensor tensor);
 
 }  // namespace tacit::graph

@@ -31,7 +31,8 @@ std::string to_string(const Shape& shape);
 
 // No value of a graph has more elements than this (256 MiB of float32).
 inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 26;
-// No kernel, stride, dilation or padding is larger than this, so that no position computed from them overflows.
+// No kernel, stride, dilation or padding is larger than this, so that no position computed from them
+// overflows.
 inline constexpr std::int64_t kMaxWindow = std::int64_t{1} << 20;
 
 // A height and a width, of a kernel, its strides or its dilations; at least 1 each.
@@ -181,7 +182,8 @@ Graph make_graph(const Shape& input, std::string input_name = "input");
 // not fit or the operation's own weights have other sizes than its fields say.
 Result<Shape> infer_shape(const Operation& operation, const std::vector<Shape>& inputs);
 
-// Whether no weight of the operation is infinite or NaN, and an Activation's function one that can be evaluated.
+// Whether no weight of the operation is infinite or NaN, and an Activation's function one that can be
+// evaluated.
 bool weights_finite(const Operation& operation);
 
 // Appends a node on values that exist, with the inferred shape, makes its result the graph's output and

@@ -115,7 +115,8 @@ class Importer {
     return {};
   }
 
-  // One pass over the nodes, from the beginning, with the channels where they are known or else thought to be.
+  // One pass over the nodes, from the beginning, with the channels where they are known or else thought to
+  // be.
   Result<Graph> lower(const onnx::ValueInfoProto& input) {
     ImportState fresh;
     fresh.opset = state_.opset;
@@ -135,8 +136,8 @@ class Importer {
     return finish();
   }
 
-  // No operator told where the channels are, but the axes are those of a square grey or coloured image with channels
-  // last, which has no channels first that anybody would call an image.
+  // No operator told where the channels are, but the axes are those of a square grey or coloured image with
+  // channels last, which has no channels first that anybody would call an image.
   bool looks_channels_last() const {
     constexpr std::int64_t kLeastSide = 16;
     const Dims& dims = state_.input_dims;

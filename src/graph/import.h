@@ -16,14 +16,16 @@ inline constexpr std::int64_t kMaxOpset = 17;
 // Longer files are refused.
 inline constexpr std::uint64_t kMaxModelBytes = std::uint64_t{1} << 30;
 
-// Reads a model whose one input is an image [N, channels, height, width], a signal [N, channels, width] (an image of
-// height 1) or a vector [N, features] (an image of one pixel), where N is any number or dynamic and means one image at a
-// time, and whose one output depends on it. The graph computes what the model does for one image; a Softmax, LogSoftmax
-// or ArgMax at its end becomes Graph::output_function. Batch normalisation and dropout mean inference.
+// Reads a model whose one input is an image [N, channels, height, width], a signal [N, channels, width] (an
+// image of height 1) or a vector [N, features] (an image of one pixel), where N is any number or dynamic and
+// means one image at a time, and whose one output depends on it. The graph computes what the model does for
+// one image; a Softmax, LogSoftmax or ArgMax at its end becomes Graph::output_function. Batch normalisation
+// and dropout mean inference.
 //
-// The graph's input has its channels first, always. Where the model wants them last, as TensorFlow has them, the graph
-// stands for the model behind the transpose that it needs: which of the two it is tells the first operator that works
-// on images, or, where there is none, an input [N, side, side, 1 or 3] of at least 16 pixels a side.
+// The graph's input has its channels first, always. Where the model wants them last, as TensorFlow has them,
+// the graph stands for the model behind the transpose that it needs: which of the two it is tells the first
+// operator that works on images, or, where there is none, an input [N, side, side, 1 or 3] of at least 16
+// pixels a side.
 //
 // Every error has one line that names the node ("node #3 (Conv)" where it has no
 // name) and one of these codes: onnx.malformed, onnx.opset, onnx.external-data, onnx.input,

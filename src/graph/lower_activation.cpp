@@ -18,7 +18,8 @@ Activation with(ActivationKind kind, double alpha, double beta = 0) {
   return {kind, static_cast<float>(alpha), static_cast<float>(beta)};
 }
 
-// A bound as an attribute before opset 11, as an input since; where it is infinite or missing, that of float32.
+// A bound as an attribute before opset 11, as an input since; where it is infinite or missing, that of
+// float32.
 Result<float> bound(const Lowering& node, std::size_t input, const char* name, double none) {
   double value = node.opset() < 11 ? node.number(name, none) : none;
   if (node.opset() >= 11 && node.has(input)) {
@@ -56,7 +57,8 @@ Status one_limit(const Lowering& node, bool is_low) {
   return keep_within(node, *input, is_low ? Limits{value, kLargest} : Limits{-kLargest, value});
 }
 
-// Whether the axis attribute names all that one image has: everything from it on where it flattens, else the axis alone.
+// Whether the axis attribute names all that one image has: everything from it on where it flattens, else the
+// axis alone.
 Result<std::size_t> whole_axis(const Lowering& node, const ActivationOperand& input, std::int64_t fallback,
                                bool flattens) {
   Result<std::size_t> axis = normal_axis(node.integer("axis", fallback), input.dims.size());

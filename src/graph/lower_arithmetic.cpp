@@ -21,6 +21,8 @@ Result<Factors> expand(const Lowering& node, const ActivationOperand& input, con
     return node.error(ErrorCode::kOnnxMalformed,
                       "it combines an activation with integers; cast them to float32");
   }
+  // Constants say nothing about a batch axis that is not the first.
+  if (input.dims.size() >= 2 && input.dims[0] != node.batch()) return node.in_order(input).error();
   Shape shape = node.shape_of(input);
   // The image's axes alone: what stands before them in the constant must be 1, for it would count images.
   std::size_t batch_axes = input.dims.size() >= 2 ? 1 : 0;

@@ -15,8 +15,8 @@ struct Choice {
   bool padded = false;  // whether it is padded
 };
 
-// An axis that is not padded, so that the others are rows and columns; if possible one for which no element moves. One axis
-// padded alone is the channels' where for that no element moves.
+// An axis that is not padded, so that the others are rows and columns; if possible one for which no element
+// moves. One axis padded alone is the channels' where for that no element moves.
 std::optional<Choice> choose_channels(const ActivationOperand& view, const Dims& pads) {
   const std::size_t rank = view.dims.size();
   const auto is_padded = [&](std::size_t axis) { return pads[axis] != 0 || pads[rank + axis] != 0; };

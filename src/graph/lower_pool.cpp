@@ -19,8 +19,8 @@ std::pair<std::int64_t, std::int64_t> same_pads(std::int64_t size, std::int64_t 
   return upper ? std::pair{small, total - small} : std::pair{total - small, small};
 }
 
-// With ceil_mode = 1 a window that begins inside the image or in the padding before it counts even where it reaches
-// beyond the padding after it: so many more places there, along one axis.
+// With ceil_mode = 1 a window that begins inside the image or in the padding before it counts even where it
+// reaches beyond the padding after it: so many more places there, along one axis.
 std::int64_t ceil_mode_pad(std::int64_t size, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
                            std::int64_t before, std::int64_t after) {
   std::int64_t room = size + before + after - ((kernel - 1) * dilation + 1);
@@ -132,7 +132,8 @@ Status average_pool(const Lowering& node) {
   pool.stride = windows.stride;
   pool.count_include_pad = node.integer("count_include_pad", 0) != 0;
   if (!added.zero()) {
-    // What ceil_mode adds is never counted, what padding adds may be: one rule for both is there only without the other.
+    // What ceil_mode adds is never counted, what padding adds may be: one rule for both is there only without
+    // the other.
     if (pool.count_include_pad && !windows.pads.zero()) {
       return node.error(ErrorCode::kOnnxUnsupportedAttribute,
                         "ceil_mode = 1 together with counted padding is not supported; retrain with "

@@ -222,7 +222,8 @@ Status Lowering::learn_channel_axis(const ActivationOperand& image) const {
   const Dims& input = state_.input_dims;
   bool moved = false;
   if (input.size() >= 3 && image.dims[1] == input.back()) {
-    // The image's axes are the input's with the last one moved to the front, whatever axes of one element there are.
+    // The image's axes are the input's with the last one moved to the front, whatever axes of one element
+    // there are.
     const ActivationOperand given{value, input};
     const auto last = static_cast<std::int64_t>(input.size()) - 1;
     const std::optional<ActivationOperand> wanted =
@@ -253,7 +254,7 @@ Result<ActivationOperand> Lowering::in_order(const ActivationOperand& operand) c
 }
 
 Result<ValueId> Lowering::move_elements(const ActivationOperand& operand, const Shape& shape) const {
-  TACIT_CHECK(charge(shape.size()));
+  TACIT_CHECK(charge(5 * shape.size()));  // the places, and twice numbers of 8 bytes on the way
   std::optional<std::vector<std::uint32_t>> sources = element_sources(operand, batch());
   if (!sources) {
     return unsupported("the batch axis of " + dims_to_string(operand.dims) + " has been moved by node " +

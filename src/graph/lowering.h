@@ -78,12 +78,13 @@ class Lowering {
   Result<const Constant*> constant(std::size_t i, std::string_view role) const;
   Result<const Constant*> floats(std::size_t i, std::string_view role) const;
   Result<std::vector<std::int64_t>> integer_values(std::size_t i, std::string_view role) const;
-  // The operand as an activation on which the graph may go on; not a constant, nothing after a Softmax. Its elements may
-  // stand in another order than its dimensions say.
+  // The operand as an activation on which the graph may go on; not a constant, nothing after a Softmax. Its
+  // elements may stand in another order than its dimensions say.
   Result<const ActivationOperand*> view(std::size_t i) const;
   // The same with its elements in order: the value's shape is that of the dimensions.
   Result<ActivationOperand> activation(std::size_t i) const;
-  // An activation [batch, channels, height, width] or [batch, channels, width], in order; by position, or a view.
+  // An activation [batch, channels, height, width] or [batch, channels, width], in order; by position, or a
+  // view.
   Result<ActivationOperand> image(std::size_t i) const;
   Result<ActivationOperand> as_image(const ActivationOperand& view) const;
   // A value of the graph as ONNX's dimensions of an image with `axes` axes, 1 or 2.
@@ -91,8 +92,8 @@ class Lowering {
   const Shape& shape_of(const ActivationOperand& operand) const {
     return state_.graph.shape_of(operand.value);
   }
-  // The operand with its elements in order. onnx.shape where it has no batch axis in front or too many others;
-  // onnx.unsupported-operator where the batch axis has been moved.
+  // The operand with its elements in order. onnx.shape where it has no batch axis in front or too many
+  // others; onnx.unsupported-operator where the batch axis has been moved.
   Result<ActivationOperand> in_order(const ActivationOperand& operand) const;
 
   // What the node's first output stands for. emit() appends to the graph; a graph value's name is its ONNX
@@ -121,7 +122,8 @@ class Lowering {
   Result<ValueId> append_as(std::string name, Operation operation, std::vector<ValueId> inputs) const;
   // `operand` as a vector or image of this shape, its elements moved.
   Result<ValueId> move_elements(const ActivationOperand& operand, const Shape& shape) const;
-  // Learns from an image where the model's input has its channels; an error where that makes the import begin again.
+  // Learns from an image where the model's input has its channels; an error where that makes the import begin
+  // again.
   Status learn_channel_axis(const ActivationOperand& image) const;
   ImportState& state_;
   const onnx::NodeProto& node_;

@@ -14,8 +14,8 @@ bool keeps_order(const Permute& permute);
 // `first` followed by `second` as one permutation.
 Permute compose(const Permute& first, const Permute& second);
 
-// An operation that gives before the permutation what `operation`, which works element by element, gives after it;
-// nothing for other operations.
+// An operation that gives before the permutation what `operation`, which works element by element, gives
+// after it; nothing for other operations.
 std::optional<Operation> before_permute(const Operation& operation, const Permute& permute);
 
 // The layer on the elements as they are before the permutation that stood before it.

@@ -76,7 +76,7 @@ class Sweep {
   bool rewrite_reshape(Node& node, const Reshape& reshape) {
     if (reshape.shape == shape(node.inputs[0])) return bypass(node, node.inputs[0]);
     if (const auto* permute = producer_as<Permute>(node.inputs[0]))
-      return replace_past(node, Permute{reshape.shape, permute->source});
+      return uses_[node.inputs[0]] == 1 && replace_past(node, Permute{reshape.shape, permute->source});
     return producer_as<Reshape>(node.inputs[0]) != nullptr && read_past(node, *producer(node.inputs[0]));
   }
 
@@ -97,8 +97,9 @@ class Sweep {
     return true;
   }
 
-  // What works element by element on permuted elements works on them before as well, and they are permuted later: the
-  // two nodes change places. In the end a Dense takes the permutation in, or another one undoes it.
+  // What works element by element on permuted elements works on them before as well, and they are permuted
+  // later: the two nodes change places. In the end a Dense takes the permutation in, or another one undoes
+  // it.
   bool permute_later(Node& node) {
     const auto* permute = producer_as<Permute>(node.inputs[0]);
     if (permute == nullptr || uses_[node.inputs[0]] != 1) return false;

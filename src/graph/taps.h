@@ -7,7 +7,8 @@
 
 namespace tacit::graph {
 
-// The taps t in [begin, end) of a kernel for which first + t * dilation lies in [0, size); empty where there is none.
+// The taps t in [begin, end) of a kernel for which first + t * dilation lies in [0, size); empty where there
+// is none.
 struct Taps {
   std::int64_t begin, end;
 };

@@ -99,6 +99,8 @@ std::optional<std::vector<float>> in_value_order(const ActivationOperand& operan
                                                  const std::vector<float>& numbers) {
   const std::optional<ImageAxes> axes = image_axes(operand, batch);
   if (!axes) return std::nullopt;
+  const Result<std::int64_t> count = element_count(axes->dims);
+  if (!count.ok() || *count != static_cast<std::int64_t>(numbers.size())) return std::nullopt;
   Result<Constant> turned = transpose(make_floats(axes->dims, numbers), inverse(axes->order));
   if (!turned.ok()) return std::nullopt;
   return std::move(*std::get_if<0>(&turned->data));

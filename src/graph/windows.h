@@ -12,8 +12,9 @@ struct Windows {
   Pads pads;
 };
 
-// For a kernel on an input of `axes` axes, 1 or 2, besides the channels; SAME_UPPER and SAME_LOWER become the pads they mean (ONNX's rule: as many windows
-// as ceil(size / stride), an odd pad at the end for upper, at the front for lower).
+// For a kernel on an input of `axes` axes, 1 or 2, besides the channels; SAME_UPPER and SAME_LOWER become the
+// pads they mean (ONNX's rule: as many windows as ceil(size / stride), an odd pad at the end for upper, at
+// the front for lower).
 Result<Windows> read_windows(const Lowering& node, std::size_t axes, const Extent& kernel,
                              const Shape& input);
 

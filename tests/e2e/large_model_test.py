@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX file of 200 MB: read within a few times its size, and refused by a line that names the layer that is too large."""
+"""An ONNX file of 200 MB: read within a few times its size, and refused by a line that names the layer that is too
+large."""
 import os
 import subprocess
 import unittest

@@ -64,7 +64,7 @@ class RandomNetworks(TacitTest):
                 code = self.outcome(seed)
                 outcomes[code] = outcomes.get(code, 0) + 1
         print(f"seeds from {FIRST_SEED}: {outcomes}", file=sys.stderr)
-        self.assertGreater(2 * outcomes.get("compiled", 0), COUNT, "too many were refused for the test to mean anything")
+        self.assertGreater(2 * outcomes.get("compiled", 0), COUNT, "too many were refused for this to mean anything")
 
 
 if __name__ == "__main__":

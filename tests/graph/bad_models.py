@@ -120,10 +120,19 @@ def write(writer):
     refuse("reshape_size", [node("Reshape", "x s", name="view")], {"s": np.array([1, 71], np.int64)})
     refuse("reshape_batch", [node("Reshape", "x s", name="view")], {"s": np.array([2, 36], np.int64)})
     refuse("reshape_rank5", [node("Reshape", "x s", name="view")], {"s": np.array([1, 2, 6, 3, 2], np.int64)})
-    refuse("rank5_read", [node("Reshape", "x s", "z", name="view"), node("BatchNormalization", "z v v v v", name="norm")],
+    refuse("rank5_read", [node("Reshape", "x s", "z", name="view"),
+                          node("BatchNormalization", "z v v v v", name="norm")],
            {"s": np.array([1, 2, 6, 3, 2], np.int64), "v": np.ones(2, np.float32)})
-    refuse("batch_moved", [node("Transpose", "x", "z", perm=[1, 0, 2, 3], name="swap"), node("Conv", "z w", name="stem")],
+    refuse("batch_moved", [node("Transpose", "x", "z", perm=[1, 0, 2, 3], name="swap"),
+                           node("Conv", "z w", name="stem")],
            {"w": np.ones((4, 3, 3, 3), np.float32)}, batch=3)
+    for batch in (1, 3):
+        refuse(f"batch_moved_and_added_{batch}", [node("Transpose", "x", "z", perm=[2, 0, 1, 3], name="swap"),
+                                                  node("Add", "z w", name="sum")],
+               {"w": np.ones((1, 2, 6), np.float32)}, batch=batch)
+    refuse("batch_moved_unseen", [node("Transpose", "x", "z", perm=[1, 0, 2, 3], name="swap"),
+                                  node("Add", "z w", "a", name="sum"), node("Flatten", "a")],
+           {"w": np.ones((1, 6, 6), np.float32)}, shape=(3, 6, 6), batch=3)
     refuse("zero_kernel", [conv], {"w": np.ones((4, 2, 0, 3), np.float32), "b": BIAS})
     refuse("zero_outputs", [conv], {"w": np.ones((0, 2, 3, 3), np.float32), "b": np.ones(0, np.float32)})
     refuse("zero_features", [node("Flatten", "x", "f"), node("MatMul", "f w", name="fc")],
@@ -162,7 +171,8 @@ def write(writer):
     refuse("control_flow_loop", [node("Loop", "n c x", name="repeat", body=body)],
            {"c": np.array(True), "n": np.array(3)})
     refuse("root_of_image", [node("Sqrt", "x", name="root")])
-    refuse("root_of_integers", [node("Sqrt", "i", "r", name="root"), node("Add", "x r")], {"i": np.array([4], np.int64)})
+    refuse("root_of_integers", [node("Sqrt", "i", "r", name="root"), node("Add", "x r")],
+           {"i": np.array([4], np.int64)})
     refuse("sliced_image", [node("Slice", "x one two", name="crop")],
            {"one": np.array([1], np.int64), "two": np.array([2], np.int64)})
     refuse("split", [node("Split", "x", "y z", name="halves", axis=1)])
@@ -178,14 +188,16 @@ def write(writer):
                               node("Cast", "i", "c", name="cast", to=floats), node("Relu", "c", name="act")])
     refuse("arg_max_spatial", [node("ArgMax", "x", name="top", axis=1)])
     refuse("arg_max_last", [node("Flatten", "x", "f"), node("ArgMax", "f", name="top", axis=1, select_last_index=1)])
-    refuse("arg_max_twice", [node("Flatten", "x", "f"), node("ArgMax", "f", "i", axis=1), node("ArgMax", "i", name="top")])
+    refuse("arg_max_twice", [node("Flatten", "x", "f"), node("ArgMax", "f", "i", axis=1),
+                             node("ArgMax", "i", name="top")])
     refuse("softmax_spatial", [node("Softmax", "x", name="prob", axis=1)])
     refuse("computed_weights", [node("Conv", "x x", name="stem")], shape=(1, 6, 6))
     refuse("divide_activations", [node("Div", "x x", name="ratio")])
     refuse("fifth_power", [node("Pow", "x five", name="power")], {"five": np.float32(5)})
     refuse("concat_constant", [node("Concat", "x w", name="join", axis=1)], {"w": np.ones((1, 2, 6, 6), np.float32)})
     refuse("concat_batch", [node("Concat", "x x", name="join", axis=0)])
-    refuse("concat_sizes", [node("AveragePool", "x", "p", kernel_shape=[2, 2]), node("Concat", "x p", name="join", axis=1)])
+    refuse("concat_sizes", [node("AveragePool", "x", "p", kernel_shape=[2, 2]),
+                            node("Concat", "x p", name="join", axis=1)])
     refuse("concat_ranks", [node("Flatten", "x", "f"), node("Concat", "x f", name="join", axis=1)])
     refuse("concat_axis", [node("Concat", "x x", name="join", axis=4)])
     refuse("concat_no_axis", [node("Concat", "x x", name="join")])

@@ -126,8 +126,8 @@ def write(writer):
                  lambda x: F.softmax(x.flatten(1), 1).reshape(x.shape), opset=11)
     # A normalisation that nobody folded.
     writer.build("computed_norm",
-                 [node("Add", "v epsilon", "a"), node("Sqrt", "a", "r"), node("Reciprocal", "r", "i"), node("Mul", "i s", "f"),
-                  node("Exp", "o", "p"), node("Abs", "p", "q"), node("Floor", "q", "low"), node("Ceil", "q", "high"),
+                 [node("Add", "v epsilon", "a"), node("Sqrt", "a", "r"), node("Reciprocal", "r", "i"),
+                  node("Mul", "i s", "f"), node("Exp", "o", "p"), node("Abs", "p", "q"), node("Floor", "q", "low"), node("Ceil", "q", "high"),
                   node("Add", "low high", "t"), node("Mul", "x f", "scaled"), node("Add", "scaled t")],
                  (2, 3, 3), {**{name: value.reshape(2, 1, 1) for name, value in statistics.items()},
                              "epsilon": np.float32(0.001)},

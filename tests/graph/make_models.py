@@ -5,8 +5,8 @@
     /usr/bin/python3 make_models.py FOLDER
 
 FOLDER/good/NAME.onnx comes with NAME.input.npy [n,c,h,w] and NAME.output.npy [n,...], what PyTorch computes;
-FOLDER/bad/NAME.onnx are models to be refused. FOLDER/random/SEED.onnx are random_models.py's, with inputs and outputs too.
-FOLDER/good.txt lists the good names; it is written last.
+FOLDER/bad/NAME.onnx are models to be refused. FOLDER/random/SEED.onnx are random_models.py's, with inputs and outputs
+too. FOLDER/good.txt lists the good names; it is written last.
 """
 import sys
 import warnings

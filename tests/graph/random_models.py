@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small random ONNX networks with what PyTorch computes for them; the same seed gives the same network.
 
-random_model(seed) makes one with any supported operator. For encrypted=True it has only operators that the compiler takes
-and few functions one after the other, so that most can be compiled.
+random_model(seed) makes one with any supported operator. For encrypted=True it has only operators that the compiler
+takes and few functions one after the other, so that most can be compiled.
 """
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Maker:
         self.last = False
         self.x, self.dims = "image", ()
 
-    # ------------------------------------------------------------------------------------------ dice and building blocks
+    # ----------------------------------------------------------------------------------------- dice and building blocks
     def chance(self, share):
         return self.random.random() < share
 
@@ -106,7 +106,7 @@ class Maker:
         self.x = self.transpose(self.x, [0, *range(2, len(self.dims) + 1), 1])
         self.dims, self.last = (*self.space, self.channels), True
 
-    # ------------------------------------------------------------------------------------------------------ linear steps
+    # ----------------------------------------------------------------------------------------------------- linear steps
     def windows(self, kernel, space, small_pads):
         """Attributes of a window, and the size that it leaves; the kernel's taps may be spread out."""
         axes = len(kernel)
@@ -208,7 +208,8 @@ class Maker:
             self.go_on(str(kind))
         elif kind == "back and forth" and rank > 1:
             permutation = [0, *(1 + self.random.permutation(rank)).tolist()]
-            self.x = self.transpose(self.transpose(self.x, permutation), [permutation.index(i) for i in range(rank + 1)])
+            back = [permutation.index(i) for i in range(rank + 1)]
+            self.x = self.transpose(self.transpose(self.x, permutation), back)
         elif kind == "ones":
             self.x = self.with_axes("Squeeze", self.with_axes("Unsqueeze", self.x, [rank + 1]), [rank + 1])
         elif kind == "reshape twice":
@@ -230,8 +231,8 @@ class Maker:
         }
         if self.opset >= 14:
             simple["HardSwish"] = {}
-        kind = str(self.random.choice([*simple, *["square"] * 6, "silu", "hard swish", "gelu", "gelu tanh", "mish", "clip",
-                                       "relu6", "prelu", "cube"]))
+        kind = str(self.random.choice([*simple, *["square"] * 6, "silu", "hard swish", "gelu", "gelu tanh", "mish",
+                                       "clip", "relu6", "prelu", "cube"]))
         if kind in simple:
             self.go_on(kind, **simple[kind])
         elif kind == "square":

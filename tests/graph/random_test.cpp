@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random networks (random_models.py) compute what PyTorch computes, as they are and simplified. A file is named by its seed.
+// Random networks (random_models.py) compute what PyTorch computes, as they are and simplified. A file is
+// named by its seed.
 #include <gtest/gtest.h>
 
 #include "graph/models.h"

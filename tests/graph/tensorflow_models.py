@@ -49,7 +49,8 @@ def grey(writer, opset):
     nodes = [node("Reshape", "x chw", "i", name="model/conv2d/Conv2D__6"),
              node("Conv", "i k b", "c", name="model/conv2d/BiasAdd", kernel_shape=[3, 3], strides=[1, 1],
                   dilations=[1, 1], auto_pad="VALID"),
-             node("Relu", "c", "r"), node("AveragePool", "r", "p", kernel_shape=[2, 2], strides=[2, 2], auto_pad="VALID"),
+             node("Relu", "c", "r"),
+             node("AveragePool", "r", "p", kernel_shape=[2, 2], strides=[2, 2], auto_pad="VALID"),
              node("Transpose", "p", "l", perm=LAST, name="model/flatten/Reshape__10"),
              node("Reshape", "l flat", "f"), node("MatMul", "f d", "m"), node("Add", "m e", "a"),
              node("Softmax", "a", axis=1 if opset < 13 else -1)]
@@ -58,7 +59,7 @@ def grey(writer, opset):
 
 
 def coloured(writer, opset):
-    """Rescaling and normalisation on channels-last pixels; strided SAME convolutions; depthwise and pointwise; Relu6."""
+    """Normalisation of channels-last pixels; strided SAME convolutions; depthwise and pointwise; Relu6."""
     w = Weights(31)
     k, b = w("k", 6, 3, 3, 3), w("b", 6)
     depthwise, pointwise = w("depthwise", 6, 1, 3, 3), w("pointwise", 8, 6, 1, 1)
@@ -69,7 +70,8 @@ def coloured(writer, opset):
     w("six", value=np.float32(6))
     w.integers("squeezed_axes", 2, 3)
     nodes = [node("Mul", "x by", "a1"), node("Sub", "a1 mean", "a2"), node("Div", "a2 deviation", "a3"),
-             node("Transpose", "a3", "t", perm=FIRST), node("Conv", "t k b", "c1", strides=[2, 2], auto_pad="SAME_UPPER"),
+             node("Transpose", "a3", "t", perm=FIRST),
+             node("Conv", "t k b", "c1", strides=[2, 2], auto_pad="SAME_UPPER"),
              node("Max", "c1 zero", "m1"), node("Min", "m1 six", "m2"),
              node("Conv", "m2 depthwise", "c2", group=6, auto_pad="SAME_UPPER"), node("Conv", "c2 pointwise", "c3"),
              node("Sigmoid", "c3", "s"), node("Mul", "c3 s", "swish"), node("GlobalAveragePool", "swish", "g"),

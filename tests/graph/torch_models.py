@@ -64,14 +64,14 @@ def mobile():
 
 def signal_network():
     return nn.Sequential(nn.Conv1d(2, 6, 5, stride=2, padding=2, bias=False), nn.BatchNorm1d(6), nn.ReLU(),
-                         nn.AvgPool1d(2, 1, 1), nn.Conv1d(6, 8, 3, dilation=2, groups=2), nn.SiLU(), nn.MaxPool1d(3, 2, 1),
-                         nn.Dropout(0.2), nn.Conv1d(8, 4, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
+                         nn.AvgPool1d(2, 1, 1), nn.Conv1d(6, 8, 3, dilation=2, groups=2), nn.SiLU(),
+                         nn.MaxPool1d(3, 2, 1), nn.Dropout(0.2), nn.Conv1d(8, 4, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
 def activations():
     """One of each whose export differs between operator sets."""
-    functions = [nn.ReLU6(), nn.Hardswish(), nn.Hardsigmoid(), nn.GELU(), nn.Hardtanh(-0.5, 1.5), nn.ELU(0.7), nn.SELU(),
-                 nn.Softplus(), nn.Mish(), nn.PReLU(init=0.3), Lambda(lambda m, x: F.gelu(x, approximate="tanh")),
+    functions = [nn.ReLU6(), nn.Hardswish(), nn.Hardsigmoid(), nn.GELU(), nn.Hardtanh(-0.5, 1.5), nn.ELU(0.7),
+                 nn.SELU(), nn.Softplus(), nn.Mish(), nn.PReLU(init=0.3), Lambda(lambda m, x: F.gelu(x, approximate="tanh")),
                  Lambda(lambda m, x: x.clamp(min=-0.5)), Lambda(lambda m, x: x.clamp(max=0.75))]
     return nn.Sequential(*functions)
 
@@ -157,7 +157,8 @@ FUNCTIONS = {
 }
 
 REARRANGED = {
-    "pad_channels": (lambda: Lambda(lambda m, x: F.pad(m.conv(x), (1, 0, 0, 2, 1, 2)), conv=nn.Conv2d(2, 3, 3)), (2, 6, 5)),
+    "pad_channels": (lambda: Lambda(lambda m, x: F.pad(m.conv(x), (1, 0, 0, 2, 1, 2)), conv=nn.Conv2d(2, 3, 3)),
+                     (2, 6, 5)),
     "pad_channels_alone": (lambda: Lambda(lambda m, x: m.conv(F.pad(x, (0, 0, 0, 0, 2, 1))), conv=nn.Conv2d(5, 3, 3)),
                            (2, 6, 5)),
     "pad_channels1d": (lambda: Lambda(lambda m, x: F.pad(x, (0, 1, 2, 0))), (2, 6)),
@@ -171,10 +172,12 @@ REARRANGED = {
     "inception": (inception, (3, 6, 7)),
     "channel_shuffle": (lambda: Lambda(lambda m, x: m.b(shuffle(m.a(x), 3)), a=nn.Conv2d(2, 6, 3, groups=2),
                                        b=nn.Conv2d(6, 4, 1, groups=2)), (2, 6, 6)),
-    "transposed_image": (lambda: Lambda(lambda m, x: m.conv(x.transpose(2, 3)), conv=nn.Conv2d(2, 3, (3, 2))), (2, 5, 7)),
+    "transposed_image": (lambda: Lambda(lambda m, x: m.conv(x.transpose(2, 3)), conv=nn.Conv2d(2, 3, (3, 2))),
+                         (2, 5, 7)),
     "transposed_into_linear": (lambda: Lambda(lambda m, x: m.fc(torch.relu(x.permute(0, 2, 3, 1)).flatten(1)),
                                               fc=nn.Linear(30, 4)), (2, 3, 5)),
-    "transposed_output": (lambda: Lambda(lambda m, x: m.conv(x).permute(0, 2, 3, 1), conv=nn.Conv2d(2, 3, 3)), (2, 5, 6)),
+    "transposed_output": (lambda: Lambda(lambda m, x: m.conv(x).permute(0, 2, 3, 1), conv=nn.Conv2d(2, 3, 3)),
+                          (2, 5, 6)),
     "layers_last": (lambda: Lambda(lambda m, x: (m.conv(x).permute(0, 2, 3, 1) * m.scale + m.shift).permute(0, 3, 1, 2),
                                    conv=nn.Conv2d(2, 3, 3), scale=torch.rand(3) + 0.5, shift=torch.randn(4, 1)),
                     (2, 5, 6)),
