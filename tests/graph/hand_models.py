@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks made node by node: what other exporters write and PyTorch's does not."""
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,37 +11,19 @@ from torch.nn import functional as F
 
 from model_writer import node
 
-BUNDLED = Path(__file__).resolve().parents[2] / "models" / "fashion_mnist" / "fashion_mnist.onnx"
+MODELS = Path(__file__).resolve().parents[2] / "models"
+sys.path.insert(0, str(MODELS))
+from training.onnx_file import run_onnx  # noqa: E402
 
 
 def write_bundled(writer):
-    """The network that comes with the project, beside PyTorch's functions on its weights."""
-    if not BUNDLED.exists():
-        return
-    model = onnx.load(str(BUNDLED))
-    weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer}
-
-    def outputs(x):
-        values = dict(weights, **{model.graph.input[0].name: x})
-        for step in model.graph.node:
-            given = [values[name] for name in step.input]
-            options = {a.name: helper.get_attribute_value(a) for a in step.attribute}
-            if step.op_type == "Conv":
-                left, top, right, bottom = (options["pads"][i] for i in (1, 0, 3, 2))
-                result = F.conv2d(F.pad(given[0], (left, right, top, bottom)), *given[1:], stride=options["strides"])
-            elif step.op_type == "AveragePool":
-                assert not any(options["pads"])
-                result = F.avg_pool2d(given[0], options["kernel_shape"], options["strides"])
-            elif step.op_type == "Gemm":
-                assert options["transB"] == 1 and options["alpha"] == options["beta"] == 1
-                result = F.linear(*given)
-            else:
-                result = {"Mul": torch.mul, "Flatten": lambda t: t.flatten(1)}[step.op_type](*given)
-            values[step.output[0]] = result
-        return values[model.graph.output[0].name]
-
-    images = writer.inputs("fashion_mnist", (1, 28, 28))
-    writer.save("fashion_mnist", model, images, outputs(images))
+    """The networks that come with the project, beside PyTorch's functions on their weights."""
+    for path in sorted(MODELS.glob("*/*.onnx")):
+        model = onnx.load(str(path))
+        shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+        images = writer.inputs(path.stem, shape)
+        (values,) = run_onnx(path, images)
+        writer.save(path.stem, model, images, values[model.graph.output[0].name][1])
 
 
 def write(writer):
