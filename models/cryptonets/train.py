@@ -31,5 +31,7 @@ def network():
         classifier=nn.Linear(100, 10)))
 
 
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=40)
+
 if __name__ == "__main__":
-    run(Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=40), __doc__)
+    run(RECIPE, __doc__)

@@ -36,7 +36,9 @@ def network():
         classifier=nn.Linear(64 * 6 * 6, 10)))
 
 
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network,
+                dataset=Path("/usr/share/datasets/fashion-mnist"), flip=True, epochs=30, rate=0.01, decay=0.05,
+                decay_all=True, smoothing=0.05, shift=1)
+
 if __name__ == "__main__":
-    run(Recipe(folder=Path(__file__).resolve().parent, network=network,
-               dataset=Path("/usr/share/datasets/fashion-mnist"), flip=True, epochs=30, rate=0.01, decay=0.05,
-               decay_all=True, smoothing=0.05, shift=1), __doc__)
+    run(RECIPE, __doc__)

@@ -34,5 +34,7 @@ def network():
         classifier=nn.Linear(12 * 4 * 4, 10)))
 
 
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=15)
+
 if __name__ == "__main__":
-    run(Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=15), __doc__)
+    run(RECIPE, __doc__)

@@ -36,5 +36,7 @@ def network():
         classifier=nn.Linear(84, 10)))
 
 
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=20, rate=0.005)
+
 if __name__ == "__main__":
-    run(Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=20, rate=0.005), __doc__)
+    run(RECIPE, __doc__)

@@ -41,19 +41,19 @@ class Augmentation:
     fill: float | None = None
 
     def __call__(self, images):
-        n, _, height, width = images.shape
+        n, channels, height, width = images.shape
         if self.fill is None and self.shift:
             padded = F.pad(images, [self.shift] * 4, mode="reflect")
         else:
             padded = F.pad(images, [self.shift] * 4, value=self.fill or 0.0)
-        dy, dx = torch.randint(0, 2 * self.shift + 1, (2, n, 1))
-        columns = torch.arange(width).repeat(n, 1)
+        dy, dx = torch.randint(0, 2 * self.shift + 1, (2, n, 1, 1))
+        rows = torch.arange(height)[:, None] + dy[:, None]
+        columns = torch.arange(width).repeat(n, 1, 1, 1)
         if self.flip:
             flipped = torch.rand(n) < 0.5
-            columns[flipped] = columns[flipped].flip(1)
-        rows = (torch.arange(height) + dy)[:, :, None]
-        picked = padded[torch.arange(n)[:, None, None], :, rows, (columns + dx)[:, None, :]]
-        return picked.permute(0, 3, 1, 2).contiguous()
+            columns[flipped] = columns[flipped].flip(3)
+        image, channel = torch.arange(n)[:, None, None, None], torch.arange(channels)[:, None, None]
+        return padded[image, channel, rows, columns + dx[:, None]]
 
 
 def recalibrate(model, images, augmentation):
