@@ -17,7 +17,7 @@ from pathlib import Path
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from training.loop import squared  # noqa: E402
+from training.loop import Dense, squared  # noqa: E402
 from training.program import Recipe, run  # noqa: E402
 
 
@@ -27,11 +27,11 @@ def network():
         pad=nn.ZeroPad2d((1, 0, 1, 0)),
         **squared("conv", nn.Conv2d(1, 5, 5, stride=2, bias=False)),
         flatten=nn.Flatten(),
-        **squared("dense", nn.Linear(5 * 13 * 13, 100, bias=False)),
-        classifier=nn.Linear(100, 10)))
+        **squared("dense", Dense(5 * 13 * 13, 100, bias=False)),
+        classifier=Dense(100, 10)))
 
 
-RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=40)
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=20)
 
 if __name__ == "__main__":
     run(RECIPE, __doc__)

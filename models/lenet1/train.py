@@ -17,6 +17,7 @@ from pathlib import Path
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from training.loop import Dense  # noqa: E402
 from training.program import Recipe, run  # noqa: E402
 
 
@@ -31,10 +32,10 @@ def network():
         tanh2=nn.Tanh(),
         pool2=nn.AvgPool2d(2, count_include_pad=False),
         flatten=nn.Flatten(),
-        classifier=nn.Linear(12 * 4 * 4, 10)))
+        classifier=Dense(12 * 4 * 4, 10)))
 
 
-RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=15)
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=12)
 
 if __name__ == "__main__":
     run(RECIPE, __doc__)

@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from training.loop import squared  # noqa: E402
+from training.loop import Dense, squared  # noqa: E402
 from training.program import Recipe, run  # noqa: E402
 
 
@@ -31,12 +31,12 @@ def network():
         **squared("conv2", nn.Conv2d(6, 16, 5, bias=False)),
         pool2=nn.AvgPool2d(2, count_include_pad=False),
         flatten=nn.Flatten(),
-        **squared("dense1", nn.Linear(16 * 5 * 5, 120, bias=False)),
-        **squared("dense2", nn.Linear(120, 84, bias=False)),
-        classifier=nn.Linear(84, 10)))
+        **squared("dense1", Dense(16 * 5 * 5, 120, bias=False)),
+        **squared("dense2", Dense(120, 84, bias=False)),
+        classifier=Dense(84, 10)))
 
 
-RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=20, rate=0.005)
+RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, epochs=15, rate=0.005)
 
 if __name__ == "__main__":
     run(RECIPE, __doc__)

@@ -18,6 +18,16 @@ class Square(nn.Module):
         return x * x
 
 
+class Dense(nn.Linear):
+    """A dense layer that is trained as a convolution of one pixel: Debian's PyTorch multiplies matrices with the
+    reference BLAS, and its convolutions are several times as fast."""
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x)
+        return F.conv2d(x[:, :, None, None], self.weight[:, :, None, None], self.bias)[:, :, 0, 0]
+
+
 def squared(name, layer):
     """A convolution or dense layer, its batch norm and the square, as {name: module}. With the norm's weight w and bias
     b, (w x + b)^2 is w^2 x^2 + 2 w b x + b^2: b / w = 1.4 is near the quadratic that is closest to ReLU for normal x
