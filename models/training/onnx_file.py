@@ -46,10 +46,6 @@ def run_node(node, attributes, x):
         return F.avg_pool2d(x[0], a["kernel_shape"], a["strides"], a["pads"][:2])
     if node.op_type == "Flatten":
         return x[0].flatten(1)
-    if node.op_type == "Pad" and a.get("mode", b"constant") == b"constant":
-        rank = x[0].ndim  # ONNX lists all begins, then all ends; PyTorch pairs from the last axis on
-        pads = [int(x[1][axis + end * rank]) for axis in reversed(range(rank)) for end in (0, 1)]
-        return F.pad(x[0], pads)
     if node.op_type == "Gemm" and a["transB"] == 1 and a["alpha"] == a["beta"] == 1:
         return F.linear(*x)
     raise ValueError(f"{node.name}: {node.op_type} with these attributes is not supported here")
@@ -62,16 +58,10 @@ def run_onnx(path, images):
     graph = onnx.load(str(path)).graph
     constants = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
     nodes = [(node, {a.name: helper.get_attribute_value(a) for a in node.attribute}) for node in graph.node]
-    for node, attributes in nodes:
-        if node.op_type == "Constant":
-            constants[node.output[0]] = torch.from_numpy(numpy_helper.to_array(attributes["value"]).copy())
-    nodes = [(node, attributes) for node, attributes in nodes if node.op_type != "Constant"]
     for batch in images.split(500):
         values = {**constants, graph.input[0].name: batch}
         for node, attributes in nodes:
-            # An operand that is left out has an empty name.
-            operands = [values[name] for name in node.input if name]
-            values[node.output[0]] = run_node(node, attributes, operands)
+            values[node.output[0]] = run_node(node, attributes, [values[name] for name in node.input])
         yield {node.output[0]: (node, values[node.output[0]]) for node, _ in nodes}
 
 
