@@ -11,16 +11,16 @@ from torch.nn import functional as F
 from model_writer import node
 from torch_evaluator import evaluate
 
-BUNDLED = Path(__file__).resolve().parents[2] / "models" / "fashion_mnist" / "fashion_mnist.onnx"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def write_bundled(writer):
-    """The network that comes with the project, beside PyTorch's functions on its weights."""
-    if not BUNDLED.exists():
-        return
-    model = onnx.load(str(BUNDLED))
-    images = writer.inputs("fashion_mnist", (1, 28, 28))
-    writer.save("fashion_mnist", model, images, evaluate(model, images))
+    """The networks that come with the project, beside PyTorch's functions on their weights."""
+    for path in sorted(MODELS.glob("*/*.onnx")):
+        model = onnx.load(str(path))
+        shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+        images = writer.inputs(path.stem, shape)
+        writer.save(path.stem, model, images, evaluate(model, images))
 
 
 def write(writer):
