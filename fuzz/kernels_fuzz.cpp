@@ -273,7 +273,7 @@ void scalar_product(Case& c) {
   u64 window_sum = 0;
   for (ScalarProduct::Block& block : blocks) {
     block.outputs = c.input.integer<std::uint32_t>(1, ScalarProduct::kMaxOutputs);
-    block.inputs = c.input.integer<std::uint32_t>(1, 2 * kMaxTerms);
+    block.inputs = c.input.integer<std::uint32_t>(1, static_cast<std::uint32_t>(x.words.size()));
     outputs += block.outputs;
     const Words residues = c.input.words(block.outputs * std::size_t{block.inputs}, c.q.value());
     u64 sums[ScalarProduct::kMaxOutputs];

@@ -2,6 +2,9 @@
 // The product of a sparse matrix of numbers with limbs: every kernel against the portable one and against integers, on
 // random and extreme weights and words, for every size of a ring and every range of primes.
 
+#include <cmath>
+#include <tuple>
+
 #include "support/every_kernel.h"
 
 namespace tacit::ring {
@@ -20,17 +23,19 @@ std::int64_t extreme(const Modulus& q, bool negative) {
 
 // A matrix of blocks of all sizes on a few inputs.
 struct Case {
-  // `bits` of the weights, which are all extreme where it is 0.
+  // `weight_bits` of the weights, which are all extreme where it is 0.
   Case(int log_degree, int prime_bits, std::size_t input_count,
        const std::vector<ScalarProduct::Block>& shape, Pattern pattern, int weight_bits,
        std::mt19937_64& random)
       : q(ntt_primes(log_degree, prime_bits, 1, true).at(0)), n(std::size_t{1} << log_degree), blocks(shape) {
     const auto modulus = static_cast<std::int64_t>(q.value());
     for (std::size_t j = 0; j < input_count; ++j) x.push_back(make_words(pattern, n, q.value(), random));
-    // In signed representatives alternating words are 0 and -1: next to q/2 they are largest.
+    // Next to q/2 the representatives next to zero are largest; (q - 1) / 2 itself is a multiple of a power of two, which
+    // would hide what is lost of a sum's last bits.
     if (pattern == Pattern::kAlternating) {
+      constexpr int kOffsets[] = {0, 1, -1, 2};
       for (Words& words : x)
-        for (std::size_t i = 0; i < n; ++i) words[i] = q.value() / 2 + i % 2;
+        for (std::size_t i = 0; i < n; ++i) words[i] = q.value() / 2 + static_cast<u64>(kOffsets[i % 4]);
     }
     const bool negative = random() % 2 != 0;
     for (const ScalarProduct::Block& block : blocks) {
@@ -109,7 +114,7 @@ TEST_P(ScalarProductTest, MatchesPortable) {
   for (int bits : kPrimeBits) {
     for (Pattern pattern : kPatterns) {
       for (int weight_bits : {0, 3, 12, 25, 50}) {
-        const Case c(8, bits, 20, some_blocks(), pattern, weight_bits, random);
+        const Case c(8, bits, 70, some_blocks(), pattern, weight_bits, random);
         const auto expected = c.run(kPortableKernels, true, c.n);
         ASSERT_EQ(c.run(tested(), true, c.n), expected)
             << bits << " bits, weights of " << weight_bits << ", seed " << kSeed;
@@ -140,9 +145,33 @@ TEST_P(ScalarProductTest, MatchesPortableOnLongSums) {
   for (int bits : {27, 31, 32, 45, 50}) {
     for (int weight_bits : {0, 24}) {
       for (Pattern pattern : {Pattern::kRandom, Pattern::kLargest, Pattern::kAlternating}) {
-        const Case c(5, bits, 50, {{6, 5000}, {1, 4999}}, pattern, weight_bits, random);
+        const Case c(5, bits, 5000, {{6, 5000}, {1, 4999}}, pattern, weight_bits, random);
         ASSERT_EQ(c.run(tested(), true, c.n), c.run(kPortableKernels, true, c.n))
             << bits << " bits, weights of " << weight_bits << ", seed " << kSeed;
+      }
+    }
+  }
+}
+
+// Weights of one sign that sum up to as much as the matrix claims, alike or in one of each window, on inputs of the largest
+// magnitude: the largest sums there can be between two reductions, for weights of every length.
+TEST_P(ScalarProductTest, MatchesPortableOnSumsAtTheirLimit) {
+  constexpr std::size_t kWindow = ScalarProduct::kWindow;
+  std::mt19937_64 random(kSeed);
+  for (int bits : {19, 20, 26, 27, 30, 31, 32, 50}) {
+    Case c(5, bits, 400, {{1, 400}, {1, 9}}, Pattern::kAlternating, 1, random);
+    for (int weight_bits = 1; weight_bits < bits - 1; ++weight_bits) {
+      for (double fraction : {0.51, 0.6, 0.7, 0.8, 0.9, 1.0}) {
+        const std::int64_t weight = (static_cast<std::int64_t>(std::ldexp(fraction, weight_bits)) - 1) | 1;
+        for (const auto& [sign, alike, place] :
+             {std::tuple{1, true, 0}, {-1, true, 0}, {1, false, 0}, {1, false, 7}}) {
+          if (sign < 0 && !ScalarProduct::narrow(c.q)) continue;
+          for (std::size_t j = 0; j < c.weights.size(); ++j)
+            c.weights[j] = alike || j % kWindow == static_cast<std::size_t>(place) ? sign * weight : 0;
+          c.window_sum = (alike ? kWindow : 1) * static_cast<u64>(weight);
+          ASSERT_EQ(c.run(tested(), true, c.n), c.run(kPortableKernels, true, c.n))
+              << bits << " bits, weight " << sign * weight << (alike ? ", alike" : "") << ", seed " << kSeed;
+        }
       }
     }
   }
@@ -153,7 +182,7 @@ TEST_P(ScalarProductTest, IsTheSumOfIntegers) {
   std::mt19937_64 random(kSeed);
   for (int bits : kPrimeBits) {
     for (int weight_bits : {0, 27}) {
-      const Case c(6, bits, 20, some_blocks(), Pattern::kRandom, weight_bits, random);
+      const Case c(6, bits, 70, some_blocks(), Pattern::kRandom, weight_bits, random);
       const auto out = c.run(tested(), true, c.n);
       std::size_t output = 0, first_input = 0, first_weight = 0;
       for (const ScalarProduct::Block& block : c.blocks) {

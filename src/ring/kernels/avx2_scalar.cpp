@@ -95,70 +95,124 @@ void multiply_narrow(const NarrowLanes& lanes, const ScalarRun<kOutputs>& run, c
   }
 }
 
-// --- longer primes -----------------------------------------------------------------------------------------------------
+// --- as doubles ----------------------------------------------------------------------------------------------------------
 
-void pack_wide(const ScalarProduct& p, std::size_t n, double* packed) {
+// Sums that stay below 2^53, so that one fused multiply-add makes each exactly: for small weights, since of two factors of
+// 27 bits not even two products fit. Where they do, it halves the work: these processors start as many or twice as many
+// multiply-adds as products of integers, and those take an addition each.
+class DoubleSums {
+ public:
+  static constexpr std::size_t kVectors = 2;
+  struct Sum {
+    Vector total;
+  };
+
+  // Inputs are the representatives next to zero.
+  DoubleSums(const Modulus& q, u64 window_sum)
+      : terms_per_reduction(ScalarProduct::kWindow *
+                            (((u64{1} << 53) - q.value()) / (q.value() / 2) / std::max<u64>(1, window_sum))) {
+  }
+
+  Sum start() const { return {_mm256_setzero_pd()}; }
+  void add_product(Sum& sum, Vector a, Vector b) const { sum.total = _mm256_fmadd_pd(a, b, sum.total); }
+  Vector reduce(const Sum& sum) const { return sum.total; }
+
+  const std::size_t terms_per_reduction;
+};
+
+// Sums of products of longer numbers.
+class LongSums : public WideSums {
+ public:
+  static constexpr std::size_t kVectors = 1;
+  LongSums(const Lanes& lanes, const Modulus& q) : WideSums(lanes, q, q.bits()) {}
+};
+
+// Residues above q/2 less `subtrahend`.
+void pack_doubles(const Lanes& lanes, Vector subtrahend, const ScalarProduct& p, std::size_t n,
+                  double* packed) {
   const std::size_t inputs = p.inputs;
   for (std::size_t j = 0; j < inputs; ++j) {
     const u64 *x = p.x[j] + p.first, *ahead = input_ahead(p, j);
     double* out = packed + j * kPlaces;
     for (std::size_t i = 0; i < n; i += kPlaces, out += inputs * kPlaces) {
       __builtin_prefetch(ahead + i);
-      _mm256_store_pd(out, to_doubles(load(x + i)));
-      _mm256_store_pd(out + 4, to_doubles(load(x + i + 4)));
+      for (std::size_t t = 0; t < kPlaces; t += 4) {
+        const Vector residue = to_doubles(load(x + i + t));
+        const Vector above = _mm256_cmp_pd(residue, lanes.half_q, _CMP_GT_OQ);
+        _mm256_store_pd(out + t, subtract(residue, _mm256_and_pd(above, subtrahend)));
+      }
     }
   }
 }
 
-// `weights` are those of the run; `x` is the first of four places of a panel.
-template <std::size_t kOutputs>
-void multiply_wide(const Lanes& lanes, const WideSums& sums, const ScalarRun<kOutputs>& run,
-                   const double* weights, const double* x, std::size_t place) {
-  WideSums::Sum sum[kOutputs];
+// `weights` are those of the run; `x` is the first of 4 kVectors places of a panel.
+template <std::size_t kOutputs, class Sums>
+void multiply_doubles(const Lanes& lanes, const Sums& sums, const ScalarRun<kOutputs>& run,
+                      const double* weights, const double* x, std::size_t place) {
+  typename Sums::Sum sum[kOutputs][Sums::kVectors];
 #pragma GCC unroll 8
-  for (std::size_t o = 0; o < kOutputs; ++o) sum[o] = sums.start();
+  for (std::size_t o = 0; o < kOutputs; ++o) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < Sums::kVectors; ++v) sum[o][v] = sums.start();
+  }
   std::size_t j = 0;
   do {
-    const Vector places = _mm256_load_pd(x + kPlaces * run.input[j]);
+    const double* input = x + kPlaces * run.input[j];
+    Vector places[Sums::kVectors];
 #pragma GCC unroll 8
-    for (std::size_t o = 0; o < kOutputs; ++o) sums.add_product(sum[o], places, broadcast(weights[o]));
+    for (std::size_t v = 0; v < Sums::kVectors; ++v) places[v] = _mm256_load_pd(input + 4 * v);
+#pragma GCC unroll 8
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+      const Vector weight = broadcast(weights[o]);
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < Sums::kVectors; ++v) sums.add_product(sum[o][v], places[v], weight);
+    }
     weights += kOutputs;
   } while (++j < run.inputs);
 #pragma GCC unroll 8
   for (std::size_t o = 0; o < kOutputs; ++o) {
-    u64* out = run.out[o] + place;
-    const Words before = run.first ? broadcast(run.start(o)) : load(out);
-    store(out, lanes.canonical(lanes.reduce(add(to_doubles(before), sums.reduce(sum[o])))));
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < Sums::kVectors; ++v) {
+      u64* out = run.out[o] + place + 4 * v;
+      const Words before = run.first ? broadcast(run.start(o)) : load(out);
+      store(out, lanes.canonical(lanes.reduce(add(to_doubles(before), sums.reduce(sum[o][v])))));
+    }
   }
+}
+
+template <class Sums>
+void product_of_doubles(const Lanes& lanes, const Sums& sums, Vector subtrahend, const ScalarProduct& p,
+                        std::size_t n) {
+  auto* packed = reinterpret_cast<double*>(p.scratch);
+  double* weights = packed + n * p.inputs;
+  pack_doubles(lanes, subtrahend, p, n, packed);
+  for_each_run(p, sums.terms_per_reduction, [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
+    for (std::size_t k = 0; k < run.inputs * kOutputs; ++k) weights[k] = static_cast<double>(run.weights[k]);
+    for (std::size_t i = 0; i < n; i += kPlaces) {
+      for (std::size_t t = 0; t < kPlaces; t += 4 * Sums::kVectors)
+        multiply_doubles(lanes, sums, run, weights, packed + i * p.inputs + t, p.first + i + t);
+    }
+  });
 }
 
 }  // namespace
 
 void scalar_product(const Modulus& modulus, const ScalarProduct& p, std::size_t n) {
-  if (ScalarProduct::narrow(modulus)) {
-    const NarrowLanes lanes(modulus);
-    auto* packed = reinterpret_cast<Narrow*>(p.scratch);
-    pack_narrow(modulus, p, n, packed);
-    for_each_run(p, lanes.inputs_per_reduction(modulus, p.window_sum),
-                 [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
-                   for (std::size_t i = 0; i < n; i += kPlaces)
-                     multiply_narrow<kOutputs>(lanes, run, packed + i * p.inputs, p.first + i);
-                 });
-    return;
-  }
+  // A reduction takes about as long as five products of integers.
+  constexpr std::size_t kLeastTerms = 2 * ScalarProduct::kWindow;
   const Lanes lanes(modulus);
-  const WideSums sums(lanes, modulus, modulus.bits());
-  auto* packed = reinterpret_cast<double*>(p.scratch);
-  double* weights = packed + n * p.inputs;
-  pack_wide(p, n, packed);
-  const std::size_t length = std::min(sums.terms_per_reduction, p.inputs);  // what the scratch has room for
-  for_each_run(p, length, [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
-    for (std::size_t k = 0; k < run.inputs * kOutputs; ++k) weights[k] = static_cast<double>(run.weights[k]);
-    for (std::size_t i = 0; i < n; i += kPlaces) {
-      for (std::size_t half = 0; half < kPlaces; half += 4)
-        multiply_wide<kOutputs>(lanes, sums, run, weights, packed + i * p.inputs + half, p.first + i + half);
-    }
-  });
+  if (!ScalarProduct::narrow(modulus))
+    return product_of_doubles(lanes, LongSums(lanes, modulus), _mm256_setzero_pd(), p, n);
+  const DoubleSums sums(modulus, p.window_sum);
+  if (sums.terms_per_reduction >= kLeastTerms) return product_of_doubles(lanes, sums, lanes.q, p, n);
+  const NarrowLanes narrow(modulus);
+  auto* packed = reinterpret_cast<Narrow*>(p.scratch);
+  pack_narrow(modulus, p, n, packed);
+  for_each_run(p, narrow.inputs_per_reduction(modulus, p.window_sum),
+               [&]<std::size_t kOutputs>(const ScalarRun<kOutputs>& run) {
+                 for (std::size_t i = 0; i < n; i += kPlaces)
+                   multiply_narrow<kOutputs>(narrow, run, packed + i * p.inputs, p.first + i);
+               });
 }
 
 }  // namespace tacit::ring::avx2

@@ -51,7 +51,7 @@ struct PlainProduct {
 struct ScalarProduct {
   struct Block {
     std::uint32_t outputs = 1;  // 1 to kMaxOutputs
-    std::uint32_t inputs = 1;   // at least 1
+    std::uint32_t inputs = 1;   // 1 to their number
   };
 
   std::span<const Block> blocks;
