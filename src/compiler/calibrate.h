@@ -30,7 +30,7 @@ struct ActivationFit {
   double largest = 0;  // error anywhere on the interval
   // For a picture of it: shares of the inputs in equal bins of the interval, and the function's and the polynomial's values at
   // equal distances from -range to range.
-  std::vector<double> histogram, function, polynomial;
+  std::vector<double> histogram = {}, function = {}, polynomial = {};
 };
 inline constexpr std::size_t kPictureBins = 64, kPicturePoints = 129;
 
