@@ -301,6 +301,10 @@ NetworkAccuracy compare_outputs(const OutputReference& reference, std::span<cons
   return result;
 }
 
+Result<Accuracy> measure_accuracy(const Subject& subject, const OutputReference& reference) {
+  return Measurement(subject, reference).run();
+}
+
 std::vector<std::size_t> spread(std::size_t total, std::size_t count) {
   const std::size_t taken = std::min(total, count);
   std::vector<std::size_t> chosen(taken);
