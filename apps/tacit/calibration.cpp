@@ -3,12 +3,17 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/file.h"
 #include "base/idx.h"
 #include "batch.h"
+#include "client/dataset.h"
 #include "client/image.h"
+#include "compiler/accuracy.h"
+#include "graph/text.h"
 
 namespace tacit::app {
 namespace {
@@ -44,14 +49,6 @@ Status read_numbers(const fs::path& path, const json& page, const char* field, i
   return {};
 }
 
-// Which of `count` images are taken: `limit` of them at even distances.
-std::vector<std::size_t> spread(std::size_t count, std::size_t limit) {
-  std::vector<std::size_t> chosen;
-  const std::size_t taken = std::min(count, limit);
-  for (std::size_t i = 0; i < taken; ++i) chosen.push_back(i * count / taken);
-  return chosen;
-}
-
 Error no_images(const fs::path& path) {
   return Error{ErrorCode::kCompileCalibration,
                path.string() + " has no images; give a .npy file, an IDX file or a folder of image files"};
@@ -61,28 +58,93 @@ plan::Shape to_plan(const graph::Shape& shape) {
   return {static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width)};
 }
 
+// The output that a label means.
+std::optional<std::size_t> output_of(std::string_view label, std::span<const std::string> names,
+                                     std::size_t outputs) {
+  const auto by_name = std::ranges::find(names, label);
+  std::size_t number = static_cast<std::size_t>(by_name - names.begin());
+  if (by_name == names.end()) {
+    const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
+    if (error != std::errc() || end != label.data() + label.size()) return std::nullopt;
+  }
+  return number < outputs ? std::optional(number) : std::nullopt;
+}
+
+Error bad_labels(const fs::path& path, const std::string& trouble) {
+  return Error{ErrorCode::kLabelsInvalid, path.string() + " " + trouble};
+}
+
+// Every image's label, as text.
+Result<std::vector<std::string>> load_image_labels(const fs::path& path) {
+  TACIT_TRY(const Bytes bytes, read_file(path, kMaxIdxBytes));
+  const bool text =
+      bytes.size() < 2 || !((bytes[0] == 0 && bytes[1] == 0) || (bytes[0] == 0x1f && bytes[1] == 0x8b));
+  if (text) return split_labels(as_text(bytes));
+  TACIT_TRY(const Bytes numbers, load_idx_labels(path));
+  std::vector<std::string> labels;
+  for (std::uint8_t number : numbers) labels.push_back(std::to_string(number));
+  return labels;
+}
+
 class Loader {
  public:
   Loader(const graph::Shape& shape, const plan::Preprocessing& preprocessing, std::size_t limit)
       : shape_(shape), preprocessing_(preprocessing), limit_(limit) {}
 
-  Result<std::vector<graph::Tensor>> load(const fs::path& path) {
+  Result<CalibrationSet> load(const CalibrationSource& source, std::span<const std::string> names,
+                              std::size_t outputs) {
+    const fs::path& path = source.path;
     std::error_code ignored;
     if (fs::is_directory(path, ignored)) {
       TACIT_CHECK(from_folder(path));
     } else if (path.extension() == ".npy") {
       TACIT_TRY(const Batch batch, load_batch(path, to_plan(shape_)));
-      for (std::size_t i : spread(batch.count, limit_))
-        add(std::vector<float>(batch[i].begin(), batch[i].end()));
+      take(batch.count);
+      for (std::size_t i : taken_) add(std::vector<float>(batch[i].begin(), batch[i].end()));
     } else {
       TACIT_CHECK(from_idx(path));
     }
     if (images_.empty()) return no_images(path);
-    return std::move(images_);
+    CalibrationSet set;
+    TACIT_TRY(set.labels, find_labels(source.labels, names, outputs));
+    set.images = std::move(images_);
+    return set;
   }
 
  private:
   void add(std::vector<float> tensor) { images_.push_back({shape_, std::move(tensor)}); }
+
+  void take(std::size_t total) {
+    total_ = total;
+    taken_ = compiler::spread(total, limit_);
+  }
+
+  // Of the images that were taken. Labels that were named must be right; others are left out where they are not.
+  Result<std::vector<std::size_t>> find_labels(const fs::path& named, std::span<const std::string> names,
+                                               std::size_t outputs) {
+    fs::path file = named;
+    for (const fs::path& beside : idx_.empty() ? std::vector<fs::path>() : client::labels_beside(idx_)) {
+      std::error_code ignored;
+      if (file.empty() && fs::exists(beside, ignored)) file = beside;
+    }
+    if (!file.empty()) { TACIT_TRY(labels_, load_image_labels(file)); }
+    if (labels_.size() != total_) {
+      if (named.empty()) return std::vector<std::size_t>();
+      return bad_labels(named, "has " + std::to_string(labels_.size()) + " labels, but there are " +
+                                   std::to_string(total_) + " calibration images");
+    }
+    std::vector<std::size_t> result;
+    for (std::size_t i : taken_) {
+      const std::optional<std::size_t> output = output_of(labels_[i], names, outputs);
+      if (!output && named.empty()) return std::vector<std::size_t>();
+      if (!output)
+        return bad_labels(named, "has the label " + graph::in_quotes(labels_[i]) +
+                                     ", which is none of the network's and no number below " +
+                                     std::to_string(outputs));
+      result.push_back(*output);
+    }
+    return result;
+  }
 
   Status add_image(const client::Image& image, const std::string& name) {
     TACIT_TRY(std::vector<float> tensor,
@@ -105,7 +167,9 @@ class Loader {
     if (!loaded.ok()) return std::move(loaded).error();
     const IdxImages& file = *loaded;
     const std::size_t size = std::size_t{file.height} * file.width;
-    for (std::size_t i : spread(file.count, limit_)) {
+    idx_ = path;
+    take(file.count);
+    for (std::size_t i : taken_) {
       client::Image image{1, static_cast<int>(file.height), static_cast<int>(file.width), {}};
       const auto first = file.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
       image.pixels.assign(first, first + static_cast<std::ptrdiff_t>(size));
@@ -142,7 +206,9 @@ class Loader {
     }
     if (pictures.empty()) return no_images(folder);
     TACIT_CHECK(check_channels(folder));
-    for (std::size_t i : spread(pictures.size(), limit_)) {
+    take(pictures.size());
+    for (const fs::path& picture : pictures) labels_.push_back(picture.parent_path().filename().string());
+    for (std::size_t i : taken_) {
       TACIT_TRY(const client::Image image,
                 client::load_image(pictures[i], static_cast<int>(shape_.channels)));
       TACIT_CHECK(add_image(image, pictures[i].string()));
@@ -154,6 +220,10 @@ class Loader {
   plan::Preprocessing preprocessing_;
   std::size_t limit_;
   std::vector<graph::Tensor> images_;
+  std::size_t total_ = 0;            // images that there are
+  std::vector<std::size_t> taken_;   // which of them
+  fs::path idx_;                     // the file that they come from
+  std::vector<std::string> labels_;  // of all, or none
 };
 
 }  // namespace
@@ -205,10 +275,11 @@ Result<std::vector<std::string>> load_labels(const fs::path& path) {
   return split_labels(as_text(bytes));
 }
 
-Result<std::vector<graph::Tensor>> load_calibration(const fs::path& path, const graph::Shape& shape,
-                                                    const plan::Preprocessing& preprocessing,
-                                                    std::size_t limit) {
-  return Loader(shape, preprocessing, limit).load(path);
+Result<CalibrationSet> load_calibration(const CalibrationSource& source, const graph::Shape& shape,
+                                        const plan::Preprocessing& preprocessing,
+                                        std::span<const std::string> names, std::size_t outputs,
+                                        std::size_t limit) {
+  return Loader(shape, preprocessing, limit).load(source, names, outputs);
 }
 
 }  // namespace tacit::app

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,13 +30,28 @@ Result<ImageDescription> load_description(const std::filesystem::path& path);
 std::vector<std::string> split_labels(std::string_view text);
 Result<std::vector<std::string>> load_labels(const std::filesystem::path& path);
 
-// At most `limit` images of `shape`, evenly spread over what there is: a .npy file of float32 tensors that
-// are preprocessed already; an IDX file of images, plain or .gz; a folder of IDX files, of which one with
-// "train" in its name goes before others; or a folder of image files at any depth. compile.calibration where
-// there is no image; file.not-found, tensor.shape, image.wrong-size and what the readers answer.
-Result<std::vector<graph::Tensor>> load_calibration(const std::filesystem::path& path,
-                                                    const graph::Shape& shape,
-                                                    const plan::Preprocessing& preprocessing,
-                                                    std::size_t limit);
+// Images as the network takes them, and for each the index of the output that should be the largest; no labels where they are
+// not known.
+struct CalibrationSet {
+  std::vector<graph::Tensor> images;
+  std::vector<std::size_t> labels;
+};
+
+struct CalibrationSource {
+  // A .npy file of float32 tensors that are preprocessed already; an IDX file of images, plain or .gz; a folder of IDX files,
+  // of which one with "train" in its name goes before others; or a folder of image files at any depth.
+  std::filesystem::path path;
+  // An IDX file of labels, or text with one label or number a line. Where it is empty, labels are those beside an IDX file
+  // (client::labels_beside), or the names of the folders that image files are in, if all of these are labels.
+  std::filesystem::path labels;
+};
+
+// At most `limit` images of `shape`, evenly spread over what there is. A label is one of `names` or a number below `outputs`.
+// compile.calibration where there is no image; labels.invalid where named labels are not as many as the images or no labels
+// of the model; file.not-found, tensor.shape, image.wrong-size and what the readers answer.
+Result<CalibrationSet> load_calibration(const CalibrationSource& source, const graph::Shape& shape,
+                                        const plan::Preprocessing& preprocessing,
+                                        std::span<const std::string> names, std::size_t outputs,
+                                        std::size_t limit);
 
 }  // namespace tacit::app

@@ -7,6 +7,16 @@ namespace tacit::app {
 
 Result<LocalModel> LocalModel::open(const std::filesystem::path& package, const KeyProgress& progress) {
   TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(package));
+  return make(std::move(model), progress);
+}
+
+Result<LocalModel> LocalModel::create(plan::Package package, const KeyProgress& progress) {
+  TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::create(std::move(package)));
+  return make(std::move(model), progress);
+}
+
+Result<LocalModel> LocalModel::make(std::shared_ptr<const runtime::Model> model,
+                                    const KeyProgress& progress) {
   const plan::ClientHalf& half = model->client_half();
   TACIT_TRY(secret::SecretKey key, secret::SecretKey::generate(half.parameters.log_degree));
   TACIT_TRY(client::ModelCipher cipher, client::ModelCipher::create(half, key));

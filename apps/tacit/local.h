@@ -16,6 +16,8 @@ class LocalModel {
 
   // Loads the package and makes a secret key and evaluation keys, kept in memory only.
   static Result<LocalModel> open(const std::filesystem::path& package, const KeyProgress& progress);
+  // The same for a package that is no file.
+  static Result<LocalModel> create(plan::Package package, const KeyProgress& progress);
 
   // Encrypts, runs the plan on the ciphertexts' bytes as a server would, decrypts: one image, or up to half().batch().
   Result<client::BatchPrediction> predict(plan::Tensors images, const runtime::Progress& progress = {}) const;
@@ -25,6 +27,7 @@ class LocalModel {
 
  private:
   class Way;
+  static Result<LocalModel> make(std::shared_ptr<const runtime::Model> model, const KeyProgress& progress);
   LocalModel(std::shared_ptr<const runtime::Model> model, client::ModelCipher cipher)
       : model_(std::move(model)), cipher_(std::move(cipher)) {}
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacit compile MODEL.onnx --calibration FILE_OR_DIR -o MODEL.tacit: an ONNX network to a package.
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <optional>
 
@@ -10,13 +9,18 @@
 #include "compiler/compile.h"
 #include "graph/import.h"
 #include "model_report.h"
+#include "report_page.h"
+#include "sample.h"
 #include "verbs.h"
 
 namespace tacit::app {
 namespace {
 
 struct Options {
-  std::filesystem::path model, calibration, output, labels, preprocessing;
+  std::filesystem::path model, output, labels, preprocessing, report;
+  CalibrationSource calibration;
+  std::optional<std::size_t> sample;
+  std::optional<double> memory_mb;
   std::string name;
   std::size_t max_calibration = 512;
   std::string layers;
@@ -54,16 +58,17 @@ Status check_description(const ImageDescription& description, const graph::Graph
                    ", the network takes " + graph::to_string(shape)};
 }
 
-void say_quality(const compiler::Compiled& compiled) {
-  for (const compiler::ActivationFit& fit : compiled.fits)
-    say("  " + fit.name + ": " + fit.kind + " as a polynomial of degree " + std::to_string(fit.degree) +
-        " on [-" + format_number(fit.range, 3) + ", " + format_number(fit.range, 3) + "], error " +
-        format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
-  if (!compiled.fits.empty())
-    say("  with polynomials " + format_number(100 * compiled.agreement, 2) +
-        "% of the calibration images keep their largest output; outputs move by " +
-        format_number(100 * compiled.relative_error, 2) + "%");
-  say("  noise of encryption: 2^" + format_number(std::log2(compiled.noise), 1) + " of the largest output");
+// How far the model is from the network; the last part by running it.
+Status measure(compiler::Compiled& compiled, const CalibrationSet& calibration, const Options& options) {
+  const compiler::Subject subject{compiled.graph, compiled.approximations, compiled.package,
+                                  calibration.images, calibration.labels};
+  say("measuring the model on calibration images");
+  const compiler::OutputReference reference = make_reference(subject);
+  TACIT_TRY(compiled.record.accuracy, measure_accuracy(subject, reference));
+  const std::size_t count = sample_size(options.sample, compiled.package.client, calibration.images.size());
+  TACIT_TRY(compiled.record.accuracy.encrypted, run_sample(subject, reference, count));
+  compiled.package.record = to_json(compiled.record);
+  return {};
 }
 
 Status run(const Options& options) {
@@ -71,6 +76,8 @@ Status run(const Options& options) {
     return Error{ErrorCode::kInvalidArgument, "--max-calibration must be at least 1"};
   if (!(options.key_budget_mb > 0 && options.key_budget_mb < 1e9))
     return Error{ErrorCode::kInvalidArgument, "--key-budget must be a positive number of megabytes"};
+  if (options.memory_mb && !(*options.memory_mb >= 1 && *options.memory_mb < 1e9))
+    return Error{ErrorCode::kInvalidArgument, "--memory must be a number of megabytes, at least 1"};
   TACIT_TRY(const graph::Graph graph, graph::load_onnx(options.model));
   compiler::Options settings;
   settings.name = name_from(options.model);
@@ -81,6 +88,7 @@ Status run(const Options& options) {
   settings.refresh = options.refresh;
   settings.mode = options.mode;
   settings.key_budget = static_cast<std::uint64_t>(options.key_budget_mb * 1e6);
+  settings.memory_budget = static_cast<std::uint64_t>(options.memory_mb.value_or(0) * 1e6);
   if (!options.preprocessing.empty()) {
     TACIT_TRY(ImageDescription description, load_description(options.preprocessing));
     TACIT_CHECK(check_description(description, graph));
@@ -98,23 +106,26 @@ Status run(const Options& options) {
   // The outputs of a range of layers are features, not classes.
   if (!options.layers.empty() && !options.client_rest && options.labels.empty()) settings.labels.clear();
 
-  TACIT_TRY(const std::vector<graph::Tensor> images,
-            load_calibration(options.calibration, graph.input_shape(), settings.preprocessing,
-                             options.max_calibration));
-  say("compiling " + options.model.string() + " with " + std::to_string(images.size()) +
-      " calibration images");
-  TACIT_TRY(const compiler::Compiled compiled, compiler::compile(graph, images, settings));
+  TACIT_TRY(
+      CalibrationSet calibration,
+      load_calibration(options.calibration, graph.input_shape(), settings.preprocessing, settings.labels,
+                       static_cast<std::size_t>(graph.output_shape().size()), options.max_calibration));
+  // Features have no labels.
+  if (!options.layers.empty() && !options.client_rest) calibration.labels.clear();
+  say("compiling " + options.model.string() + " with " + std::to_string(calibration.images.size()) +
+      (calibration.labels.empty() ? "" : " labelled") + " calibration images");
+  TACIT_TRY(compiler::Compiled compiled, compiler::compile(graph, calibration.images, settings));
+  TACIT_CHECK(measure(compiled, calibration, options));
   const Bytes bytes = plan::write_package(compiled.package);
   TACIT_CHECK(write_file_atomic(options.output, bytes));
+  if (!options.report.empty())
+    TACIT_CHECK(write_report_page(options.report, compiled.report, compiled.record));
   say_report(compiled.report);
-  say_quality(compiled);
+  say_record(compiled.record);
   say("wrote " + options.output.string() + " (" + format_bytes(bytes.size()) + ")");
   if (options.json) {
     nlohmann::ordered_json object = report_json(compiled.report);
-    object["calibration_images"] = images.size();
-    object["agreement"] = compiled.agreement;
-    object["relative_error"] = compiled.relative_error;
-    object["noise"] = compiled.noise;
+    add_record(object, compiled.record);
     print_json(object);
   }
   return {};
@@ -128,11 +139,22 @@ void add_compile(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   verb->add_option("model", options->model, "Network (.onnx)")->required();
   verb->add_option(
-          "--calibration", options->calibration,
+          "--calibration", options->calibration.path,
           "Images to calibrate with: .npy float32 [n, channels, height, width] as the network takes them, an "
           "IDX file, or a folder of images")
       ->required();
   verb->add_option("-o,--output", options->output, "Receives the compiled model (.tacit)")->required();
+  verb->add_option(
+      "--calibration-labels", options->calibration.labels,
+      "IDX file or text with a label for each calibration image (default: beside an IDX file, or the "
+      "folders' names)");
+  verb->add_option("--report", options->report, "Receives the report as one HTML page");
+  verb->add_option(
+      "--sample", options->sample,
+      "Run so many calibration images encrypted (default: 8, fewer where that would take minutes; 0 "
+      "for none)");
+  verb->add_option("--memory", options->memory_mb,
+                   "Megabytes that a server may need for the model and one client");
   verb->add_option("--name", options->name, "The model's name (default: from --preprocessing or the file)");
   verb->add_option("--labels", options->labels, "Text file, one label for each output and line");
   verb->add_option("--preprocessing", options->preprocessing,

@@ -70,8 +70,17 @@ ChebyshevSeries fit_activation(const graph::Node& node, const Batch& inputs, con
   const auto f = [&](double x) { return tacit::evaluate(activation, x); };
   ChebyshevSeries series = fit_chebyshev(f, histogram, degree);
   const FitError error = fit_error(series, f, histogram);
-  fits.push_back({node.name, std::string(tacit::name_of(activation.kind)), series.degree(), width, error.rms,
-                  error.largest});
+  ActivationFit& fit =
+      fits.emplace_back(ActivationFit{node.name, std::string(tacit::name_of(activation.kind)),
+                                      series.degree(), width, error.rms, error.largest});
+  fit.histogram.assign(kPictureBins, 0);
+  for (std::size_t bin = 0; bin < Histogram::kBins; ++bin)
+    fit.histogram[bin * kPictureBins / Histogram::kBins] += histogram.share(bin);
+  for (std::size_t i = 0; i < kPicturePoints; ++i) {
+    const double x = width * (2 * static_cast<double>(i) / (kPicturePoints - 1) - 1);
+    fit.function.push_back(f(x));
+    fit.polynomial.push_back(series(x));
+  }
   return series;
 }
 

@@ -28,7 +28,11 @@ struct ActivationFit {
   double range = 0;    // fitted on [-range, range]
   double rms = 0;      // error over the calibrated distribution
   double largest = 0;  // error anywhere on the interval
+  // For a picture of it: shares of the inputs in equal bins of the interval, and the function's and the polynomial's values at
+  // equal distances from -range to range.
+  std::vector<double> histogram = {}, function = {}, polynomial = {};
 };
+inline constexpr std::size_t kPictureBins = 64, kPicturePoints = 129;
 
 struct Calibration {
   std::vector<Range> ranges;  // by graph value, with the approximations in place

@@ -10,6 +10,7 @@
 #include "compiler/emit.h"
 #include "compiler/levels.h"
 #include "compiler/lower.h"
+#include "compiler/memory.h"
 #include "compiler/partition.h"
 #include "graph/simplify.h"
 #include "runtime/cost.h"
@@ -33,6 +34,7 @@ struct Candidate {
   double price = 0;  // milliseconds, plus what the keys' bytes are worth
   double clear_error = 0;
   double noise = 0;
+  std::uint64_t memory = 0;
 };
 
 // Everything that the search for parameters needs.
@@ -45,6 +47,7 @@ struct Problem {
   // By slot count, layer_diagonals.
   mutable std::map<std::size_t, std::vector<plan::DiagonalIndices>> diagonals;
   double largest_output = 0;  // over all calibration images
+  bool small_keys = false;    // as few and small as can be
 };
 
 plan::Package make_package(const Problem& problem, plan::Plan plan) {
@@ -123,12 +126,13 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
   TACIT_TRY(const std::span<const plan::DiagonalIndices> diagonals,
             diagonals_for(problem, parameters.slots()));
-  TACIT_TRY(plan::Plan plan,
-            make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
-                      problem.options.mode == Mode::kSmallKeys ? 0 : problem.options.key_budget, diagonals));
+  TACIT_TRY(plan::Plan plan, make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
+                                       problem.small_keys ? 0 : problem.options.key_budget, diagonals));
   Candidate candidate;
   candidate.scale_bits = scale_bits;
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan, diagonals));
+  TACIT_TRY(const MemoryEstimate memory, estimate_memory(plan, diagonals));
+  candidate.memory = memory.total();
   double key_bytes = 0;
   for (const ckks::KeyRequest& key : plan.keys)
     key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
@@ -187,26 +191,91 @@ Result<std::optional<Candidate>> best_at(const Problem& problem, int log_degree)
   return std::optional<Candidate>(std::move(best));
 }
 
-// The cheapest of the rings that hold the levels with noise that can be borne. A larger ring needs fewer ciphertexts for
-// each value; once it needs only one, nothing is gained by a still larger one.
-Result<Candidate> search_parameters(const Problem& problem) {
+// best_at, within the memory that there is: where it is not enough, with keys as small as they can be.
+Result<std::optional<Candidate>> best_within(const Problem& problem, int log_degree) {
+  TACIT_TRY(std::optional<Candidate> best, best_at(problem, log_degree));
+  const std::uint64_t budget = problem.options.memory_budget;
+  if (!best || budget == 0 || best->memory <= budget || problem.small_keys) return best;
+  Problem smaller = problem;
+  smaller.small_keys = true;
+  TACIT_TRY(std::optional<Candidate> small, best_at(smaller, log_degree));
+  return small && small->memory < best->memory ? std::move(small) : std::move(best);
+}
+
+RingTrial trial_of(int log_degree, const std::optional<Candidate>& candidate, std::string verdict) {
+  RingTrial trial;
+  trial.log_degree = log_degree;
+  trial.log_limit = ckks::max_log_modulus(log_degree);
+  trial.verdict = std::move(verdict);
+  if (!candidate) return trial;
+  trial.scale_bits = candidate->scale_bits;
+  trial.noise = candidate->noise;
+  trial.memory = candidate->memory;
+  const ckks::ParametersLiteral& literal = candidate->package.plan.parameters;
+  for (const auto* primes : {&literal.primes, &literal.special_primes})
+    for (ckks::u64 prime : *primes) trial.log_qp += std::log2(static_cast<double>(prime));
+  return trial;
+}
+
+std::string megabytes(std::uint64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
+
+// The cheapest of the rings that hold the levels with noise that can be borne and within the memory that there is. A larger
+// ring needs fewer ciphertexts for each value; once it needs only one, nothing is gained by a still larger one. `trials` says
+// what was found in each ring.
+Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTrial>& trials) {
   std::optional<double> least_noise;
+  std::optional<std::uint64_t> least_memory;
   std::optional<Candidate> best;
+  std::size_t best_trial = 0;
+  const std::size_t widest = problem.schedule.largest_period();
+  const std::uint64_t budget = problem.options.memory_budget;
   for (int log_degree = ckks::kMinLogDegree; log_degree <= ckks::kMaxLogDegree; ++log_degree) {
     const std::size_t slots = std::size_t{1} << (log_degree - 1);
     // With a ciphertext for each element, a larger ring holds more images, but each takes as long.
-    const bool whole = problem.schedule.by_elements || problem.schedule.largest_period() <= slots;
-    if (!whole && problem.schedule.largest_period() > kMaxCiphertexts * slots) continue;
-    TACIT_TRY(std::optional<Candidate> candidate, best_at(problem, log_degree));
-    if (!candidate) continue;
-    least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
-    if (candidate->noise <= kNoiseLimit) {
-      if (best && candidate->price >= best->price) break;
-      best = std::move(candidate);
+    const bool whole = problem.schedule.by_elements || widest <= slots;
+    if (!whole && widest > kMaxCiphertexts * slots) {
+      trials.push_back(trial_of(log_degree, {},
+                                "a value of " + std::to_string(widest) + " slots would take more than " +
+                                    std::to_string(kMaxCiphertexts) + " ciphertexts"));
+      continue;
     }
-    if (best && whole) break;
+    TACIT_TRY(std::optional<Candidate> candidate, best_within(problem, log_degree));
+    RingTrial& trial = trials.emplace_back(trial_of(log_degree, candidate, ""));
+    if (!candidate) {
+      trial.verdict = "primes for " + std::to_string(problem.schedule.depth()) +
+                      " levels are more than the security bound lets through";
+      continue;
+    }
+    least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
+    const bool fits = budget == 0 || candidate->memory <= budget;
+    if (candidate->noise > kNoiseLimit) {
+      trial.verdict = "too noisy even at the largest scale that the security bound lets through";
+    } else if (!fits) {
+      least_memory = std::min(least_memory.value_or(candidate->memory), candidate->memory);
+      trial.verdict = "a server would need more memory than was allowed";
+    } else {
+      if (best && candidate->price >= best->price) {
+        trial.verdict = "costs more than the ring before";
+        break;
+      }
+      if (best) trials[best_trial].verdict = "costs more than the next ring";
+      best = std::move(candidate);
+      best_trial = trials.size() - 1;
+    }
+    if ((best || !fits) && whole) break;
   }
-  if (best) return std::move(*best);
+  if (best) {
+    trials[best_trial].taken = true;
+    trials[best_trial].verdict = best->noise <= kNoiseTarget
+                                     ? "the smallest scale that reaches the noise target"
+                                     : "the largest scale here; its noise can be borne";
+    return std::move(*best);
+  }
+  if (least_memory)
+    return Error{ErrorCode::kCompileMemory,
+                 "a server would need " + megabytes(*least_memory) + " for the model, " + megabytes(budget) +
+                     " are allowed; allow more with --memory, or use fewer channels, smaller images or a "
+                     "lower activation degree"};
   if (!least_noise)
     return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
                                                  std::to_string(problem.schedule.depth()) +
@@ -257,19 +326,19 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
                                                                                      : PackingStyle::kImage));
 
   Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
-                  {},    {},       0};
+                  {},    {},       0,       options.mode == Mode::kSmallKeys};
   for (const graph::Tensor& image : problem.images)
     problem.expected.push_back(
         evaluate_graph(graph, calibrated.approximations, Elements(image.data.begin(), image.data.end())));
   problem.largest_output = calibrated.ranges[graph.output].largest();
   if (problem.largest_output == 0) problem.largest_output = 1;
 
-  TACIT_TRY(Candidate candidate, search_parameters(problem));
+  Compiled compiled;
+  TACIT_TRY(Candidate candidate, search_parameters(problem, compiled.record.trials));
   TACIT_CHECK(check_candidate(problem, candidate));
   TACIT_CHECK(fill_costs(candidate.package));
   if (Status status = plan::validate(candidate.package.client); !status.ok())
     return Error{ErrorCode::kInvalidArgument, status.error().message};
-  Compiled compiled;
   TACIT_TRY(compiled.report, describe(candidate.package));
   compiled.package = std::move(candidate.package);
   compiled.fits = calibrated.fits;
@@ -277,6 +346,16 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
   compiled.agreement = calibrated.agreement;
   compiled.clear_error = candidate.clear_error;
   compiled.noise = candidate.noise;
+  Record& record = compiled.record;
+  record.images = calibration.size();
+  record.depth = schedule.depth();
+  record.noise_target = kNoiseTarget, record.noise_limit = kNoiseLimit;
+  record.memory_budget = options.memory_budget;
+  record.fits = compiled.fits;
+  record.relative_error = compiled.relative_error, record.agreement = compiled.agreement;
+  record.noise = compiled.noise, record.clear_error = compiled.clear_error;
+  compiled.approximations = calibrated.approximations;
+  compiled.graph = std::move(graph);
   return compiled;
 }
 

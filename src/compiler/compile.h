@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/calibrate.h"
+#include "compiler/record.h"
 #include "compiler/report.h"
 #include "graph/execute.h"
 #include "graph/graph.h"
@@ -35,6 +36,8 @@ struct Options {
   bool refresh = false;  // see PartitionOptions
   // The evaluation keys of a client should fit this; a large network's may not.
   std::uint64_t key_budget = 50'000'000;
+  // Bytes that a server may need for the model and one client (MemoryEstimate); 0 for any number.
+  std::uint64_t memory_budget = 0;
 };
 
 // Standard deviation of the outputs' noise beside the largest calibrated output: scales are grown until it is
@@ -53,11 +56,16 @@ struct Compiled {
   double agreement = 1;
   double clear_error = 0;  // of the plan in the clear, beside the largest output
   double noise = 0;        // predicted for encryption, as kNoiseTarget
+  // How the parameters were found, and the above; its accuracy is still to be measured (measure_accuracy), with the graph that
+  // was compiled and the polynomials of its nodes.
+  Record record;
+  graph::Graph graph;
+  Approximations approximations;
 };
 
 // The smallest ring that holds the network's values and levels is taken. Errors: those of graph::validate;
 // compile.range-missing, compile.calibration, compile.unsupported, compile.too-wide, compile.too-deep,
-// compile.precision, compile.internal; argument.invalid for options that cannot be. Messages name the node.
+// compile.memory, compile.precision, compile.internal; argument.invalid for options that cannot be. Messages name the node.
 Result<Compiled> compile(const graph::Graph& graph, std::span<const graph::Tensor> calibration,
                          const Options& options);
 

@@ -2,9 +2,11 @@
 #include "compiler/report.h"
 
 #include <cmath>
+#include <utility>
 
 #include "ckks/wire.h"
 #include "compiler/splits.h"
+#include "plan/stages.h"
 #include "runtime/cost.h"
 
 namespace tacit::compiler {
@@ -23,6 +25,43 @@ double scale_of(const plan::Plan& plan) {
     if (const plan::Value& value = plan.values[plan::output_of(operation)]; value.level != plan::kClear)
       scale = value.scale;
   return scale;
+}
+
+std::uint64_t weights_of(const plan::LinearMap& map) {
+  std::uint64_t count = map.bias.size();
+  for (const plan::LinearPiece& piece : map.pieces) {
+    if (const auto* convolution = std::get_if<plan::Convolution>(&piece))
+      count += convolution->weights.size();
+    if (const auto* matrix = std::get_if<plan::Matrix>(&piece)) count += matrix->weights.size();
+    if (const auto* scaling = std::get_if<plan::Scaling>(&piece)) count += scaling->factor.size();
+  }
+  return count;
+}
+
+// One entry for each input of each client step.
+std::vector<ClientView> client_views(const plan::Plan& plan) {
+  std::vector<ClientView> views;
+  const std::vector<bool> own = made_by_client(plan);
+  for (const plan::Operation& operation : plan.operations) {
+    const auto* step = std::get_if<plan::ClientStep>(&operation);
+    if (step == nullptr) continue;
+    std::string function = "sum";
+    std::uint64_t weights = 0;
+    if (const auto* activation = std::get_if<Activation>(&step->function)) {
+      function = name_of(activation->kind);
+    } else if (std::holds_alternative<plan::MaxPooling>(step->function)) {
+      function = "MaxPool";
+    } else if (const auto* linear = std::get_if<plan::ClearLinear>(&step->function)) {
+      function = "linear";
+      weights = weights_of(linear->map);
+    }
+    for (plan::ValueId input : step->inputs) {
+      // A layer's weights are published once, whatever it reads.
+      views.push_back({plan.values[own[input] ? step->output : input].name, function,
+                       plan.values[input].layout.shape, !own[input], std::exchange(weights, 0)});
+    }
+  }
+  return views;
 }
 
 }  // namespace
@@ -74,6 +113,9 @@ Result<Report> describe(const plan::Package& package) {
   report.upload_bytes = client.upload_bytes;
   report.download_bytes = client.download_bytes;
   report.estimated_ms = client.estimated_ms;
+  report.batch = client.batch();
+  TACIT_TRY(report.memory, estimate_memory(plan));
+  report.client = client_views(plan);
   for (std::size_t i = 0; i < plan.operations.size(); ++i) {
     const plan::Operation& operation = plan.operations[i];
     const plan::Value& out = plan.values[plan::output_of(operation)];
@@ -83,7 +125,11 @@ Result<Report> describe(const plan::Package& package) {
     layer.kind = kind_of_operation(operation);
     layer.layout = out.layout;
     layer.period = out.period;
+    layer.ciphertexts = ciphertext_count(out.layout, out.period, plan.slots);
     layer.level = plan.values[plan::inputs_of(operation)[0]].level;
+    layer.level_after = out.level;
+    layer.scale_bits = std::log2(out.scale);
+    layer.babies = spent.babies, layer.giants = spent.giants, layer.folds = spent.folds;
     layer.rotations = spent.rotations();
     layer.products = spent.ciphertext_products;
     layer.diagonals = spent.plaintext_products;

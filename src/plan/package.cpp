@@ -380,6 +380,8 @@ Bytes write_package(const Package& package) {
   out.raw(as_bytes(client));
   out.u64(server.size());
   out.raw(server);
+  out.u64(package.record.size());
+  out.raw(as_bytes(package.record));
   Bytes bytes = std::move(out).take();
   const Digest digest = blake2b(bytes);
   bytes.insert(bytes.end(), digest.begin(), digest.end());
@@ -401,6 +403,10 @@ Result<Package> read_package(ByteView bytes) {
   TACIT_TRY(const ByteView client_bytes, in.raw(client_size));
   TACIT_TRY(const std::uint64_t server_size, in.u64());
   TACIT_TRY(const ByteView server_bytes, in.raw(server_size));
+  TACIT_TRY(const std::uint64_t record_size, in.u64());
+  if (record_size > kMaxRecordBytes)
+    return Error{ErrorCode::kDataTooLarge, "the package's record is larger than this release reads"};
+  TACIT_TRY(const ByteView record_bytes, in.raw(record_size));
   const std::size_t digested = bytes.size() - in.remaining();
   TACIT_TRY(const ByteView digest, in.raw(sizeof(Digest)));
   TACIT_CHECK(in.finish());
@@ -409,6 +415,7 @@ Result<Package> read_package(ByteView bytes) {
     return Error{ErrorCode::kDataMalformed, "the package is damaged: its digest is not that of its contents"};
 
   Package package;
+  package.record = as_text(record_bytes);
   TACIT_TRY(package.client, client_half_from_json(as_text(client_bytes)));
   TACIT_TRY(package.plan, read_server_half(server_bytes, package.client));
   TACIT_CHECK(check_indices(package.plan));

@@ -61,6 +61,20 @@ TEST_P(PackageFile, ComesBackTheSame) {
   EXPECT_EQ(write_package(*read), bytes);
 }
 
+TEST_P(PackageFile, KeepsItsRecordOutOfTheClientHalf) {
+  Package recorded = package;
+  recorded.record = "{\"accuracy\": 0.875}\n\0 and bytes that are no text \xff";
+  const Bytes written = write_package(recorded);
+  const auto read = read_package(written);
+  ASSERT_TRUE(read.ok()) << read.error().to_line();
+  EXPECT_EQ(read->record, recorded.record);
+  EXPECT_EQ(to_json(read->client), to_json(package.client));
+  recorded.record.assign(kMaxRecordBytes + 1, ' ');
+  const auto too_large = read_package(write_package(recorded));
+  ASSERT_FALSE(too_large.ok());
+  EXPECT_EQ(too_large.error().code, ErrorCode::kDataTooLarge);
+}
+
 TEST_P(PackageFile, IsRefusedWhereItEndsEarly) {
   for (std::size_t length = 0; length < bytes.size();
        length += length < 200 || bytes.size() - length < 300 ? 1 : 97) {
@@ -74,11 +88,12 @@ TEST_P(PackageFile, IsRefusedWhereItEndsEarly) {
 TEST_P(PackageFile, IsRefusedWhereItsServerHalfEndsEarly) {
   const std::size_t client_size = to_json(package.client).size();
   const std::size_t length_at = 8 + 4 + 8 + client_size, server_at = length_at + 8;
-  const std::size_t server_size = bytes.size() - sizeof(Digest) - server_at;
+  constexpr std::size_t kEmptyRecord = 8;
+  const std::size_t server_size = bytes.size() - sizeof(Digest) - kEmptyRecord - server_at;
   for (std::size_t keep = 0; keep < server_size; keep += keep < 300 || server_size - keep < 100 ? 1 : 997) {
     Bytes cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(server_at + keep));
     for (std::size_t i = 0; i < 8; ++i) cut[length_at + i] = static_cast<std::uint8_t>(keep >> (8 * i));
-    cut.resize(cut.size() + sizeof(Digest));
+    cut.resize(cut.size() + kEmptyRecord + sizeof(Digest));
     seal(cut);
     const auto read = read_package(cut);
     ASSERT_FALSE(read.ok()) << keep;
@@ -144,7 +159,7 @@ TEST_P(PackageFile, IsRefusedForOtherFormatsAndVersions) {
   EXPECT_EQ(read_package(as_bytes("")).error().code, ErrorCode::kDataTruncated);
   EXPECT_EQ(read_package(as_bytes("ONNX model file")).error().code, ErrorCode::kDataMalformed);
   Bytes other = bytes;
-  other[8] = 3;
+  other[8] += 1;
   EXPECT_EQ(read_package(other).error().code, ErrorCode::kDataVersion);
   other = bytes;
   other.push_back(0);
