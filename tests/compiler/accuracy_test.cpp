@@ -86,7 +86,9 @@ TEST(Accuracy, ABadPolynomialNamesItsLayer) {
 }
 
 TEST(Accuracy, APolynomialsLossIsThatOfTheNetworkWithNothingElseReplaced) {
-  const Example example = make_example(activations());
+  Options options;
+  options.degree = 3;
+  const Example example = make_example(activations(), options);
   const Accuracy accuracy = measured(example.subject());
   const graph::Graph& graph = example.compiled.graph;
   for (const std::string name : {"first", "second"}) {
@@ -125,8 +127,8 @@ TEST(Accuracy, NoiseOfTheLayersAddsUpToThatOfThePlan) {
   const double all = std::exp2(-accuracy.simulated.from_polynomial.bits);
   EXPECT_NEAR(std::sqrt(square) / all, 1, 0.4);
   ASSERT_NE(accuracy.worst(), nullptr);
-  EXPECT_EQ(accuracy.polynomial.from_original.largest, 0);
-  EXPECT_EQ(accuracy.polynomial.from_original.bits, kMostBits);
+  // The same functions, rounded differently: single precision once, double once.
+  EXPECT_GT(accuracy.polynomial.from_original.bits, 20);
 }
 
 TEST(Accuracy, TheSameEveryTime) {

@@ -60,7 +60,9 @@ TEST_P(BundledModel, KeepsItsBudgets) {
   EXPECT_LE(result->noise, 0x1p-11);
   const std::vector<graph::Tensor> some(calibration.begin(), calibration.begin() + 4);
   // Polynomials stand for other activations than squares.
-  if (result->fits.empty()) EXPECT_LT(test::clear_difference(result->package, *graph, some), 1e-5);
+  if (result->fits.empty()) {
+    EXPECT_LT(test::clear_difference(result->package, *graph, some), 1e-5);
+  }
   EXPECT_GE(result->agreement, 0.98);
   EXPECT_LT(test::noise_difference(result->package, some), 0x1p-8);
 }
@@ -70,8 +72,11 @@ constexpr const char* kDigits = TACIT_SOURCE_DIR "/tests/images/mnist/t10k-image
 
 INSTANTIATE_TEST_SUITE_P(
     Models, BundledModel,
-    testing::Values(Bundled{"fashion_mnist", kClothes, 0.2860f, 0.3530f, 8192, 214, 5, 2, 50'000'000, 500'000}),
-    [](const auto& info) { return std::string(info.param.name); });
+    testing::Values(Bundled{"fashion_mnist", kClothes, 0.2860f, 0.3530f, 8192, 214, 5, 2, 50'000'000, 500'000},
+                    Bundled{"cryptonets", kDigits, 0.1307f, 0.3081f, 8192, 214, 5, 2, 30'000'000, 200'000},
+                    Bundled{"lenet5", kDigits, 0.1307f, 0.3081f, 16384, 430, 9, 4, 120'000'000, 700'000},
+                    Bundled{"lenet1", kDigits, 0.1307f, 0.3081f, 16384, 430, 11, 16, 200'000'000, 900'000}),
+    [](const auto& model) { return std::string(model.param.name); });
 
 }  // namespace
 }  // namespace tacit::compiler
