@@ -37,7 +37,7 @@ p { margin: 6px 0 12px; max-width: 75ch; }
 table { border-collapse: collapse; font-size: 13.5px; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--rule); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 90px; }
+tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 130px; }
 .n { text-align: right; white-space: nowrap; }
 tr.chosen { background: var(--panel); }
 .note { background: var(--panel); border-left: 4px solid var(--two); padding: 8px 14px; border-radius: 4px; }
@@ -135,8 +135,7 @@ std::string accuracy_section(const compiler::Accuracy& accuracy) {
   html += paragraph(
       "Four forms of one network on calibration images: as it was trained; with polynomials in place of its "
       "activations; the same with the noise that encryption is predicted to add; and a sample that was "
-      "really "
-      "encrypted.");
+      "really encrypted.");
   if (const std::string worst = worst_text(accuracy); !worst.empty()) html += paragraph(worst, "note");
   std::vector<std::string> names;
   std::vector<Series> series;
@@ -157,7 +156,7 @@ std::string accuracy_section(const compiler::Accuracy& accuracy) {
                      ? "Share of images whose largest output is the label's, and the original network's."
                      : "Share of images whose largest output is the original network's.");
   Table table({"network", "images", "right", "agreeing", "largest error", "mean error", "precision",
-               "largest, encryption alone", "mean", "precision left"},
+               "by encryption alone", "precision left"},
               1);
   for (const auto& [name, form] : forms) {
     const compiler::OutputError& all = form->from_original;
@@ -169,7 +168,7 @@ std::string accuracy_section(const compiler::Accuracy& accuracy) {
     table.row({name, count(form->images), accuracy.labelled ? percent_text(form->right, form->images) : "–",
                percent_text(form->agreeing, form->images), format_number(all.largest, 6),
                format_number(all.mean, 6), bits(all.bits), noisy ? format_number(noise.largest, 6) : "–",
-               noisy ? format_number(noise.mean, 6) : "–", noisy ? bits(noise.bits) : "–"});
+               noisy ? bits(noise.bits) : "–"});
   }
   html += table.take();
   html += paragraph("Errors are those of the outputs, of which the largest is " +

@@ -17,8 +17,8 @@ namespace tacit::compiler {
 struct OutputError {
   double largest = 0;
   double mean = 0;  // of |error|
-  double bits =
-      0;  // of precision that are left: log2(largest output / root mean square error), 0 to kMostBits
+  // Of precision that are left: log2(largest output / root mean square error), 0 to kMostBits.
+  double bits = 0;
 };
 inline constexpr double kMostBits = 53;
 
