@@ -22,7 +22,19 @@ struct Descriptor {
 std::string reason() { return std::strerror(errno); }
 
 Error unwritable(const std::filesystem::path& path) {
-  return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + reason()};
+  const ErrorCode code =
+      errno == ENOSPC || errno == EDQUOT ? ErrorCode::kDiskFull : ErrorCode::kFileUnwritable;
+  return Error{code, "cannot write " + path.string() + ": " + reason()};
+}
+
+Status sync_folder(const std::filesystem::path& folder) {
+  Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (directory.fd < 0 || ::fsync(directory.fd) != 0) return unwritable(folder);
+  return {};
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.parent_path().empty() ? "." : path.parent_path();
 }
 
 }  // namespace
@@ -56,7 +68,7 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
 }
 
 Status write_file_atomic(const std::filesystem::path& path, ByteView bytes, bool owner_only) {
-  std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
+  const std::filesystem::path folder = folder_of(path);
   std::string temporary = (folder / ("." + path.filename().string() + ".XXXXXX")).string();
   Descriptor file{::mkostemp(temporary.data(), O_CLOEXEC)};  // mode 0600
   if (file.fd < 0) return unwritable(path);
@@ -73,9 +85,24 @@ Status write_file_atomic(const std::filesystem::path& path, ByteView bytes, bool
   }
   if (!owner_only && ::fchmod(file.fd, 0644) != 0) return fail();
   if (::fsync(file.fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) return fail();
-  Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (directory.fd < 0 || ::fsync(directory.fd) != 0) return unwritable(folder);
-  return {};
+  return sync_folder(folder);
+}
+
+Status make_durable_folder(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return {};
+  const std::filesystem::path above = folder_of(path);
+  if (above != path) TACIT_CHECK(make_durable_folder(above));
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return unwritable(path);
+  return sync_folder(above);
+}
+
+Status remove_durably(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return {};
+    return Error{ErrorCode::kFileUnwritable, "cannot remove " + path.string() + ": " + reason()};
+  }
+  return sync_folder(folder_of(path));
 }
 
 }  // namespace tacit

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/result.h"
 
+#include <iterator>
+
 namespace tacit {
 namespace {
 
@@ -21,6 +23,11 @@ const Entry& entry(ErrorCode code) { return kEntries[static_cast<std::size_t>(co
 }  // namespace
 
 std::string_view to_string(ErrorCode code) { return entry(code).text; }
+ErrorCode error_code_from(std::string_view text) {
+  for (std::size_t i = 0; i < std::size(kEntries); ++i)
+    if (kEntries[i].text == text) return static_cast<ErrorCode>(i);
+  return ErrorCode::kInternal;
+}
 ErrorKind kind_of(ErrorCode code) { return entry(code).kind; }
 std::string_view meaning_of(ErrorCode code) { return entry(code).meaning; }
 

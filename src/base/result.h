@@ -22,6 +22,8 @@ enum class ErrorCode {
 // The code as scripts and clients see it, for instance "file.not-found"; it never changes once released.
 std::string_view to_string(ErrorCode code);
 ErrorKind kind_of(ErrorCode code);
+// The code that has this text; kInternal where there is none.
+ErrorCode error_code_from(std::string_view text);
 // One sentence on what the code means in general; Error::message says what happened in particular.
 std::string_view meaning_of(ErrorCode code);
 

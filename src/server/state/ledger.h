@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the server remembers of tokens and keys (docs/service.md, "State on disk"). Whatever a function has answered is durable.
+// Every function about keys begins with the tenant: what another tenant has is not there.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "ckks/wire.h"
+#include "server/state/tenant.h"
+
+namespace tacit::server {
+
+// Milliseconds since 1970, UTC.
+using Time = std::int64_t;
+
+struct Token {
+  std::string id;  // public, 16 hexadecimal digits
+  std::string tenant;
+  Digest secret{};  // BLAKE2b-256 of the secret part
+  Scopes scopes = 0;
+  std::string label;  // for people
+  Time created = 0;
+  std::optional<Time> expires, revoked;
+};
+
+// One evaluation key on the server (protocol/keys.md).
+struct Piece {
+  ckks::KeyHeader header;
+  std::uint64_t bytes = 0;
+};
+
+struct KeySet {
+  Digest id{};
+  std::vector<Digest> pieces;  // ascending
+  ckks::KeyTag tag{};
+  int log_degree = 0;
+  std::uint64_t bytes = 0;  // of all pieces
+  Time created = 0, used = 0;
+};
+
+// How much of its quota a tenant has taken.
+struct Usage {
+  std::uint64_t key_bytes = 0;
+  std::uint64_t key_sets = 0;
+};
+
+// All functions may be called from several threads at once. Each can fail with kDiskFull (no space; nothing has changed) or
+// kStateFailed.
+class Ledger {
+ public:
+  virtual ~Ledger() = default;
+
+  virtual Status add_token(const Token& token) = 0;
+  // All of them, the oldest first.
+  virtual Result<std::vector<Token>> tokens() = 0;
+  // False where there is none of this identifier that is not revoked.
+  virtual Result<bool> revoke_token(std::string_view id, Time now) = 0;
+
+  // The bytes must be in the blobs already. `header` are the piece's first bytes. True where it was not there before.
+  virtual Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header,
+                                 std::uint64_t bytes, Time now) = 0;
+  virtual Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) = 0;
+  // Those that are not there, in the order given.
+  virtual Result<std::vector<Digest>> missing(std::string_view tenant, std::span<const Digest> pieces) = 0;
+  // Takes the piece out, and the sets it is in.
+  virtual Status forget_piece(std::string_view tenant, const Digest& digest) = 0;
+
+  // True where it was not there before; kKeyMissing where one of its pieces is not there.
+  virtual Result<bool> add_set(std::string_view tenant, const KeySet& set) = 0;
+  // kKeyUnknown.
+  virtual Result<KeySet> find_set(std::string_view tenant, const Digest& id) = 0;
+  // The most recently used first.
+  virtual Result<std::vector<KeySet>> sets(std::string_view tenant) = 0;
+  // Takes the set out, and answers which of its pieces are in no other set and have been taken out as well: their bytes are to be
+  // removed. kKeyUnknown.
+  virtual Result<std::vector<Digest>> remove_set(std::string_view tenant, const Digest& id) = 0;
+  // Notes that a set has been used.
+  virtual Status touch_set(std::string_view tenant, const Digest& id, Time now) = 0;
+  virtual Result<Usage> usage(std::string_view tenant) = 0;
+
+  struct Owned {
+    std::string tenant;
+    Digest digest{};
+  };
+  // Sets that nobody has used since `before`, and pieces that are in no set and were uploaded before it.
+  virtual Result<std::vector<Owned>> idle_sets(Time before) = 0;
+  virtual Result<std::vector<Owned>> loose_pieces(Time before) = 0;
+  // Every piece of every tenant.
+  virtual Result<std::vector<Owned>> pieces() = 0;
+};
+
+}  // namespace tacit::server

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs from their acceptance to their end (docs/service.md, "A job's life"). Whatever a function has answered is durable.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/result.h"
+#include "server/state/ledger.h"
+
+namespace tacit::server {
+
+enum class JobState { kQueued, kRunning, kAwaitingClient, kSucceeded, kFailed, kCancelled };
+
+std::string_view to_string(JobState state);
+// Whether nothing happens to it any more.
+bool is_final(JobState state);
+
+struct Job {
+  std::string id;  // 32 random hexadecimal digits
+  std::string tenant;
+  std::string model;
+  std::size_t stage = 0;
+  Digest key_id{};
+  Digest input{};  // of the request's body, which is the blob of kind kInput with the job's identifier
+  std::string request_id;
+  std::optional<std::string> client_id;  // "id" of the inference request
+  bool raw = false;                      // the raw form of an inference request
+  JobState state = JobState::kQueued;
+  int attempt = 0;               // how often it has been begun
+  std::optional<Digest> result;  // of the blob of kind kResult; where it has succeeded or awaits the client
+  std::optional<Error> error;    // where it has failed
+  Time created = 0, started = 0, ended = 0;
+  Time expires = 0;  // when result and row may go; 0 while it is not final
+};
+
+// A client's promise that a repeated request is the same one.
+struct Idempotency {
+  std::string key;
+  Digest request{};  // of method, path and body
+  Time expires = 0;
+};
+
+struct Submission {
+  Job job;
+  bool repeated = false;  // the job was there: the same key and the same request
+};
+
+// How a queue stands; of one tenant or of all.
+struct QueueCounts {
+  std::size_t queued = 0, running = 0, awaiting = 0, kept = 0;
+};
+
+class Queue {
+ public:
+  virtual ~Queue() = default;
+
+  // The input must be in the blobs already, unless the job turns out to be a repeated one. kIdempotencyMismatch where the key
+  // was used for another request.
+  virtual Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency) = 0;
+  // The oldest queued job among those with one of the `preferred` keys, or else the oldest; nothing where none is queued.
+  // It is running from now on.
+  virtual Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) = 0;
+  // Each of these is false, and nothing has changed, where the attempt is no longer the job's running one.
+  virtual Result<bool> succeed(const Job& job, const Digest& result, Time now, Time expires) = 0;
+  virtual Result<bool> fail(const Job& job, const Error& error, Time now, Time expires) = 0;
+  // Back into the queue at its old place, the attempt not counted: the server is about to end.
+  virtual Result<bool> put_back(const Job& job) = 0;
+
+  // kJobUnknown for what is not there or another tenant's.
+  virtual Result<Job> find(std::string_view tenant, std::string_view id) = 0;
+  // The newest first, at most `limit`.
+  virtual Result<std::vector<Job>> list(std::string_view tenant, std::size_t limit) = 0;
+  // Ends a job that is not final. The answer is the job as it stands then. kJobUnknown.
+  virtual Result<Job> cancel(std::string_view tenant, std::string_view id, Time now, Time expires) = 0;
+  // How many queued jobs are before this one.
+  virtual Result<std::size_t> position(const Job& job) = 0;
+  virtual Result<QueueCounts> counts(std::optional<std::string_view> tenant) = 0;
+
+  // After a start: what was running is queued again, or has failed (kJobPoisoned) where it was begun `attempts` times.
+  virtual Result<std::size_t> recover(int attempts, Time now, Time expires) = 0;
+  // Takes out final jobs whose time has come, and idempotency keys; answers the jobs, whose blobs are to be removed.
+  virtual Result<std::vector<Job>> expire(Time now) = 0;
+  // Takes out one final job. False where it is not final. kJobUnknown.
+  virtual Result<bool> remove(std::string_view tenant, std::string_view id) = 0;
+  // Every job of every tenant.
+  virtual Result<std::vector<Job>> jobs() = 0;
+};
+
+}  // namespace tacit::server

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/state/sqlite_ledger.h"
+
+#include <algorithm>
+
+#include "server/state/database.h"
+
+namespace tacit::server {
+
+namespace {
+
+class SqliteLedger final : public Ledger {
+ public:
+  explicit SqliteLedger(Database& database) : database_(database) {}
+
+  Status add_token(const Token& token) override {
+    return database_.transact([&]() -> Status {
+      database_
+          .query(
+              "INSERT INTO token (id, tenant, secret, scopes, label, created, expires, revoked) "
+              "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          .with(token.id)
+          .with(token.tenant)
+          .with(token.secret)
+          .with(std::int64_t{token.scopes})
+          .with(token.label)
+          .with(token.created)
+          .with(token.expires)
+          .with(token.revoked)
+          .run();
+      return {};
+    });
+  }
+
+  Result<std::vector<Token>> tokens() override {
+    return database_.transact([&]() -> Result<std::vector<Token>> {
+      Query rows = database_.query(
+          "SELECT id, tenant, secret, scopes, label, created, expires, revoked FROM token ORDER BY created, "
+          "id");
+      std::vector<Token> tokens;
+      while (rows.next()) {
+        Token token{rows.text(0),
+                    rows.text(1),
+                    rows.digest(2),
+                    static_cast<Scopes>(rows.number(3)),
+                    rows.text(4),
+                    rows.number(5),
+                    {},
+                    {}};
+        if (!rows.is_null(6)) token.expires = rows.number(6);
+        if (!rows.is_null(7)) token.revoked = rows.number(7);
+        tokens.push_back(std::move(token));
+      }
+      return tokens;
+    });
+  }
+
+  Result<bool> revoke_token(std::string_view id, Time now) override {
+    return database_.transact([&]() -> Result<bool> {
+      return database_.query("UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL")
+                 .with(now)
+                 .with(id)
+                 .run() > 0;
+    });
+  }
+
+  Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header, std::uint64_t bytes,
+                         Time now) override {
+    return database_.transact([&]() -> Result<bool> {
+      return database_
+                 .query(
+                     "INSERT INTO piece (tenant, digest, header, bytes, created) VALUES (?, ?, ?, ?, ?) "
+                     "ON CONFLICT DO NOTHING")
+                 .with(tenant)
+                 .with(digest)
+                 .with(header)
+                 .with(static_cast<std::int64_t>(bytes))
+                 .with(now)
+                 .run() > 0;
+    });
+  }
+
+  Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) override {
+    return database_.transact([&]() -> Result<std::optional<Piece>> {
+      Query row = database_.query("SELECT header, bytes FROM piece WHERE tenant = ? AND digest = ?");
+      if (!row.with(tenant).with(digest).next()) return std::optional<Piece>();
+      TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(row.bytes(0)));
+      return std::optional(Piece{header, static_cast<std::uint64_t>(row.number(1))});
+    });
+  }
+
+  Result<std::vector<Digest>> missing(std::string_view tenant, std::span<const Digest> pieces) override {
+    return database_.transact([&]() -> Result<std::vector<Digest>> {
+      std::vector<Digest> absent;
+      for (const Digest& digest : pieces)
+        if (!has_piece(tenant, digest)) absent.push_back(digest);
+      return absent;
+    });
+  }
+
+  Status forget_piece(std::string_view tenant, const Digest& digest) override {
+    return database_.transact([&]() -> Status {
+      database_
+          .query(
+              "DELETE FROM key_set WHERE tenant = ?1 AND id IN "
+              "(SELECT id FROM key_set_piece WHERE tenant = ?1 AND digest = ?2)")
+          .with(tenant)
+          .with(digest)
+          .run();
+      database_.query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
+      return {};
+    });
+  }
+
+  Result<bool> add_set(std::string_view tenant, const KeySet& set) override {
+    return database_.transact([&]() -> Result<bool> {
+      for (const Digest& digest : set.pieces)
+        if (!has_piece(tenant, digest))
+          return Error{ErrorCode::kKeyMissing, "the piece " + to_hex(digest) + " is not stored"};
+      const bool added = database_
+                             .query(
+                                 "INSERT INTO key_set (tenant, id, tag, log_degree, bytes, created, used) "
+                                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+                             .with(tenant)
+                             .with(set.id)
+                             .with(ByteView(set.tag))
+                             .with(std::int64_t{set.log_degree})
+                             .with(static_cast<std::int64_t>(set.bytes))
+                             .with(set.created)
+                             .with(set.created)
+                             .run() > 0;
+      if (!added) return false;
+      for (const Digest& digest : set.pieces)
+        database_.query("INSERT INTO key_set_piece (tenant, id, digest) VALUES (?, ?, ?)")
+            .with(tenant)
+            .with(set.id)
+            .with(digest)
+            .run();
+      return true;
+    });
+  }
+
+  Result<KeySet> find_set(std::string_view tenant, const Digest& id) override {
+    return database_.transact([&]() -> Result<KeySet> {
+      Query row = database_.query(
+          "SELECT id, tag, log_degree, bytes, created, used FROM key_set WHERE tenant = ? AND id = ?");
+      if (!row.with(tenant).with(id).next()) return unknown(id);
+      return read_set(tenant, row);
+    });
+  }
+
+  Result<std::vector<KeySet>> sets(std::string_view tenant) override {
+    return database_.transact([&]() -> Result<std::vector<KeySet>> {
+      Query rows = database_.query(
+          "SELECT id, tag, log_degree, bytes, created, used FROM key_set WHERE tenant = ? ORDER BY used "
+          "DESC, id");
+      rows.with(tenant);
+      std::vector<KeySet> sets;
+      while (rows.next()) sets.push_back(read_set(tenant, rows));
+      return sets;
+    });
+  }
+
+  Result<std::vector<Digest>> remove_set(std::string_view tenant, const Digest& id) override {
+    return database_.transact([&]() -> Result<std::vector<Digest>> {
+      std::vector<Digest> freed;
+      {
+        Query alone = database_.query(
+            "SELECT digest FROM key_set_piece AS mine WHERE tenant = ?1 AND id = ?2 AND NOT EXISTS "
+            "(SELECT 1 FROM key_set_piece WHERE tenant = ?1 AND digest = mine.digest AND id <> ?2)");
+        alone.with(tenant).with(id);
+        while (alone.next()) freed.push_back(alone.digest(0));
+      }
+      if (database_.query("DELETE FROM key_set WHERE tenant = ? AND id = ?").with(tenant).with(id).run() == 0)
+        return unknown(id);
+      for (const Digest& digest : freed)
+        database_.query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
+      return freed;
+    });
+  }
+
+  Status touch_set(std::string_view tenant, const Digest& id, Time now) override {
+    return database_.transact([&]() -> Status {
+      database_.query("UPDATE key_set SET used = ?3 WHERE tenant = ?1 AND id = ?2 AND used < ?3")
+          .with(tenant)
+          .with(id)
+          .with(now)
+          .run();
+      return {};
+    });
+  }
+
+  Result<Usage> usage(std::string_view tenant) override {
+    return database_.transact([&]() -> Result<Usage> {
+      Query row = database_.query(
+          "SELECT (SELECT coalesce(sum(bytes), 0) FROM piece WHERE tenant = ?1), "
+          "(SELECT count(*) FROM key_set WHERE tenant = ?1)");
+      row.with(tenant).next();
+      return Usage{static_cast<std::uint64_t>(row.number(0)), static_cast<std::uint64_t>(row.number(1))};
+    });
+  }
+
+  Result<std::vector<Owned>> idle_sets(Time before) override {
+    return database_.transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_.query("SELECT tenant, id FROM key_set WHERE used < ? ORDER BY used");
+      return owned(rows.with(before));
+    });
+  }
+
+  Result<std::vector<Owned>> loose_pieces(Time before) override {
+    return database_.transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_.query(
+          "SELECT tenant, digest FROM piece WHERE created < ? AND NOT EXISTS "
+          "(SELECT 1 FROM key_set_piece WHERE tenant = piece.tenant AND digest = piece.digest)");
+      return owned(rows.with(before));
+    });
+  }
+
+  Result<std::vector<Owned>> pieces() override {
+    return database_.transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_.query("SELECT tenant, digest FROM piece ORDER BY tenant, digest");
+      return owned(rows);
+    });
+  }
+
+ private:
+  static Error unknown(const Digest& id) {
+    return Error{ErrorCode::kKeyUnknown,
+                 "no evaluation keys are stored under " + to_hex(id) + "; POST /v2/keys first"};
+  }
+
+  bool has_piece(std::string_view tenant, const Digest& digest) {
+    return database_.query("SELECT 1 FROM piece WHERE tenant = ? AND digest = ?")
+        .with(tenant)
+        .with(digest)
+        .next();
+  }
+
+  KeySet read_set(std::string_view tenant, Query& row) {
+    KeySet set;
+    set.id = row.digest(0);
+    const Bytes tag = row.bytes(1);
+    std::copy_n(tag.begin(), std::min(tag.size(), set.tag.size()), set.tag.begin());
+    set.log_degree = static_cast<int>(row.number(2));
+    set.bytes = static_cast<std::uint64_t>(row.number(3));
+    set.created = row.number(4);
+    set.used = row.number(5);
+    Query pieces =
+        database_.query("SELECT digest FROM key_set_piece WHERE tenant = ? AND id = ? ORDER BY digest");
+    pieces.with(tenant).with(set.id);
+    while (pieces.next()) set.pieces.push_back(pieces.digest(0));
+    return set;
+  }
+
+  static std::vector<Owned> owned(Query& rows) {
+    std::vector<Owned> all;
+    while (rows.next()) all.push_back({rows.text(0), rows.digest(1)});
+    return all;
+  }
+
+  Database& database_;
+};
+
+}  // namespace
+
+std::unique_ptr<Ledger> make_sqlite_ledger(Database& database) {
+  return std::make_unique<SqliteLedger>(database);
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledger on SQLite.
+#pragma once
+
+#include <memory>
+
+#include "server/state/ledger.h"
+
+namespace tacit::server {
+
+class Database;
+
+// `database` must outlive it.
+std::unique_ptr<Ledger> make_sqlite_ledger(Database& database);
+
+}  // namespace tacit::server

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The queue on SQLite.
+#pragma once
+
+#include <memory>
+
+#include "server/state/queue.h"
+
+namespace tacit::server {
+
+class Database;
+
+// `database` must outlive it.
+std::unique_ptr<Queue> make_sqlite_queue(Database& database);
+
+}  // namespace tacit::server
