@@ -133,23 +133,25 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
 
 Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
                                                          const ApplicationOptions& options) {
-  // The store checks pieces against the models' parameters; its copy of the registry shares the models.
-  auto registry = std::make_shared<const ModelRegistry>(models);
-  const auto check = [registry](ByteView bytes) -> Result<ckks::KeyHeader> {
-    TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
-    TACIT_TRY(const ckks::Parameters* parameters, registry->parameters_for(header));
-    return ckks::check_key(*parameters, bytes);
-  };
-  TACIT_TRY(std::unique_ptr<KeyStore> keys, KeyStore::open(options.state, check));
-  return std::unique_ptr<Application>(new Application(std::move(models), std::move(keys), options));
+  TACIT_TRY(std::unique_ptr<State> state, State::open(options.state));
+  std::unique_ptr<Application> application(new Application(std::move(models), std::move(state), options));
+  TACIT_TRY(const std::size_t orphans, application->keys_.sweep());
+  if (orphans > 0) log_warning(std::to_string(orphans) + " evaluation keys removed that nobody was told of");
+  return application;
 }
 
-Application::Application(ModelRegistry models, std::unique_ptr<KeyStore> keys,
+Application::Application(ModelRegistry models, std::unique_ptr<State> state,
                          const ApplicationOptions& options)
     : models_(std::move(models)),
-      keys_(std::move(keys)),
+      state_(std::move(state)),
+      keys_(state_->ledger(), state_->blobs(),
+            [this](ByteView bytes) -> Result<ckks::KeyHeader> {
+              TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
+              TACIT_TRY(const ckks::Parameters* parameters, models_.parameters_for(header));
+              return ckks::check_key(*parameters, bytes);
+            }),
       cache_(options.key_cache_bytes),
-      services_{models_, *keys_, cache_, options.max_body_bytes, stopping_},
+      services_{models_, keys_, cache_, options.max_body_bytes, stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs),
       inference_(1, options.max_waiting_inferences) {
   add_all_routes(router_, services_);
@@ -203,7 +205,8 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
         {ErrorCode::kDataTruncated, "the body must have at least " + std::to_string(plan.prefix) + " bytes"});
   }
   auto exchange = std::make_shared<RouteExchange>(
-      *this, endpoint, Call{head, std::move(match.path), {}, instance}, plan.prefix);
+      *this, endpoint, Call{head, std::move(match.path), {}, instance, std::string(kOpenTenant)},
+      plan.prefix);
   if (!exchange->reserve()) {
     return refuse({ErrorCode::kServerBusy, "too many bytes are being received already; try again later"});
   }

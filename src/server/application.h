@@ -11,6 +11,7 @@
 #include "server/router.h"
 #include "server/service.h"
 #include "server/services.h"
+#include "server/state/state.h"
 
 namespace tacit::server {
 
@@ -24,7 +25,7 @@ struct ApplicationOptions {
 
 class Application final : public Service {
  public:
-  // Loads the models and opens the key store. Errors of ModelRegistry::load and KeyStore::open.
+  // Loads the models and opens the state. Errors of ModelRegistry::load and State::open.
   static Result<std::unique_ptr<Application>> create(const ApplicationOptions& options);
   // With models that are loaded already; `options.models` is not used.
   static Result<std::unique_ptr<Application>> create(ModelRegistry models, const ApplicationOptions& options);
@@ -37,12 +38,13 @@ class Application final : public Service {
 
  private:
   friend class RouteExchange;
-  Application(ModelRegistry models, std::unique_ptr<KeyStore> keys, const ApplicationOptions& options);
+  Application(ModelRegistry models, std::unique_ptr<State> state, const ApplicationOptions& options);
   bool reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes) { in_flight_ -= bytes; }
 
   ModelRegistry models_;
-  std::unique_ptr<KeyStore> keys_;
+  std::unique_ptr<State> state_;
+  KeyStore keys_;
   KeyCache cache_;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> in_flight_ = 0;

@@ -39,6 +39,7 @@ struct Call {
   PathArguments path;
   Bytes body;
   std::string instance;  // the path, as a problem document names it
+  std::string tenant;    // who asks
 };
 
 // What work that was put off learns when its turn has come.

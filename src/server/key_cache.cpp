@@ -9,32 +9,22 @@
 namespace tacit::server {
 namespace {
 
-struct PlannedPiece {
-  Digest digest{};
-  ckks::KeyRequest request;
-};
-
 bool serves(const ckks::KeyRequest& have, const ckks::KeyRequest& need) {
   return have.element == need.element && have.shape.level >= need.shape.level &&
          have.shape.digit_size == need.shape.digit_size &&
          have.shape.special_count == need.shape.special_count;
 }
 
-// For each key of the plan the piece that serves it, or nothing.
-std::vector<std::optional<PlannedPiece>> assign(const runtime::Model& model, const KeyStore& store,
-                                                const KeySet& set) {
-  std::map<std::uint32_t, PlannedPiece> by_element;
-  for (const Digest& digest : set.pieces) {
-    const auto piece = store.find_piece(digest);
-    if (piece && fits(model.parameters(), piece->header)) {
-      by_element[piece->header.request.element] = {digest, piece->header.request};
-    }
-  }
-  std::vector<std::optional<PlannedPiece>> assigned;
+// For each key of the plan the piece of the set that serves it, or null.
+std::vector<const Piece*> assign(const runtime::Model& model, const KeySet& set) {
+  std::map<std::uint32_t, const Piece*> by_element;
+  for (const Piece& piece : set.pieces)
+    if (fits(model.parameters(), piece.header)) by_element[piece.header.request.element] = &piece;
+  std::vector<const Piece*> assigned;
   for (const ckks::KeyRequest& need : model.plan().keys) {
     const auto found = by_element.find(need.element);
-    const bool there = found != by_element.end() && serves(found->second.request, need);
-    assigned.push_back(there ? std::optional(found->second) : std::nullopt);
+    const bool there = found != by_element.end() && serves(found->second->header.request, need);
+    assigned.push_back(there ? found->second : nullptr);
   }
   return assigned;
 }
@@ -47,29 +37,29 @@ Error missing_key(const ckks::KeyRequest& need) {
 
 }  // namespace
 
-std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store,
-                                           const KeySet& set) {
-  const auto assigned = assign(model, store, set);
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeySet& set) {
+  const auto assigned = assign(model, set);
   std::vector<ckks::KeyRequest> missing;
   for (std::size_t i = 0; i < assigned.size(); ++i) {
-    if (!assigned[i]) missing.push_back(model.plan().keys[i]);
+    if (assigned[i] == nullptr) missing.push_back(model.plan().keys[i]);
   }
   return missing;
 }
 
-Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, const KeySet& set) {
+Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, std::string_view tenant,
+                                       const KeySet& set) {
   const runtime::Model& model = *served.model;
-  const std::string name = to_hex(set.id) + "/" + model.name();
+  const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + model.name();
   if (Keys keys = find(name)) return Loaded{std::move(keys), true};
 
-  const auto pieces = assign(model, store, set);
+  const auto pieces = assign(model, set);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (!pieces[i]) return missing_key(model.plan().keys[i]);
+    if (pieces[i] == nullptr) return missing_key(model.plan().keys[i]);
   }
   auto memory_bytes = [&](ckks::KeyForm form) {
     std::uint64_t bytes = 0;
-    for (const auto& piece : pieces)
-      bytes += ckks::key_memory_bytes(model.parameters(), piece->request.shape, form);
+    for (const Piece* piece : pieces)
+      bytes += ckks::key_memory_bytes(model.parameters(), piece->header.request.shape, form);
     return bytes;
   };
   const bool fit = memory_bytes(ckks::KeyForm::kWhole) <= capacity_;
@@ -78,7 +68,7 @@ Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& stor
 
   std::vector<std::optional<Result<ckks::SwitchingKey>>> read(pieces.size());
   parallel_for(pieces.size(), [&](std::size_t i) {
-    auto wire = store.read_piece(pieces[i]->digest);
+    auto wire = store.read_piece(tenant, *pieces[i]);
     read[i] = wire.ok() ? ckks::read_key(model.parameters(), *wire, form)
                         : Result<ckks::SwitchingKey>(std::move(wire).error());
   });

@@ -13,8 +13,7 @@
 namespace tacit::server {
 
 // Those of the plan's keys that the set does not have, or has at too low a level, in another shape or for other primes.
-std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeyStore& store,
-                                           const KeySet& set);
+std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeySet& set);
 
 class KeyCache {
  public:
@@ -28,15 +27,15 @@ class KeyCache {
     Keys keys;
     bool was_cached = false;
   };
-  // The keys of `set` that the model's plan needs. Reading and expanding them takes all cores of the caller's arena and
+  // The tenant's keys of `set` that the model's plan needs. Reading and expanding them takes all cores of the caller's arena and
   // up to seconds, so it is not for network threads. The set must lack none (missing_keys).
-  Result<Loaded> get(const ServedModel& model, KeyStore& store, const KeySet& set);
+  Result<Loaded> get(const ServedModel& model, KeyStore& store, std::string_view tenant, const KeySet& set);
 
   std::uint64_t resident_bytes() const;
 
  private:
   struct Entry {
-    std::string name;  // set and model
+    std::string name;  // tenant, set and model
     Keys keys;
     std::uint64_t bytes = 0;
   };

@@ -92,13 +92,13 @@ Status split_raw(const runtime::Model& model, InferenceRequest& request) {
 }
 
 Result<Response> run(const Services& services, const ServedModel& served, const InferenceRequest& request,
-                     const KeySet& set, const WorkContext& context) {
+                     std::string_view tenant, const KeySet& set, const WorkContext& context) {
   InferenceResult result;
   result.model_name = served.model->name();
   result.id = request.id;
   result.queue_ms = context.queue_ms;
   const auto begin = Clock::now();
-  TACIT_TRY(const KeyCache::Loaded loaded, services.cache.get(served, services.keys, set));
+  TACIT_TRY(const KeyCache::Loaded loaded, services.cache.get(served, services.keys, tenant, set));
   if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
   const auto start = Clock::now();
   const auto go_on = [&](std::size_t, std::size_t) { return !context.cancelled; };
@@ -121,18 +121,18 @@ Outcome infer(const Services& services, const Call& call) {
   if (request->raw) {
     if (Status split = split_raw(*(*served)->model, *request); !split.ok()) return std::move(split).error();
   }
-  auto set = services.keys.find_set(request->key_id);
+  auto set = services.keys.ledger().find_set(call.tenant, request->key_id);
   if (!set.ok()) return std::move(set).error();
   const ServedModel& model = **served;
-  if (const auto missing = missing_keys(*model.model, services.keys, *set); !missing.empty()) {
+  if (const auto missing = missing_keys(*model.model, *set); !missing.empty()) {
     return Error{ErrorCode::kKeyMissing,
                  "the key set lacks " + std::to_string(missing.size()) +
                      " evaluation keys that the model needs, the first for Galois element " +
                      std::to_string(missing.front().element) + "; POST /v2/keys with \"model\" lists them"};
   }
   return Later{Pool::kInference,
-               [&services, &model, request = *request, set = *set](const WorkContext& context) {
-                 return run(services, model, request, set, context);
+               [&services, &call, &model, request = *request, set = *set](const WorkContext& context) {
+                 return run(services, model, request, call.tenant, set, context);
                }};
 }
 

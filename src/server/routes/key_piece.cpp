@@ -29,7 +29,7 @@ Outcome put(const Services& services, const Call& call) {
   if (!digest.ok()) return digest.error();
   return Later{
       Pool::kBlocking, [&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
-        TACIT_TRY(const bool created, services.keys.put_piece(digest, call.body));
+        TACIT_TRY(const bool created, services.keys.put_piece(call.tenant, digest, call.body, now()));
         return json_response(created ? 201 : 200, {{"digest", to_hex(digest)}, {"bytes", call.body.size()}});
       }};
 }

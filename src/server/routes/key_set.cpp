@@ -64,16 +64,16 @@ Response missing_elements(const runtime::Model& model, const std::vector<ckks::K
       instance, {{"missing_keys", list}});
 }
 
-Result<Response> store_set(const Services& services, const SetRequest& request, std::string_view instance) {
-  if (const auto missing = services.keys.missing(request.pieces); !missing.empty()) {
-    return missing_pieces(missing, instance);
-  }
-  TACIT_TRY(const KeySet set, services.keys.describe_set(request.pieces));
+Result<Response> store_set(const Services& services, const SetRequest& request, const Call& call) {
+  Ledger& ledger = services.keys.ledger();
+  TACIT_TRY(const std::vector<Digest> absent, ledger.missing(call.tenant, request.pieces));
+  if (!absent.empty()) return missing_pieces(absent, call.instance);
+  TACIT_TRY(const KeySet set, services.keys.describe_set(call.tenant, request.pieces, now()));
   if (request.model != nullptr) {
-    const auto missing = missing_keys(*request.model->model, services.keys, set);
-    if (!missing.empty()) return missing_elements(*request.model->model, missing, instance);
+    const auto missing = missing_keys(*request.model->model, set);
+    if (!missing.empty()) return missing_elements(*request.model->model, missing, call.instance);
   }
-  TACIT_TRY(const bool created, services.keys.put_set(set));
+  TACIT_TRY(const bool created, ledger.add_set(call.tenant, set));
   Response response = json_response(created ? 201 : 200, describe(set));
   response.fields.add("Location", "/v2/keys/" + to_hex(set.id));
   return response;
@@ -83,7 +83,7 @@ Outcome post(const Services& services, const Call& call) {
   auto request = parse_request(services, call.body);
   if (!request.ok()) return std::move(request).error();
   return Later{Pool::kBlocking, [&services, &call, request = std::move(request).value()](const WorkContext&) {
-                 return store_set(services, request, call.instance);
+                 return store_set(services, request, call);
                }};
 }
 
@@ -93,14 +93,14 @@ Outcome get(const Services& services, const Call& call) {
     return Error{ErrorCode::kKeyUnknown,
                  "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
   }
-  const auto set = services.keys.find_set(*id);
-  if (!set.ok()) return set.error();
-  Json page = describe(*set);
-  page["models"] = Json::array();
-  for (const auto& [name, served] : services.models.models()) {
-    if (missing_keys(*served.model, services.keys, *set).empty()) page["models"].push_back(name);
-  }
-  return json_response(200, page);
+  return Later{Pool::kBlocking, [&services, &call, id = *id](const WorkContext&) -> Result<Response> {
+                 TACIT_TRY(const KeySet set, services.keys.ledger().find_set(call.tenant, id));
+                 Json page = describe(set);
+                 page["models"] = Json::array();
+                 for (const auto& [name, served] : services.models.models())
+                   if (missing_keys(*served.model, set).empty()) page["models"].push_back(name);
+                 return json_response(200, page);
+               }};
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace tacit::server {
 
 // Milliseconds since 1970, UTC.
 using Time = std::int64_t;
+Time now();
 
 struct Token {
   std::string id;  // public, 16 hexadecimal digits
@@ -29,13 +30,14 @@ struct Token {
 
 // One evaluation key on the server (protocol/keys.md).
 struct Piece {
+  Digest digest{};
   ckks::KeyHeader header;
   std::uint64_t bytes = 0;
 };
 
 struct KeySet {
   Digest id{};
-  std::vector<Digest> pieces;  // ascending
+  std::vector<Piece> pieces;  // by ascending digest
   ckks::KeyTag tag{};
   int log_degree = 0;
   std::uint64_t bytes = 0;  // of all pieces
@@ -60,7 +62,7 @@ class Ledger {
   // False where there is none of this identifier that is not revoked.
   virtual Result<bool> revoke_token(std::string_view id, Time now) = 0;
 
-  // The bytes must be in the blobs already. `header` are the piece's first bytes. True where it was not there before.
+  // The bytes must be in the blobs already. `header` are the piece's first kKeyHeaderBytes. True where it was not there before.
   virtual Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header,
                                  std::uint64_t bytes, Time now) = 0;
   virtual Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) = 0;

@@ -2,6 +2,7 @@
 #include "server/state/sqlite_ledger.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "server/state/database.h"
 
@@ -82,10 +83,10 @@ class SqliteLedger final : public Ledger {
 
   Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) override {
     return database_.transact([&]() -> Result<std::optional<Piece>> {
-      Query row = database_.query("SELECT header, bytes FROM piece WHERE tenant = ? AND digest = ?");
+      Query row = database_.query("SELECT digest, header, bytes FROM piece WHERE tenant = ? AND digest = ?");
       if (!row.with(tenant).with(digest).next()) return std::optional<Piece>();
-      TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(row.bytes(0)));
-      return std::optional(Piece{header, static_cast<std::uint64_t>(row.number(1))});
+      TACIT_TRY(Piece piece, read_piece(row));
+      return std::optional(std::move(piece));
     });
   }
 
@@ -114,9 +115,9 @@ class SqliteLedger final : public Ledger {
 
   Result<bool> add_set(std::string_view tenant, const KeySet& set) override {
     return database_.transact([&]() -> Result<bool> {
-      for (const Digest& digest : set.pieces)
-        if (!has_piece(tenant, digest))
-          return Error{ErrorCode::kKeyMissing, "the piece " + to_hex(digest) + " is not stored"};
+      for (const Piece& piece : set.pieces)
+        if (!has_piece(tenant, piece.digest))
+          return Error{ErrorCode::kKeyMissing, "the piece " + to_hex(piece.digest) + " is not stored"};
       const bool added = database_
                              .query(
                                  "INSERT INTO key_set (tenant, id, tag, log_degree, bytes, created, used) "
@@ -130,11 +131,11 @@ class SqliteLedger final : public Ledger {
                              .with(set.created)
                              .run() > 0;
       if (!added) return false;
-      for (const Digest& digest : set.pieces)
+      for (const Piece& piece : set.pieces)
         database_.query("INSERT INTO key_set_piece (tenant, id, digest) VALUES (?, ?, ?)")
             .with(tenant)
             .with(set.id)
-            .with(digest)
+            .with(piece.digest)
             .run();
       return true;
     });
@@ -156,7 +157,10 @@ class SqliteLedger final : public Ledger {
           "DESC, id");
       rows.with(tenant);
       std::vector<KeySet> sets;
-      while (rows.next()) sets.push_back(read_set(tenant, rows));
+      while (rows.next()) {
+        TACIT_TRY(KeySet set, read_set(tenant, rows));
+        sets.push_back(std::move(set));
+      }
       return sets;
     });
   }
@@ -236,7 +240,17 @@ class SqliteLedger final : public Ledger {
         .next();
   }
 
-  KeySet read_set(std::string_view tenant, Query& row) {
+  // Columns: digest, header, bytes.
+  static Result<Piece> read_piece(Query& row) {
+    const auto header = ckks::read_key_header(row.bytes(1));
+    if (!header.ok())
+      return Error{ErrorCode::kStateCorrupt, "the state's database: the row of the piece " +
+                                                 to_hex(row.digest(0)) + " is damaged; run tacitd check"};
+    return Piece{row.digest(0), *header, static_cast<std::uint64_t>(row.number(2))};
+  }
+
+  // Columns: id, tag, log_degree, bytes, created, used.
+  Result<KeySet> read_set(std::string_view tenant, Query& row) {
     KeySet set;
     set.id = row.digest(0);
     const Bytes tag = row.bytes(1);
@@ -245,10 +259,15 @@ class SqliteLedger final : public Ledger {
     set.bytes = static_cast<std::uint64_t>(row.number(3));
     set.created = row.number(4);
     set.used = row.number(5);
-    Query pieces =
-        database_.query("SELECT digest FROM key_set_piece WHERE tenant = ? AND id = ? ORDER BY digest");
+    Query pieces = database_.query(
+        "SELECT piece.digest, piece.header, piece.bytes FROM key_set_piece "
+        "JOIN piece ON piece.tenant = key_set_piece.tenant AND piece.digest = key_set_piece.digest "
+        "WHERE key_set_piece.tenant = ? AND key_set_piece.id = ? ORDER BY piece.digest");
     pieces.with(tenant).with(set.id);
-    while (pieces.next()) set.pieces.push_back(pieces.digest(0));
+    while (pieces.next()) {
+      TACIT_TRY(Piece piece, read_piece(pieces));
+      set.pieces.push_back(std::move(piece));
+    }
     return set;
   }
 
@@ -262,6 +281,12 @@ class SqliteLedger final : public Ledger {
 };
 
 }  // namespace
+
+Time now() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 std::unique_ptr<Ledger> make_sqlite_ledger(Database& database) {
   return std::make_unique<SqliteLedger>(database);

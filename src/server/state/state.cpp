@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/state/state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "base/file.h"
+#include "server/state/database.h"
+#include "server/state/folder_blobs.h"
+#include "server/state/sqlite_ledger.h"
+#include "server/state/sqlite_queue.h"
+
+namespace tacit::server {
+namespace fs = std::filesystem;
+namespace {
+
+// Larger than any body that a server takes.
+constexpr std::uint64_t kMaxBlobBytes = std::uint64_t{1} << 40;
+
+fs::path database_file(const fs::path& folder) { return folder / "tacit.db"; }
+fs::path blobs_folder(const fs::path& folder) { return folder / "blobs"; }
+
+// The kernel lets go of it when the process ends, however it ends.
+class FolderLock {
+ public:
+  static Result<FolderLock> take(const fs::path& folder) {
+    const fs::path file = folder / "lock";
+    FolderLock lock;
+    lock.fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock.fd_ < 0)
+      return Error{ErrorCode::kFileUnwritable,
+                   "cannot write " + file.string() + ": " + std::strerror(errno) +
+                       "; give a folder that this user may write to with --state"};
+    if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0)
+      return Error{ErrorCode::kStateInUse, "another process uses the state folder " + folder.string() +
+                                               "; stop it, or give another folder with --state"};
+    return lock;
+  }
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+  ~FolderLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+ private:
+  FolderLock() = default;
+  int fd_ = -1;
+};
+
+class FolderState final : public State {
+ public:
+  FolderState(FolderLock lock, std::unique_ptr<Database> database, std::unique_ptr<FolderBlobs> blobs)
+      : lock_(std::move(lock)),
+        database_(std::move(database)),
+        ledger_(make_sqlite_ledger(*database_)),
+        queue_(make_sqlite_queue(*database_)),
+        blobs_(std::move(blobs)) {}
+
+  Ledger& ledger() override { return *ledger_; }
+  Queue& queue() override { return *queue_; }
+  Blobs& blobs() override { return *blobs_; }
+
+  Result<std::vector<std::string>> check() override {
+    TACIT_TRY(std::vector<std::string> troubles, database_->check());
+    // What rows say there is; nothing where any content will do.
+    TACIT_TRY(auto expected, expected_blobs());
+    TACIT_TRY(const std::vector<BlobName> names, blobs_->list());
+    const auto say = [&](const BlobName& name, std::string_view what) {
+      troubles.push_back("the blob " + name.id + " of " + name.tenant + " " + std::string(what));
+    };
+    for (const BlobName& name : names) {
+      const auto row = expected.find(name);
+      if (row == expected.end()) {
+        say(name, "has no row; the next start of tacitd removes it");
+        continue;
+      }
+      const auto bytes = blobs_->get(name, kMaxBlobBytes);
+      if (!bytes.ok() || blake2b(*bytes) != row->second) say(name, "is damaged");
+      expected.erase(row);
+    }
+    for (const auto& [name, digest] : expected) say(name, "is missing");
+    return troubles;
+  }
+
+  // Database first: a row that is copied has its bytes already, and bytes that go away between the two belong to rows that a
+  // check of the copy then names.
+  Status back_up(const fs::path& folder) override {
+    std::error_code ignored;
+    if (fs::exists(folder, ignored))
+      return Error{ErrorCode::kFileUnwritable, folder.string() + " is there already; give a new folder"};
+    TACIT_CHECK(make_durable_folder(folder));
+    TACIT_CHECK(database_->copy_to(database_file(folder)));
+    TACIT_TRY(const std::unique_ptr<FolderBlobs> copies, FolderBlobs::open(blobs_folder(folder)));
+    TACIT_TRY(const auto expected, expected_blobs());
+    for (const auto& [name, digest] : expected) {
+      const auto bytes = blobs_->get(name, kMaxBlobBytes);
+      if (bytes.ok()) TACIT_CHECK(copies->put(name, *bytes));
+    }
+    return {};
+  }
+
+ private:
+  Result<std::map<BlobName, Digest>> expected_blobs() {
+    std::map<BlobName, Digest> expected;
+    TACIT_TRY(const std::vector<Ledger::Owned> pieces, ledger_->pieces());
+    for (const Ledger::Owned& piece : pieces)
+      expected[{piece.tenant, BlobKind::kPiece, to_hex(piece.digest)}] = piece.digest;
+    TACIT_TRY(const std::vector<Job> jobs, queue_->jobs());
+    for (const Job& job : jobs) {
+      if (!is_final(job.state)) expected[{job.tenant, BlobKind::kInput, job.id}] = job.input;
+      if (job.result) expected[{job.tenant, BlobKind::kResult, job.id}] = *job.result;
+    }
+    return expected;
+  }
+
+  FolderLock lock_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<FolderBlobs> blobs_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<State>> State::open(const fs::path& folder) {
+  TACIT_CHECK(make_durable_folder(folder));
+  TACIT_TRY(FolderLock lock, FolderLock::take(folder));
+  TACIT_TRY(std::unique_ptr<Database> database, Database::open(database_file(folder)));
+  TACIT_TRY(std::unique_ptr<FolderBlobs> blobs, FolderBlobs::open(blobs_folder(folder)));
+  return std::unique_ptr<State>(
+      std::make_unique<FolderState>(std::move(lock), std::move(database), std::move(blobs)));
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A server's state folder: the database, the blobs, and the promise that no other process has it (docs/service.md).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "server/state/blobs.h"
+#include "server/state/ledger.h"
+#include "server/state/queue.h"
+
+namespace tacit::server {
+
+class State {
+ public:
+  // Makes the folder where there is none. kStateInUse where another process has it; errors of Database and FolderBlobs.
+  static Result<std::unique_ptr<State>> open(const std::filesystem::path& folder);
+  virtual ~State() = default;
+
+  virtual Ledger& ledger() = 0;
+  virtual Queue& queue() = 0;
+  virtual Blobs& blobs() = 0;
+
+  // What is wrong with the folder: damage to the database, rows whose bytes are missing or altered, bytes without a row.
+  // Reads everything.
+  virtual Result<std::vector<std::string>> check() = 0;
+  // A copy that can be opened, made while the server works: whatever was acknowledged before the call is in it. The folder must
+  // not be there. kDiskFull, kFileUnwritable.
+  virtual Status back_up(const std::filesystem::path& folder) = 0;
+};
+
+}  // namespace tacit::server
