@@ -192,7 +192,8 @@ TEST_F(DaemonTest, WhatWasAcknowledgedSurvivesAKill) {
   EXPECT_GE(next, 6u);
   Daemon daemon(arguments());
   ASSERT_NE(daemon.port(), 0);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "state" / "blobs")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(folder_.path() / "state" / "blobs" / "local" / "pieces")) {
     const std::string name = entry.path().filename().string();
     const auto bytes = read_file(entry.path(), 1 << 24);
     ASSERT_TRUE(bytes.ok());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The key store on a real folder, with a check of its own in the place of the cryptographic one.
+// The key store on a real state folder, with a check of its own in the place of the cryptographic one.
 #include "server/key_store.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "server/state/state.h"
 #include "server/temporary_folder.h"
 
 namespace tacit::server {
@@ -40,73 +41,95 @@ Result<ckks::KeyHeader> check(ByteView bytes) {
   return ckks::read_key_header(bytes);
 }
 
+constexpr std::string_view kTenant = "clinic";
+
 class KeyStoreTest : public testing::Test {
  protected:
-  std::unique_ptr<KeyStore> open() {
-    auto store = KeyStore::open(folder_.path(), check);
-    EXPECT_TRUE(store.ok());
-    return std::move(store).value();
+  KeyStoreTest() { open(); }
+  void open() {
+    store_.reset();
+    state_.reset();
+    auto state = State::open(folder_.path());
+    ASSERT_TRUE(state.ok()) << state.error().to_line();
+    state_ = std::move(state).value();
+    store_.emplace(state_->ledger(), state_->blobs(), check);
+    swept_ = store_->sweep().value();
   }
-  Digest put(KeyStore& store, const Bytes& bytes) {
+  Digest put(const Bytes& bytes) {
     const Digest digest = blake2b(bytes);
-    const auto created = store.put_piece(digest, bytes);
+    const auto created = store_->put_piece(kTenant, digest, bytes, 1);
     EXPECT_TRUE(created.ok()) << created.error().to_line();
     return digest;
   }
-  std::size_t files() const {
-    std::size_t count = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_.path()))
-      count += entry.is_regular_file();
-    return count;
+  std::optional<Piece> find(const Digest& digest) { return *state_->ledger().find_piece(kTenant, digest); }
+  Result<KeySet> describe(std::vector<Digest> pieces) {
+    return store_->describe_set(kTenant, std::move(pieces), 1);
   }
+  // A stored set of these pieces.
+  KeySet put_set(std::vector<Digest> pieces) {
+    const auto set = describe(std::move(pieces));
+    EXPECT_TRUE(set.ok() && state_->ledger().add_set(kTenant, *set).ok());
+    return *set;
+  }
+  std::size_t files() { return state_->blobs().list()->size(); }
+  fs::path file_of(const Digest& digest) const {
+    return folder_.path() / "blobs" / kTenant / "pieces" / to_hex(digest);
+  }
+
   TemporaryFolder folder_;
+  std::unique_ptr<State> state_;
+  std::optional<KeyStore> store_;
+  std::size_t swept_ = 0;
 };
 
 TEST_F(KeyStoreTest, KeepsPiecesUnderTheirDigest) {
-  const auto store = open();
   const Bytes bytes = piece_bytes(1);
   const Digest digest = blake2b(bytes);
-  EXPECT_EQ(store->missing(std::vector{digest}).size(), 1u);
-  EXPECT_EQ(*store->put_piece(digest, bytes), true);
-  EXPECT_EQ(*store->put_piece(digest, bytes), false);
-  EXPECT_TRUE(store->missing(std::vector{digest}).empty());
-  EXPECT_EQ(store->find_piece(digest)->bytes, bytes.size());
-  EXPECT_EQ(*store->read_piece(digest), bytes);
+  EXPECT_FALSE(find(digest).has_value());
+  EXPECT_EQ(*store_->put_piece(kTenant, digest, bytes, 1), true);
+  EXPECT_EQ(*store_->put_piece(kTenant, digest, bytes, 1), false);
+  ASSERT_TRUE(find(digest).has_value());
+  EXPECT_EQ(find(digest)->bytes, bytes.size());
+  EXPECT_EQ(*store_->read_piece(kTenant, *find(digest)), bytes);
   EXPECT_EQ(files(), 1u);
+  EXPECT_FALSE(state_->ledger().find_piece("other", digest)->has_value());
 }
 
 TEST_F(KeyStoreTest, StoresNothingThatIsRefused) {
-  const auto store = open();
   const Bytes good = piece_bytes(1), bad = piece_bytes(1, 1, 13, "bad");
-  EXPECT_EQ(store->put_piece(blake2b(bad), good).error().code, ErrorCode::kKeyDigest);
-  EXPECT_EQ(store->put_piece(blake2b(bad), bad).error().code, ErrorCode::kResidueOutOfRange);
+  EXPECT_EQ(store_->put_piece(kTenant, blake2b(bad), good, 1).error().code, ErrorCode::kKeyDigest);
+  EXPECT_EQ(store_->put_piece(kTenant, blake2b(bad), bad, 1).error().code, ErrorCode::kResidueOutOfRange);
   EXPECT_EQ(files(), 0u);
-  EXPECT_EQ(store->find_piece(blake2b(bad)), std::nullopt);
+  EXPECT_FALSE(find(blake2b(bad)).has_value());
 }
 
 TEST_F(KeyStoreTest, SetsAreNamedByTheirContentWhateverTheOrder) {
-  const auto store = open();
-  std::vector<Digest> pieces = {put(*store, piece_bytes(1)), put(*store, piece_bytes(3)),
-                                put(*store, piece_bytes(9))};
-  const auto set = store->describe_set(pieces);
+  std::vector<Digest> pieces = {put(piece_bytes(1)), put(piece_bytes(3)), put(piece_bytes(9))};
+  const auto set = describe(pieces);
   ASSERT_TRUE(set.ok());
   std::ranges::reverse(pieces);
-  EXPECT_EQ(store->describe_set(pieces)->id, set->id);
+  EXPECT_EQ(describe(pieces)->id, set->id);
   EXPECT_EQ(set->bytes, 3 * 72u);
   EXPECT_EQ(set->log_degree, 13);
   std::ranges::sort(pieces);
   EXPECT_EQ(set->id, key_set_id(pieces));
-  EXPECT_EQ(store->find_set(set->id).error().code, ErrorCode::kKeyUnknown);
-  EXPECT_EQ(*store->put_set(*set), true);
-  EXPECT_EQ(*store->put_set(*set), false);
-  EXPECT_EQ(store->find_set(set->id)->pieces, pieces);
+  Ledger& ledger = state_->ledger();
+  EXPECT_EQ(ledger.find_set(kTenant, set->id).error().code, ErrorCode::kKeyUnknown);
+  EXPECT_EQ(*ledger.add_set(kTenant, *set), true);
+  EXPECT_EQ(*ledger.add_set(kTenant, *set), false);
+  EXPECT_EQ(ledger.find_set("other", set->id).error().code, ErrorCode::kKeyUnknown);
+  const KeySet found = *ledger.find_set(kTenant, set->id);
+  ASSERT_EQ(found.pieces.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(found.pieces[i].digest, pieces[i]);
+    EXPECT_EQ(found.pieces[i].header.request.element, set->pieces[i].header.request.element);
+  }
 }
 
 TEST_F(KeyStoreTest, RefusesPiecesThatDoNotBelongTogether) {
-  const auto store = open();
-  const Digest one = put(*store, piece_bytes(1)), again = put(*store, piece_bytes(1, 1, 13, "x")),
-               other_key = put(*store, piece_bytes(3, 2)), other_ring = put(*store, piece_bytes(5, 1, 14));
-  auto code = [&](std::vector<Digest> pieces) { return store->describe_set(std::move(pieces)).error().code; };
+  const Digest one = put(piece_bytes(1)), again = put(piece_bytes(1, 1, 13, "x")),
+               other_key = put(piece_bytes(3, 2)), other_ring = put(piece_bytes(5, 1, 14));
+  auto code = [&](std::vector<Digest> pieces) { return describe(std::move(pieces)).error().code; };
   EXPECT_EQ(code({}), ErrorCode::kKeySetMixed);
   EXPECT_EQ(code({one, one}), ErrorCode::kKeySetMixed);
   EXPECT_EQ(code({one, again}), ErrorCode::kKeySetMixed);
@@ -116,70 +139,73 @@ TEST_F(KeyStoreTest, RefusesPiecesThatDoNotBelongTogether) {
 }
 
 TEST_F(KeyStoreTest, EverythingAcknowledgedIsThereAfterARestart) {
-  Digest id{}, one{};
-  {
-    const auto store = open();
-    one = put(*store, piece_bytes(1));
-    const auto set = store->describe_set({one, put(*store, piece_bytes(3))});
-    ASSERT_TRUE(set.ok() && store->put_set(*set).ok());
-    id = set->id;
-  }
-  const auto store = open();
-  ASSERT_TRUE(store->find_set(id).ok());
-  EXPECT_EQ(store->find_set(id)->pieces.size(), 2u);
-  EXPECT_EQ(store->find_piece(one)->header.request.element, 1u);
-  EXPECT_EQ(*store->read_piece(one), piece_bytes(1));
+  const Digest one = put(piece_bytes(1));
+  const KeySet set = put_set({one, put(piece_bytes(3))});
+  open();
+  ASSERT_TRUE(state_->ledger().find_set(kTenant, set.id).ok());
+  EXPECT_EQ(state_->ledger().find_set(kTenant, set.id)->pieces.size(), 2u);
+  EXPECT_EQ(*store_->read_piece(kTenant, *find(one)), piece_bytes(1));
+  EXPECT_EQ(swept_, 0u);
+  EXPECT_TRUE(state_->check()->empty());
 }
 
-TEST_F(KeyStoreTest, AStartRemovesWhatAnInterruptedWriteLeft) {
+TEST_F(KeyStoreTest, AStartRemovesWhatWasNeverAcknowledged) {
+  put(piece_bytes(1));
+  // A crash before the rename, and one before the row.
+  std::ofstream(file_of(blake2b(as_bytes("x"))).parent_path() / ".ab12.Xy12zz") << "half";
+  ASSERT_TRUE(
+      state_->blobs().put({std::string(kTenant), BlobKind::kPiece, std::string(64, 'a')}, Bytes{1}).ok());
+  EXPECT_EQ(state_->check()->size(), 1u);
   open();
-  for (const char* name : {"blobs/.ab12.Xy12zz", "keysets/.ab.json.Xy12zz"}) {
-    std::ofstream(folder_.path() / name) << "half";
-  }
-  EXPECT_EQ(files(), 2u);
-  open();
-  EXPECT_EQ(files(), 0u);
+  EXPECT_EQ(swept_, 1u);
+  EXPECT_EQ(files(), 1u);
+  EXPECT_TRUE(state_->check()->empty());
 }
 
-TEST_F(KeyStoreTest, DamagedFilesAreLeftOutAndNeverServed) {
-  Digest damaged{}, id{};
-  {
-    const auto store = open();
-    damaged = put(*store, piece_bytes(1, 1, 13, "tail"));
-    const auto set = store->describe_set({damaged});
-    ASSERT_TRUE(set.ok() && store->put_set(*set).ok());
-    id = set->id;
-  }
-  std::ofstream(folder_.path() / "blobs" / to_hex(blake2b(as_bytes("x")))) << "not a key";
-  std::ofstream(folder_.path() / "blobs" / "README") << "hello";
-  std::ofstream(folder_.path() / "keysets" / "0000.json") << "{\"version\":1,\"pieces\":[\"zz\"]}";
-  std::ofstream(folder_.path() / "keysets" / "1111.json") << "[1,2";
+TEST_F(KeyStoreTest, DamagedFilesAreNeverServed) {
+  const Bytes bytes = piece_bytes(1, 1, 13, "tail");
+  const Digest damaged = put(bytes), lost = put(piece_bytes(3));
+  const KeySet set = put_set({damaged, lost});
   {
     // The head stays as it was, so only the digest tells.
-    std::fstream file(folder_.path() / "blobs" / to_hex(damaged), std::ios::in | std::ios::out);
+    std::fstream file(file_of(damaged), std::ios::in | std::ios::out);
     file.seekp(73);
     file.put('T');
   }
-  const auto store = open();
-  EXPECT_EQ(store->find_piece(blake2b(as_bytes("x"))), std::nullopt);
-  ASSERT_TRUE(store->find_set(id).ok());
-  EXPECT_EQ(store->read_piece(damaged).error().code, ErrorCode::kKeyMissing);
+  fs::remove(file_of(lost));
+  EXPECT_EQ(state_->check()->size(), 2u);
+  open();
+  ASSERT_TRUE(state_->ledger().find_set(kTenant, set.id).ok());
+  EXPECT_EQ(store_->read_piece(kTenant, *find(damaged)).error().code, ErrorCode::kKeyMissing);
+  EXPECT_EQ(store_->read_piece(kTenant, *find(lost)).error().code, ErrorCode::kKeyMissing);
   // Clients are asked to upload it again, and can.
-  EXPECT_EQ(store->missing(std::vector{damaged}).size(), 1u);
-  EXPECT_EQ(store->find_set(id).error().code, ErrorCode::kKeyUnknown);
-  EXPECT_EQ(*store->put_piece(damaged, piece_bytes(1, 1, 13, "tail")), true);
-  EXPECT_TRUE(store->read_piece(damaged).ok());
+  EXPECT_FALSE(find(damaged).has_value());
+  EXPECT_EQ(state_->ledger().find_set(kTenant, set.id).error().code, ErrorCode::kKeyUnknown);
+  EXPECT_EQ(*store_->put_piece(kTenant, damaged, bytes, 1), true);
+  EXPECT_TRUE(store_->read_piece(kTenant, *find(damaged)).ok());
+}
+
+TEST_F(KeyStoreTest, RemovingASetKeepsWhatOthersShare) {
+  const Digest shared = put(piece_bytes(1)), alone = put(piece_bytes(3)), third = put(piece_bytes(5));
+  const KeySet one = put_set({shared, alone}), two = put_set({shared, third});
+  ASSERT_TRUE(store_->remove_set(kTenant, one.id).ok());
+  EXPECT_FALSE(find(alone).has_value());
+  EXPECT_FALSE(fs::exists(file_of(alone)));
+  EXPECT_TRUE(store_->read_piece(kTenant, *find(shared)).ok());
+  EXPECT_EQ(store_->remove_set(kTenant, one.id).error().code, ErrorCode::kKeyUnknown);
+  EXPECT_EQ(store_->remove_set("other", two.id).error().code, ErrorCode::kKeyUnknown);
+  ASSERT_TRUE(store_->remove_set(kTenant, two.id).ok());
+  EXPECT_EQ(files(), 0u);
 }
 
 TEST_F(KeyStoreTest, ManyThreadsMayUploadTheSame) {
-  const auto store = open();
   std::vector<std::thread> threads;
   std::atomic<int> created = 0, failed = 0;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (std::uint32_t i = 0; i < 20; ++i) {
         const Bytes bytes = piece_bytes(2 * i + 1);
-        const auto result = store->put_piece(blake2b(bytes), bytes);
+        const auto result = store_->put_piece(kTenant, blake2b(bytes), bytes, 1);
         failed += !result.ok();
         created += result.ok() && *result;
       }
@@ -191,9 +217,26 @@ TEST_F(KeyStoreTest, ManyThreadsMayUploadTheSame) {
   EXPECT_EQ(files(), 20u);
 }
 
-TEST_F(KeyStoreTest, AFolderThatCannotBeMadeIsAnError) {
-  std::ofstream(folder_.path() / "file") << "x";
-  EXPECT_EQ(KeyStore::open(folder_.path() / "file", check).error().code, ErrorCode::kFileUnwritable);
+TEST_F(KeyStoreTest, ABackupIsWhole) {
+  const Digest piece = put(piece_bytes(1));
+  const KeySet set = put_set({piece});
+  const fs::path copy = folder_.path() / "copy";
+  ASSERT_TRUE(state_->back_up(copy).ok());
+  EXPECT_EQ(state_->back_up(copy).error().code, ErrorCode::kFileUnwritable);
+  const auto state = State::open(copy);
+  ASSERT_TRUE(state.ok());
+  EXPECT_TRUE((*state)->check()->empty());
+  EXPECT_EQ((*state)->ledger().find_set(kTenant, set.id)->bytes, set.bytes);
+}
+
+TEST_F(KeyStoreTest, OneProcessHasTheFolder) {
+  EXPECT_EQ(State::open(folder_.path()).error().code, ErrorCode::kStateInUse);
+}
+
+TEST(StateFolder, ThatCannotBeMadeIsAnError) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "file") << "x";
+  EXPECT_EQ(State::open(folder.path() / "file").error().code, ErrorCode::kFileUnwritable);
 }
 
 }  // namespace
