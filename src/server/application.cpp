@@ -135,6 +135,7 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
                                                          const ApplicationOptions& options) {
   TACIT_TRY(std::unique_ptr<State> state, State::open(options.state));
   std::unique_ptr<Application> application(new Application(std::move(models), std::move(state), options));
+  TACIT_TRY(application->gate_, Gate::create(application->state_->ledger(), options.quota));
   TACIT_TRY(const std::size_t orphans, application->keys_.sweep());
   if (orphans > 0) log_warning(std::to_string(orphans) + " evaluation keys removed that nobody was told of");
   return application;
@@ -184,6 +185,15 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
   RouteMatch& match = *std::get_if<RouteMatch>(&matched);
   const Endpoint& endpoint = *match.endpoint;
 
+  int retry_after = 0;
+  const auto identity = gate_->admit(head, endpoint.scope, retry_after);
+  if (!identity.ok()) {
+    Response response = refuse(identity.error());
+    if (response.status == 401) response.fields.add("WWW-Authenticate", "Bearer");
+    if (retry_after > 0) response.fields.add("Retry-After", std::to_string(retry_after));
+    return response;
+  }
+
   BodyPlan plan;
   if (endpoint.plan_body) {
     const auto planned = guarded([&] { return endpoint.plan_body(head, match.path); });
@@ -205,8 +215,7 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
         {ErrorCode::kDataTruncated, "the body must have at least " + std::to_string(plan.prefix) + " bytes"});
   }
   auto exchange = std::make_shared<RouteExchange>(
-      *this, endpoint, Call{head, std::move(match.path), {}, instance, std::string(kOpenTenant)},
-      plan.prefix);
+      *this, endpoint, Call{head, std::move(match.path), {}, instance, identity->tenant}, plan.prefix);
   if (!exchange->reserve()) {
     return refuse({ErrorCode::kServerBusy, "too many bytes are being received already; try again later"});
   }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 
+#include "server/gate.h"
 #include "server/job_pool.h"
 #include "server/limits.h"
 #include "server/model_registry.h"
@@ -21,6 +22,7 @@ struct ApplicationOptions {
   std::uint64_t max_body_bytes = kMaxBodyBytes;
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
+  Quota quota;  // of each tenant
 };
 
 class Application final : public Service {
@@ -35,6 +37,8 @@ class Application final : public Service {
   // From now on the server says that it is not ready, and runs that are stopped say why.
   void announce_stop() { stopping_ = true; }
   const Router& router() const { return router_; }
+  // Whether anybody may do anything, because there is no token.
+  bool is_open() const { return gate_->is_open(); }
 
  private:
   friend class RouteExchange;
@@ -44,6 +48,7 @@ class Application final : public Service {
 
   ModelRegistry models_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Gate> gate_;
   KeyStore keys_;
   KeyCache cache_;
   std::atomic<bool> stopping_ = false;

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "server/http_types.h"
+#include "server/state/tenant.h"
 
 namespace tacit::server {
 
@@ -62,6 +63,7 @@ using Outcome = std::variant<Response, Error, Later>;
 struct Endpoint {
   Method method = Method::kGet;
   std::string pattern;  // "/v2/models/{model}/infer"
+  Scopes scope = 0;     // that the caller's token needs; 0: anybody
   // From the header alone. Where it is empty, there must be no body.
   std::function<Result<BodyPlan>(const RequestHead&, const PathArguments&)> plan_body;
   // From the first BodyPlan::prefix bytes and the length: whether the rest is worth reading. May be empty.

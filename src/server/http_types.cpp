@@ -76,6 +76,18 @@ std::string_view reason_phrase(int status) {
       return "Internal Server Error";
     case 503:
       return "Service Unavailable";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 429:
+      return "Too Many Requests";
+    case 507:
+      return "Insufficient Storage";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
     default:
       return "Unknown";
   }

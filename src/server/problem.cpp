@@ -23,6 +23,10 @@ int status_of(ErrorCode code) {
       return 400;
     case ErrorCode::kJsonMalformed:
       return 400;
+    case ErrorCode::kAuthentication:
+      return 401;
+    case ErrorCode::kScope:
+      return 403;
     case ErrorCode::kMethodNotAllowed:
       return 405;
     case ErrorCode::kRequestTimeout:
@@ -33,8 +37,13 @@ int status_of(ErrorCode code) {
       return 415;
     case ErrorCode::kExpectation:
       return 417;
+    case ErrorCode::kRateLimited:
+    case ErrorCode::kQuota:
+      return 429;
     case ErrorCode::kHeadersTooLarge:
       return 431;
+    case ErrorCode::kDiskFull:
+      return 507;
     default:
       break;
   }

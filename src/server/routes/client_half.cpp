@@ -30,9 +30,10 @@ Outcome client_half(const Services& services, const Call& call) {
 }  // namespace
 
 void add_client_half_routes(Router& router, const Services& services) {
-  add_model_endpoint(router, "/client", {Method::kGet, {}, {}, {}, [&services](const Call& call) {
-                                           return client_half(services, call);
-                                         }});
+  add_model_endpoint(router, "/client",
+                     {Method::kGet, {}, kScopeInfer, {}, {}, [&services](const Call& call) {
+                        return client_half(services, call);
+                      }});
 }
 
 }  // namespace tacit::server

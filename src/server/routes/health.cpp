@@ -31,10 +31,10 @@ Outcome ready(const Services& services) {
 }  // namespace
 
 void add_health_routes(Router& router, const Services& services) {
-  router.add({Method::kGet, "/v2", {}, {}, server_metadata});
-  router.add({Method::kGet, "/v2/health/live", {}, {}, live});
+  router.add({Method::kGet, "/v2", 0, {}, {}, server_metadata});
+  router.add({Method::kGet, "/v2/health/live", 0, {}, {}, live});
   router.add(
-      {Method::kGet, "/v2/health/ready", {}, {}, [&services](const Call&) { return ready(services); }});
+      {Method::kGet, "/v2/health/ready", 0, {}, {}, [&services](const Call&) { return ready(services); }});
 }
 
 }  // namespace tacit::server

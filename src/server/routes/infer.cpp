@@ -141,6 +141,7 @@ Outcome infer(const Services& services, const Call& call) {
 void add_infer_routes(Router& router, const Services& services) {
   Endpoint endpoint;
   endpoint.method = Method::kPost;
+  endpoint.scope = kScopeInfer;
   endpoint.plan_body = [&services](const RequestHead& head, const PathArguments& path) {
     return plan_body(services, head, path);
   };

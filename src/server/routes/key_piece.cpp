@@ -38,7 +38,7 @@ Outcome put(const Services& services, const Call& call) {
 
 void add_key_piece_routes(Router& router, const Services& services) {
   router.add(
-      {Method::kPut, "/v2/keys/pieces/{digest}",
+      {Method::kPut, "/v2/keys/pieces/{digest}", kScopeKeys,
        [&services](const RequestHead&, const PathArguments& path) { return plan_body(services, path); },
        [&services](const RequestHead& head, const PathArguments&, ByteView prefix) {
          return inspect(services, head, prefix);

@@ -109,10 +109,11 @@ void add_key_set_routes(Router& router, const Services& services) {
   router.add(
       {Method::kPost,
        "/v2/keys",
+       kScopeKeys,
        [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
        {},
        [&services](const Call& call) { return post(services, call); }});
-  router.add({Method::kGet, "/v2/keys/{key_id}", {}, {}, [&services](const Call& call) {
+  router.add({Method::kGet, "/v2/keys/{key_id}", kScopeKeys, {}, {}, [&services](const Call& call) {
                 return get(services, call);
               }});
 }

@@ -66,11 +66,13 @@ Outcome repository_index(const Services& services, const Call& call) {
 }  // namespace
 
 void add_list_routes(Router& router, const Services& services) {
-  router.add(
-      {Method::kGet, "/v2/models", {}, {}, [&services](const Call&) { return list_models(services); }});
+  router.add({Method::kGet, "/v2/models", kScopeInfer, {}, {}, [&services](const Call&) {
+                return list_models(services);
+              }});
   router.add(
       {Method::kPost,
        "/v2/repository/index",
+       kScopeInfer,
        [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
        {},
        [&services](const Call& call) { return repository_index(services, call); }});

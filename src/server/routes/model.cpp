@@ -31,10 +31,10 @@ Outcome ready(const Services& services, const Call& call) {
 }  // namespace
 
 void add_model_routes(Router& router, const Services& services) {
-  add_model_endpoint(router, "", {Method::kGet, {}, {}, {}, [&services](const Call& call) {
+  add_model_endpoint(router, "", {Method::kGet, {}, kScopeInfer, {}, {}, [&services](const Call& call) {
                                     return metadata(services, call);
                                   }});
-  add_model_endpoint(router, "/ready", {Method::kGet, {}, {}, {}, [&services](const Call& call) {
+  add_model_endpoint(router, "/ready", {Method::kGet, {}, kScopeInfer, {}, {}, [&services](const Call& call) {
                                           return ready(services, call);
                                         }});
 }

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "server/state/schema.h"
 
@@ -71,6 +72,7 @@ Status Database::prepare() {
     connection_.exec(kMigrations[i]);
   connection_.exec("PRAGMA user_version = " + std::to_string(kMigrations.size()));
   transaction.commit();
+  data_version_ = connection_.execAndGet("PRAGMA data_version").getInt64();
   return {};
 }
 
@@ -78,6 +80,14 @@ Query Database::query(const char* sql) {
   std::unique_ptr<SQLite::Statement>& statement = statements_[sql];
   if (!statement) statement = std::make_unique<SQLite::Statement>(connection_, sql);
   return Query(*statement);
+}
+
+Result<bool> Database::changed_elsewhere() {
+  const std::lock_guard lock(mutex_);
+  try {
+    const std::int64_t version = connection_.execAndGet("PRAGMA data_version").getInt64();
+    return std::exchange(data_version_, version) != version;
+  } catch (const SQLite::Exception& exception) { return error_of(exception); }
 }
 
 Result<std::vector<std::string>> Database::check() {

@@ -78,6 +78,8 @@ class Database {
   // Only within transact. The text must be a literal.
   Query query(const char* sql);
 
+  // Whether another connection has committed since the last call.
+  Result<bool> changed_elsewhere();
   // Everything that SQLite's own check finds wrong; empty where nothing is.
   Result<std::vector<std::string>> check();
   // A copy of the file as it stands at one moment. kDiskFull, kStateFailed.
@@ -90,6 +92,7 @@ class Database {
 
   std::mutex mutex_;
   SQLite::Database connection_;
+  std::int64_t data_version_ = 0;
   std::map<const char*, std::unique_ptr<SQLite::Statement>> statements_;
 };
 

@@ -59,6 +59,8 @@ class Ledger {
   virtual Status add_token(const Token& token) = 0;
   // All of them, the oldest first.
   virtual Result<std::vector<Token>> tokens() = 0;
+  // Whether another process has written since the last call: `tacitd token` beside a running server.
+  virtual Result<bool> changed_elsewhere() = 0;
   // False where there is none of this identifier that is not revoked.
   virtual Result<bool> revoke_token(std::string_view id, Time now) = 0;
 

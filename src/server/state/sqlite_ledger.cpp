@@ -56,6 +56,8 @@ class SqliteLedger final : public Ledger {
     });
   }
 
+  Result<bool> changed_elsewhere() override { return database_.changed_elsewhere(); }
+
   Result<bool> revoke_token(std::string_view id, Time now) override {
     return database_.transact([&]() -> Result<bool> {
       return database_.query("UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL")

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/gate.h"
+
+#include <chrono>
+
+#include "server/log.h"
+
+namespace tacit::server {
+
+namespace {
+
+using Clock = RateLimit::Clock;
+
+// So soon a token that was revoked on the command line is refused.
+constexpr std::chrono::milliseconds kLook{500};
+
+constexpr std::string_view kScheme = "Bearer ";
+
+}  // namespace
+
+Result<std::unique_ptr<Gate>> Gate::create(Ledger& ledger, const Quota& quota) {
+  std::unique_ptr<Gate> gate(new Gate(ledger, quota));
+  TACIT_CHECK(gate->book_.load(ledger));
+  return gate;
+}
+
+void Gate::refresh(Clock::time_point now) {
+  const std::int64_t tick = now.time_since_epoch().count();
+  std::int64_t due = next_look_;
+  if (tick < due) return;
+  const std::int64_t next = (now + kLook).time_since_epoch().count();
+  if (!next_look_.compare_exchange_strong(due, next)) return;
+  const auto changed = ledger_.changed_elsewhere();
+  const Status loaded = !changed.ok() ? Status(changed.error()) : *changed ? book_.load(ledger_) : Status();
+  // The tokens that are known stay valid: a disk that fails must not lock everybody out.
+  if (!loaded.ok()) log_error("tokens were not read anew: " + loaded.error().to_line());
+}
+
+Result<Identity> Gate::admit(const RequestHead& head, Scopes scope, int& retry_after) {
+  if (scope == 0) return Identity{};
+  const Clock::time_point tick = Clock::now();
+  refresh(tick);
+  Identity identity{std::string(kOpenTenant), kAllScopes, {}};
+  if (!is_open()) {
+    const std::string_view field = head.fields.find("Authorization").value_or("");
+    const bool bearer =
+        field.size() > kScheme.size() && equal_ignoring_case(field.substr(0, kScheme.size()), kScheme);
+    TACIT_TRY(identity, book_.identify(bearer ? field.substr(kScheme.size()) : std::string_view(), now()));
+  }
+  if ((identity.scopes & scope) == 0)
+    return Error{ErrorCode::kScope,
+                 "the token has the scopes " + to_text(identity.scopes) + "; this needs " + to_text(scope)};
+  const auto wait = rate_.take(identity.tenant, tick);
+  if (wait.count() > 0) {
+    retry_after = static_cast<int>((wait.count() + 999) / 1000);
+    return Error{ErrorCode::kRateLimited, "requests come faster than this tenant may send them; wait " +
+                                              std::to_string(wait.count()) + " ms"};
+  }
+  return identity;
+}
+
+}  // namespace tacit::server
