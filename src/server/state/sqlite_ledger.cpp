@@ -12,12 +12,12 @@ namespace {
 
 class SqliteLedger final : public Ledger {
  public:
-  explicit SqliteLedger(Database& database) : database_(database) {}
+  explicit SqliteLedger(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
   Status add_token(const Token& token) override {
-    return database_.transact([&]() -> Status {
+    return database_->transact([&]() -> Status {
       database_
-          .query(
+          ->query(
               "INSERT INTO token (id, tenant, secret, scopes, label, created, expires, revoked) "
               "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
           .with(token.id)
@@ -34,8 +34,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<Token>> tokens() override {
-    return database_.transact([&]() -> Result<std::vector<Token>> {
-      Query rows = database_.query(
+    return database_->transact([&]() -> Result<std::vector<Token>> {
+      Query rows = database_->query(
           "SELECT id, tenant, secret, scopes, label, created, expires, revoked FROM token ORDER BY created, "
           "id");
       std::vector<Token> tokens;
@@ -56,11 +56,11 @@ class SqliteLedger final : public Ledger {
     });
   }
 
-  Result<bool> changed_elsewhere() override { return database_.changed_elsewhere(); }
+  Result<bool> changed_elsewhere() override { return database_->changed_elsewhere(); }
 
   Result<bool> revoke_token(std::string_view id, Time now) override {
-    return database_.transact([&]() -> Result<bool> {
-      return database_.query("UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL")
+    return database_->transact([&]() -> Result<bool> {
+      return database_->query("UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL")
                  .with(now)
                  .with(id)
                  .run() > 0;
@@ -69,9 +69,9 @@ class SqliteLedger final : public Ledger {
 
   Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header, std::uint64_t bytes,
                          Time now) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       return database_
-                 .query(
+                 ->query(
                      "INSERT INTO piece (tenant, digest, header, bytes, created) VALUES (?, ?, ?, ?, ?) "
                      "ON CONFLICT DO NOTHING")
                  .with(tenant)
@@ -84,8 +84,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) override {
-    return database_.transact([&]() -> Result<std::optional<Piece>> {
-      Query row = database_.query("SELECT digest, header, bytes FROM piece WHERE tenant = ? AND digest = ?");
+    return database_->transact([&]() -> Result<std::optional<Piece>> {
+      Query row = database_->query("SELECT digest, header, bytes FROM piece WHERE tenant = ? AND digest = ?");
       if (!row.with(tenant).with(digest).next()) return std::optional<Piece>();
       TACIT_TRY(Piece piece, read_piece(row));
       return std::optional(std::move(piece));
@@ -93,7 +93,7 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<Digest>> missing(std::string_view tenant, std::span<const Digest> pieces) override {
-    return database_.transact([&]() -> Result<std::vector<Digest>> {
+    return database_->transact([&]() -> Result<std::vector<Digest>> {
       std::vector<Digest> absent;
       for (const Digest& digest : pieces)
         if (!has_piece(tenant, digest)) absent.push_back(digest);
@@ -102,26 +102,26 @@ class SqliteLedger final : public Ledger {
   }
 
   Status forget_piece(std::string_view tenant, const Digest& digest) override {
-    return database_.transact([&]() -> Status {
+    return database_->transact([&]() -> Status {
       database_
-          .query(
+          ->query(
               "DELETE FROM key_set WHERE tenant = ?1 AND id IN "
               "(SELECT id FROM key_set_piece WHERE tenant = ?1 AND digest = ?2)")
           .with(tenant)
           .with(digest)
           .run();
-      database_.query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
+      database_->query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
       return {};
     });
   }
 
   Result<bool> add_set(std::string_view tenant, const KeySet& set) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       for (const Piece& piece : set.pieces)
         if (!has_piece(tenant, piece.digest))
           return Error{ErrorCode::kKeyMissing, "the piece " + to_hex(piece.digest) + " is not stored"};
       const bool added = database_
-                             .query(
+                             ->query(
                                  "INSERT INTO key_set (tenant, id, tag, log_degree, bytes, created, used) "
                                  "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
                              .with(tenant)
@@ -134,7 +134,7 @@ class SqliteLedger final : public Ledger {
                              .run() > 0;
       if (!added) return false;
       for (const Piece& piece : set.pieces)
-        database_.query("INSERT INTO key_set_piece (tenant, id, digest) VALUES (?, ?, ?)")
+        database_->query("INSERT INTO key_set_piece (tenant, id, digest) VALUES (?, ?, ?)")
             .with(tenant)
             .with(set.id)
             .with(piece.digest)
@@ -144,8 +144,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<KeySet> find_set(std::string_view tenant, const Digest& id) override {
-    return database_.transact([&]() -> Result<KeySet> {
-      Query row = database_.query(
+    return database_->transact([&]() -> Result<KeySet> {
+      Query row = database_->query(
           "SELECT id, tag, log_degree, bytes, created, used FROM key_set WHERE tenant = ? AND id = ?");
       if (!row.with(tenant).with(id).next()) return unknown(id);
       return read_set(tenant, row);
@@ -153,8 +153,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<KeySet>> sets(std::string_view tenant) override {
-    return database_.transact([&]() -> Result<std::vector<KeySet>> {
-      Query rows = database_.query(
+    return database_->transact([&]() -> Result<std::vector<KeySet>> {
+      Query rows = database_->query(
           "SELECT id, tag, log_degree, bytes, created, used FROM key_set WHERE tenant = ? ORDER BY used "
           "DESC, id");
       rows.with(tenant);
@@ -168,26 +168,27 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<Digest>> remove_set(std::string_view tenant, const Digest& id) override {
-    return database_.transact([&]() -> Result<std::vector<Digest>> {
+    return database_->transact([&]() -> Result<std::vector<Digest>> {
       std::vector<Digest> freed;
       {
-        Query alone = database_.query(
+        Query alone = database_->query(
             "SELECT digest FROM key_set_piece AS mine WHERE tenant = ?1 AND id = ?2 AND NOT EXISTS "
             "(SELECT 1 FROM key_set_piece WHERE tenant = ?1 AND digest = mine.digest AND id <> ?2)");
         alone.with(tenant).with(id);
         while (alone.next()) freed.push_back(alone.digest(0));
       }
-      if (database_.query("DELETE FROM key_set WHERE tenant = ? AND id = ?").with(tenant).with(id).run() == 0)
+      if (database_->query("DELETE FROM key_set WHERE tenant = ? AND id = ?").with(tenant).with(id).run() ==
+          0)
         return unknown(id);
       for (const Digest& digest : freed)
-        database_.query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
+        database_->query("DELETE FROM piece WHERE tenant = ? AND digest = ?").with(tenant).with(digest).run();
       return freed;
     });
   }
 
   Status touch_set(std::string_view tenant, const Digest& id, Time now) override {
-    return database_.transact([&]() -> Status {
-      database_.query("UPDATE key_set SET used = ?3 WHERE tenant = ?1 AND id = ?2 AND used < ?3")
+    return database_->transact([&]() -> Status {
+      database_->query("UPDATE key_set SET used = ?3 WHERE tenant = ?1 AND id = ?2 AND used < ?3")
           .with(tenant)
           .with(id)
           .with(now)
@@ -197,8 +198,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<Usage> usage(std::string_view tenant) override {
-    return database_.transact([&]() -> Result<Usage> {
-      Query row = database_.query(
+    return database_->transact([&]() -> Result<Usage> {
+      Query row = database_->query(
           "SELECT (SELECT coalesce(sum(bytes), 0) FROM piece WHERE tenant = ?1), "
           "(SELECT count(*) FROM key_set WHERE tenant = ?1)");
       row.with(tenant).next();
@@ -207,15 +208,15 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<Owned>> idle_sets(Time before) override {
-    return database_.transact([&]() -> Result<std::vector<Owned>> {
-      Query rows = database_.query("SELECT tenant, id FROM key_set WHERE used < ? ORDER BY used");
+    return database_->transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_->query("SELECT tenant, id FROM key_set WHERE used < ? ORDER BY used");
       return owned(rows.with(before));
     });
   }
 
   Result<std::vector<Owned>> loose_pieces(Time before) override {
-    return database_.transact([&]() -> Result<std::vector<Owned>> {
-      Query rows = database_.query(
+    return database_->transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_->query(
           "SELECT tenant, digest FROM piece WHERE created < ? AND NOT EXISTS "
           "(SELECT 1 FROM key_set_piece WHERE tenant = piece.tenant AND digest = piece.digest)");
       return owned(rows.with(before));
@@ -223,8 +224,8 @@ class SqliteLedger final : public Ledger {
   }
 
   Result<std::vector<Owned>> pieces() override {
-    return database_.transact([&]() -> Result<std::vector<Owned>> {
-      Query rows = database_.query("SELECT tenant, digest FROM piece ORDER BY tenant, digest");
+    return database_->transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_->query("SELECT tenant, digest FROM piece ORDER BY tenant, digest");
       return owned(rows);
     });
   }
@@ -236,7 +237,7 @@ class SqliteLedger final : public Ledger {
   }
 
   bool has_piece(std::string_view tenant, const Digest& digest) {
-    return database_.query("SELECT 1 FROM piece WHERE tenant = ? AND digest = ?")
+    return database_->query("SELECT 1 FROM piece WHERE tenant = ? AND digest = ?")
         .with(tenant)
         .with(digest)
         .next();
@@ -261,7 +262,7 @@ class SqliteLedger final : public Ledger {
     set.bytes = static_cast<std::uint64_t>(row.number(3));
     set.created = row.number(4);
     set.used = row.number(5);
-    Query pieces = database_.query(
+    Query pieces = database_->query(
         "SELECT piece.digest, piece.header, piece.bytes FROM key_set_piece "
         "JOIN piece ON piece.tenant = key_set_piece.tenant AND piece.digest = key_set_piece.digest "
         "WHERE key_set_piece.tenant = ? AND key_set_piece.id = ? ORDER BY piece.digest");
@@ -279,7 +280,7 @@ class SqliteLedger final : public Ledger {
     return all;
   }
 
-  Database& database_;
+  const std::shared_ptr<Database> database_;
 };
 
 }  // namespace
@@ -290,8 +291,8 @@ Time now() {
       .count();
 }
 
-std::unique_ptr<Ledger> make_sqlite_ledger(Database& database) {
-  return std::make_unique<SqliteLedger>(database);
+std::unique_ptr<Ledger> make_sqlite_ledger(std::shared_ptr<Database> database) {
+  return std::make_unique<SqliteLedger>(std::move(database));
 }
 
 }  // namespace tacit::server

@@ -10,7 +10,6 @@ namespace tacit::server {
 
 class Database;
 
-// `database` must outlive it.
-std::unique_ptr<Ledger> make_sqlite_ledger(Database& database);
+std::unique_ptr<Ledger> make_sqlite_ledger(std::shared_ptr<Database> database);
 
 }  // namespace tacit::server

@@ -57,12 +57,12 @@ Error unknown(std::string_view id) {
 
 class SqliteQueue final : public Queue {
  public:
-  explicit SqliteQueue(Database& database) : database_(database) {}
+  explicit SqliteQueue(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
   Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency) override {
-    return database_.transact([&]() -> Result<Submission> {
+    return database_->transact([&]() -> Result<Submission> {
       if (idempotency) {
-        Query known = database_.query("SELECT request, job FROM idempotency WHERE tenant = ? AND key = ?");
+        Query known = database_->query("SELECT request, job FROM idempotency WHERE tenant = ? AND key = ?");
         if (known.with(job.tenant).with(idempotency->key).next()) {
           if (known.digest(0) != idempotency->request)
             return Error{ErrorCode::kIdempotencyMismatch,
@@ -72,8 +72,8 @@ class SqliteQueue final : public Queue {
         }
       }
       database_
-          .query("INSERT INTO job (" TACIT_JOB_COLUMNS
-                 ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL, ?, 0, 0, 0)")
+          ->query("INSERT INTO job (" TACIT_JOB_COLUMNS
+                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL, ?, 0, 0, 0)")
           .with(job.id)
           .with(job.tenant)
           .with(job.model)
@@ -87,7 +87,8 @@ class SqliteQueue final : public Queue {
           .with(job.created)
           .run();
       if (idempotency)
-        database_.query("INSERT INTO idempotency (tenant, key, request, job, expires) VALUES (?, ?, ?, ?, ?)")
+        database_
+            ->query("INSERT INTO idempotency (tenant, key, request, job, expires) VALUES (?, ?, ?, ?, ?)")
             .with(job.tenant)
             .with(idempotency->key)
             .with(idempotency->request)
@@ -100,10 +101,10 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) override {
-    return database_.transact([&]() -> Result<std::optional<Job>> {
+    return database_->transact([&]() -> Result<std::optional<Job>> {
       std::string id;
       for (const Digest& key : preferred) {
-        Query row = database_.query(
+        Query row = database_->query(
             "SELECT id, number FROM job WHERE state = 0 AND key_id = ? ORDER BY number LIMIT 1");
         if (row.with(key).next()) {
           id = row.text(0);
@@ -111,24 +112,24 @@ class SqliteQueue final : public Queue {
         }
       }
       if (id.empty()) {
-        Query row = database_.query("SELECT id FROM job WHERE state = 0 ORDER BY number LIMIT 1");
+        Query row = database_->query("SELECT id FROM job WHERE state = 0 ORDER BY number LIMIT 1");
         if (!row.next()) return std::optional<Job>();
         id = row.text(0);
       }
-      database_.query("UPDATE job SET state = 1, attempt = attempt + 1, started = ? WHERE id = ?")
+      database_->query("UPDATE job SET state = 1, attempt = attempt + 1, started = ? WHERE id = ?")
           .with(now)
           .with(id)
           .run();
-      Query row = database_.query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE id = ?");
+      Query row = database_->query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE id = ?");
       row.with(id).next();
       return std::optional(read_job(row));
     });
   }
 
   Result<bool> succeed(const Job& job, const Digest& result, Time now, Time expires) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       return database_
-                 .query(
+                 ->query(
                      "UPDATE job SET state = 3, result = ?, ended = ?, expires = ? "
                      "WHERE id = ? AND state = 1 AND attempt = ?")
                  .with(result)
@@ -141,9 +142,9 @@ class SqliteQueue final : public Queue {
   }
 
   Result<bool> fail(const Job& job, const Error& error, Time now, Time expires) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       return database_
-                 .query(
+                 ->query(
                      "UPDATE job SET state = 4, error_code = ?, error_text = ?, ended = ?, expires = ? "
                      "WHERE id = ? AND state = 1 AND attempt = ?")
                  .with(to_string(error.code))
@@ -157,9 +158,9 @@ class SqliteQueue final : public Queue {
   }
 
   Result<bool> put_back(const Job& job) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       return database_
-                 .query(
+                 ->query(
                      "UPDATE job SET state = 0, attempt = attempt - 1, started = 0 "
                      "WHERE id = ? AND state = 1 AND attempt = ?")
                  .with(job.id)
@@ -169,21 +170,21 @@ class SqliteQueue final : public Queue {
   }
 
   Result<Job> find(std::string_view tenant, std::string_view id) override {
-    return database_.transact([&]() -> Result<Job> { return load(tenant, id); });
+    return database_->transact([&]() -> Result<Job> { return load(tenant, id); });
   }
 
   Result<std::vector<Job>> list(std::string_view tenant, std::size_t limit) override {
-    return database_.transact([&]() -> Result<std::vector<Job>> {
-      Query rows = database_.query("SELECT " TACIT_JOB_COLUMNS
-                                   " FROM job WHERE tenant = ? ORDER BY number DESC LIMIT ?");
+    return database_->transact([&]() -> Result<std::vector<Job>> {
+      Query rows = database_->query("SELECT " TACIT_JOB_COLUMNS
+                                    " FROM job WHERE tenant = ? ORDER BY number DESC LIMIT ?");
       return all_of(rows.with(tenant).with(static_cast<std::int64_t>(limit)));
     });
   }
 
   Result<Job> cancel(std::string_view tenant, std::string_view id, Time now, Time expires) override {
-    return database_.transact([&]() -> Result<Job> {
+    return database_->transact([&]() -> Result<Job> {
       database_
-          .query(
+          ->query(
               "UPDATE job SET state = 5, ended = ?, expires = ? "
               "WHERE tenant = ? AND id = ? AND state NOT IN " TACIT_FINAL_STATES)
           .with(now)
@@ -196,8 +197,8 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::size_t> position(const Job& job) override {
-    return database_.transact([&]() -> Result<std::size_t> {
-      Query row = database_.query(
+    return database_->transact([&]() -> Result<std::size_t> {
+      Query row = database_->query(
           "SELECT count(*) FROM job WHERE state = 0 AND number < (SELECT number FROM job WHERE id = ?)");
       row.with(job.id).next();
       return static_cast<std::size_t>(row.number(0));
@@ -205,9 +206,9 @@ class SqliteQueue final : public Queue {
   }
 
   Result<QueueCounts> counts(std::optional<std::string_view> tenant) override {
-    return database_.transact([&]() -> Result<QueueCounts> {
+    return database_->transact([&]() -> Result<QueueCounts> {
       Query rows =
-          database_.query("SELECT state, count(*) FROM job WHERE ?1 IS NULL OR tenant = ?1 GROUP BY state");
+          database_->query("SELECT state, count(*) FROM job WHERE ?1 IS NULL OR tenant = ?1 GROUP BY state");
       rows.with(tenant);
       QueueCounts counts;
       while (rows.next()) {
@@ -231,9 +232,9 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::size_t> recover(int attempts, Time now, Time expires) override {
-    return database_.transact([&]() -> Result<std::size_t> {
+    return database_->transact([&]() -> Result<std::size_t> {
       database_
-          .query(
+          ->query(
               "UPDATE job SET state = 4, error_code = ?, error_text = ?, ended = ?, expires = ? "
               "WHERE state = 1 AND attempt >= ?")
           .with(to_string(ErrorCode::kJobPoisoned))
@@ -243,43 +244,43 @@ class SqliteQueue final : public Queue {
           .with(std::int64_t{attempts})
           .run();
       return static_cast<std::size_t>(
-          database_.query("UPDATE job SET state = 0, started = 0 WHERE state = 1").run());
+          database_->query("UPDATE job SET state = 0, started = 0 WHERE state = 1").run());
     });
   }
 
   Result<std::vector<Job>> expire(Time now) override {
-    return database_.transact([&]() -> Result<std::vector<Job>> {
+    return database_->transact([&]() -> Result<std::vector<Job>> {
       std::vector<Job> gone;
       {
-        Query rows = database_.query("SELECT " TACIT_JOB_COLUMNS
-                                     " FROM job WHERE state IN " TACIT_FINAL_STATES " AND expires <= ?");
+        Query rows = database_->query("SELECT " TACIT_JOB_COLUMNS
+                                      " FROM job WHERE state IN " TACIT_FINAL_STATES " AND expires <= ?");
         gone = all_of(rows.with(now));
       }
-      for (const Job& job : gone) database_.query("DELETE FROM job WHERE id = ?").with(job.id).run();
-      database_.query("DELETE FROM idempotency WHERE expires <= ?").with(now).run();
+      for (const Job& job : gone) database_->query("DELETE FROM job WHERE id = ?").with(job.id).run();
+      database_->query("DELETE FROM idempotency WHERE expires <= ?").with(now).run();
       return gone;
     });
   }
 
   Result<bool> remove(std::string_view tenant, std::string_view id) override {
-    return database_.transact([&]() -> Result<bool> {
+    return database_->transact([&]() -> Result<bool> {
       TACIT_TRY(const Job job, load(tenant, id));
       if (!is_final(job.state)) return false;
-      database_.query("DELETE FROM job WHERE id = ?").with(job.id).run();
+      database_->query("DELETE FROM job WHERE id = ?").with(job.id).run();
       return true;
     });
   }
 
   Result<std::vector<Job>> jobs() override {
-    return database_.transact([&]() -> Result<std::vector<Job>> {
-      Query rows = database_.query("SELECT " TACIT_JOB_COLUMNS " FROM job ORDER BY number");
+    return database_->transact([&]() -> Result<std::vector<Job>> {
+      Query rows = database_->query("SELECT " TACIT_JOB_COLUMNS " FROM job ORDER BY number");
       return all_of(rows);
     });
   }
 
  private:
   Result<Job> load(std::string_view tenant, std::string_view id) {
-    Query row = database_.query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE tenant = ? AND id = ?");
+    Query row = database_->query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE tenant = ? AND id = ?");
     if (!row.with(tenant).with(id).next()) return unknown(id);
     return read_job(row);
   }
@@ -290,7 +291,7 @@ class SqliteQueue final : public Queue {
     return jobs;
   }
 
-  Database& database_;
+  const std::shared_ptr<Database> database_;
 };
 
 }  // namespace
@@ -301,8 +302,8 @@ bool is_final(JobState state) {
   return state == JobState::kSucceeded || state == JobState::kFailed || state == JobState::kCancelled;
 }
 
-std::unique_ptr<Queue> make_sqlite_queue(Database& database) {
-  return std::make_unique<SqliteQueue>(database);
+std::unique_ptr<Queue> make_sqlite_queue(std::shared_ptr<Database> database) {
+  return std::make_unique<SqliteQueue>(std::move(database));
 }
 
 }  // namespace tacit::server

@@ -10,7 +10,6 @@ namespace tacit::server {
 
 class Database;
 
-// `database` must outlive it.
-std::unique_ptr<Queue> make_sqlite_queue(Database& database);
+std::unique_ptr<Queue> make_sqlite_queue(std::shared_ptr<Database> database);
 
 }  // namespace tacit::server

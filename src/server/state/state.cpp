@@ -55,11 +55,11 @@ class FolderLock {
 
 class FolderState final : public State {
  public:
-  FolderState(FolderLock lock, std::unique_ptr<Database> database, std::unique_ptr<FolderBlobs> blobs)
+  FolderState(FolderLock lock, std::shared_ptr<Database> database, std::unique_ptr<FolderBlobs> blobs)
       : lock_(std::move(lock)),
         database_(std::move(database)),
-        ledger_(make_sqlite_ledger(*database_)),
-        queue_(make_sqlite_queue(*database_)),
+        ledger_(make_sqlite_ledger(database_)),
+        queue_(make_sqlite_queue(database_)),
         blobs_(std::move(blobs)) {}
 
   Ledger& ledger() override { return *ledger_; }
@@ -120,7 +120,7 @@ class FolderState final : public State {
   }
 
   FolderLock lock_;
-  std::unique_ptr<Database> database_;
+  std::shared_ptr<Database> database_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<FolderBlobs> blobs_;
@@ -135,6 +135,12 @@ Result<std::unique_ptr<State>> State::open(const fs::path& folder) {
   TACIT_TRY(std::unique_ptr<FolderBlobs> blobs, FolderBlobs::open(blobs_folder(folder)));
   return std::unique_ptr<State>(
       std::make_unique<FolderState>(std::move(lock), std::move(database), std::move(blobs)));
+}
+
+Result<std::unique_ptr<Ledger>> open_ledger(const fs::path& folder) {
+  TACIT_CHECK(make_durable_folder(folder));
+  TACIT_TRY(std::unique_ptr<Database> database, Database::open(database_file(folder)));
+  return make_sqlite_ledger(std::move(database));
 }
 
 }  // namespace tacit::server

@@ -30,4 +30,7 @@ class State {
   virtual Status back_up(const std::filesystem::path& folder) = 0;
 };
 
+// The ledger alone, beside a server that has the folder: for tokens. Errors of Database.
+Result<std::unique_ptr<Ledger>> open_ledger(const std::filesystem::path& folder);
+
 }  // namespace tacit::server

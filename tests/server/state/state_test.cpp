@@ -62,8 +62,8 @@ class State : public testing::Test {
     auto database = Database::open(folder_.path() / "tacit.db");
     ASSERT_TRUE(database.ok()) << database.error().to_line();
     database_ = std::move(database).value();
-    ledger_ = make_sqlite_ledger(*database_);
-    queue_ = make_sqlite_queue(*database_);
+    ledger_ = make_sqlite_ledger(database_);
+    queue_ = make_sqlite_queue(database_);
   }
   template <class T>
   static T get(Result<T> result) {
@@ -72,7 +72,7 @@ class State : public testing::Test {
   }
 
   TemporaryFolder folder_;
-  std::unique_ptr<Database> database_;
+  std::shared_ptr<Database> database_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Queue> queue_;
 };
@@ -343,9 +343,9 @@ TEST_F(State, AForeignOrNewerFileIsRefused) {
 TEST_F(State, ACopyIsWhole) {
   for (std::uint64_t i = 0; i < 100; ++i) get(queue_->submit(make_job(i), {}));
   ASSERT_TRUE(database_->copy_to(folder_.path() / "copy.db").ok());
-  const auto copy = get(Database::open(folder_.path() / "copy.db"));
+  const std::shared_ptr<Database> copy = get(Database::open(folder_.path() / "copy.db"));
   EXPECT_TRUE(get(copy->check()).empty());
-  EXPECT_EQ(get(make_sqlite_queue(*copy)->jobs()).size(), 100u);
+  EXPECT_EQ(get(make_sqlite_queue(copy)->jobs()).size(), 100u);
 }
 
 TEST(Blobs, ComeBackAndGo) {
