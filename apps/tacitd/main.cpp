@@ -10,8 +10,12 @@
 #include "server/application.h"
 #include "server/http_server.h"
 #include "server/log.h"
+#include "verbs.h"
 
 namespace tacit {
+
+void say(const std::string& line) { std::fprintf(stderr, "tacitd: %s\n", line.c_str()); }
+
 namespace {
 
 struct Options {
@@ -21,14 +25,11 @@ struct Options {
   std::size_t threads = 0;
 };
 
-void say(const std::string& line) { std::fprintf(stderr, "tacitd: %s\n", line.c_str()); }
-
 void declare(CLI::App& app, Options& options) {
   app.set_version_flag("--version", TACIT_VERSION);
-  app.add_option("--models", options.application.models, "Folder of compiled models (.tacit)")->required();
+  app.add_option("--models", options.application.models, "Folder of compiled models (.tacit)");
   app.add_option("--state", options.application.state,
-                 "Folder that evaluation keys are kept in; made if missing")
-      ->required();
+                 "Folder that keys, jobs and tokens are kept in; made if missing");
   app.add_option("--listen", options.listen, "HOST:PORT; port 0 takes any that is free")
       ->capture_default_str();
   app.add_option("--max-body-bytes", options.application.max_body_bytes, "Longest request body")
@@ -55,7 +56,23 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Without tokens anybody may do anything, so only this machine may ask.
+Status check_open(const server::Application& application, const server::HttpOptions& http) {
+  if (!application.is_open()) return {};
+  if (!server::is_loopback(http))
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "there is no token yet, so the server may only listen on 127.0.0.1 or [::1]; make one with tacitd "
+        "token create"};
+  say("OPEN MODE: there is no token; whoever can reach this machine's loopback interface may do anything");
+  return {};
+}
+
 Status serve(const Options& options) {
+  for (const auto& [name, path] :
+       {std::pair("--models", &options.application.models), std::pair("--state", &options.application.state)})
+    if (path->empty())
+      return Error{ErrorCode::kInvalidArgument, std::string(name) + " is missing; see tacitd --help"};
   const sigset_t signals = block_signals();
   server::HttpOptions http;
   TACIT_CHECK(server::parse_address(options.listen, http));
@@ -65,6 +82,7 @@ Status serve(const Options& options) {
 
   TACIT_TRY(const std::unique_ptr<server::Application> application,
             server::Application::create(options.application));
+  TACIT_CHECK(check_open(*application, http));
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
 
@@ -89,10 +107,13 @@ int main(int argc, char** argv) {
   CLI::App app("Serves compiled neural networks on encrypted images (protocol/rest.md).", "tacitd");
   tacit::Options options;
   tacit::declare(app, options);
+  tacit::Action action = [&] { return tacit::serve(options); };
+  tacit::add_token_verb(app, action);
+  tacit::add_state_verbs(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) { return app.exit(error) == 0 ? 0 : 2; }
-  const tacit::Status status = tacit::serve(options);
+  const tacit::Status status = action();
   tacit::server::stop_log();
   if (status.ok()) return 0;
   tacit::say(status.error().to_line());

@@ -120,6 +120,12 @@ Status parse_address(std::string_view text, HttpOptions& options) {
   return {};
 }
 
+bool is_loopback(const HttpOptions& options) {
+  error_code failure;
+  const auto address = asio::ip::make_address(options.host, failure);
+  return failure ? options.host == "localhost" : address.is_loopback();
+}
+
 Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const HttpOptions& options) {
   auto state = std::make_unique<State>(service, options);
   State& s = *state;

@@ -22,6 +22,9 @@ struct HttpOptions {
 // "HOST:PORT", "[IPV6]:PORT" or ":PORT" into `options`; kInvalidArgument.
 Status parse_address(std::string_view text, HttpOptions& options);
 
+// Whether only this machine can reach the address.
+bool is_loopback(const HttpOptions& options);
+
 class HttpServer {
  public:
   // Listens, and answers from threads of its own until stop(). `service` must outlive it. kListen, naming the reason.

@@ -221,12 +221,27 @@ TEST_F(KeyStoreTest, ABackupIsWhole) {
   const Digest piece = put(piece_bytes(1));
   const KeySet set = put_set({piece});
   const fs::path copy = folder_.path() / "copy";
-  ASSERT_TRUE(state_->back_up(copy).ok());
-  EXPECT_EQ(state_->back_up(copy).error().code, ErrorCode::kFileUnwritable);
+  ASSERT_TRUE(back_up_state(folder_.path(), copy).ok());
+  EXPECT_EQ(back_up_state(folder_.path(), copy).error().code, ErrorCode::kFileUnwritable);
+  EXPECT_EQ(back_up_state(folder_.path() / "nothing", copy).error().code, ErrorCode::kFileNotFound);
   const auto state = State::open(copy);
   ASSERT_TRUE(state.ok());
   EXPECT_TRUE((*state)->check()->empty());
   EXPECT_EQ((*state)->ledger().find_set(kTenant, set.id)->bytes, set.bytes);
+}
+
+// As if it had been deleted between the copy of the rows and that of the bytes.
+TEST_F(KeyStoreTest, ABackupLeavesOutWhatWasDeletedMeanwhile) {
+  const Digest gone = put(piece_bytes(1)), kept = put(piece_bytes(3));
+  put_set({gone, kept});
+  fs::remove(file_of(gone));
+  const fs::path copy = folder_.path() / "copy";
+  ASSERT_TRUE(back_up_state(folder_.path(), copy).ok());
+  const auto state = State::open(copy);
+  ASSERT_TRUE(state.ok());
+  EXPECT_TRUE((*state)->check()->empty());
+  EXPECT_TRUE((*state)->ledger().find_piece(kTenant, kept)->has_value());
+  EXPECT_TRUE((*state)->ledger().sets(kTenant)->empty());
 }
 
 TEST_F(KeyStoreTest, OneProcessHasTheFolder) {

@@ -66,6 +66,10 @@ Result<std::unique_ptr<FolderBlobs>> FolderBlobs::open(const fs::path& folder) {
   return blobs;
 }
 
+Result<std::unique_ptr<FolderBlobs>> FolderBlobs::open_beside(const fs::path& folder) {
+  return std::unique_ptr<FolderBlobs>(new FolderBlobs(folder));
+}
+
 fs::path FolderBlobs::file_of(const BlobName& name) const {
   return folder_ / name.tenant / folder_name(name.kind) / name.id;
 }

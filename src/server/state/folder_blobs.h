@@ -13,6 +13,8 @@ class FolderBlobs final : public Blobs {
  public:
   // Makes the folder where there is none and removes what interrupted writes left behind. kFileUnwritable.
   static Result<std::unique_ptr<FolderBlobs>> open(const std::filesystem::path& folder);
+  // Leaves everything as it is: another process may be writing there.
+  static Result<std::unique_ptr<FolderBlobs>> open_beside(const std::filesystem::path& folder);
 
   Status put(const BlobName& name, ByteView bytes) override;
   Result<Bytes> get(const BlobName& name, std::uint64_t limit) override;

@@ -53,6 +53,28 @@ class FolderLock {
   int fd_ = -1;
 };
 
+// Every blob that rows name, with the digest of its bytes.
+Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) {
+  std::map<BlobName, Digest> expected;
+  TACIT_TRY(const std::vector<Ledger::Owned> pieces, ledger.pieces());
+  for (const Ledger::Owned& piece : pieces)
+    expected[{piece.tenant, BlobKind::kPiece, to_hex(piece.digest)}] = piece.digest;
+  TACIT_TRY(const std::vector<Job> jobs, queue.jobs());
+  for (const Job& job : jobs) {
+    if (!is_final(job.state)) expected[{job.tenant, BlobKind::kInput, job.id}] = job.input;
+    if (job.result) expected[{job.tenant, BlobKind::kResult, job.id}] = *job.result;
+  }
+  return expected;
+}
+
+// Takes out the row that names a blob which is not there.
+Status forget(Ledger& ledger, Queue& queue, const BlobName& name, const Digest& digest) {
+  if (name.kind == BlobKind::kPiece) return ledger.forget_piece(name.tenant, digest);
+  TACIT_CHECK(queue.cancel(name.tenant, name.id, 0, 0));
+  TACIT_CHECK(queue.remove(name.tenant, name.id));
+  return {};
+}
+
 class FolderState final : public State {
  public:
   FolderState(FolderLock lock, std::shared_ptr<Database> database, std::unique_ptr<FolderBlobs> blobs)
@@ -69,7 +91,7 @@ class FolderState final : public State {
   Result<std::vector<std::string>> check() override {
     TACIT_TRY(std::vector<std::string> troubles, database_->check());
     // What rows say there is; nothing where any content will do.
-    TACIT_TRY(auto expected, expected_blobs());
+    TACIT_TRY(auto expected, expected_blobs(*ledger_, *queue_));
     TACIT_TRY(const std::vector<BlobName> names, blobs_->list());
     const auto say = [&](const BlobName& name, std::string_view what) {
       troubles.push_back("the blob " + name.id + " of " + name.tenant + " " + std::string(what));
@@ -88,37 +110,7 @@ class FolderState final : public State {
     return troubles;
   }
 
-  // Database first: a row that is copied has its bytes already, and bytes that go away between the two belong to rows that a
-  // check of the copy then names.
-  Status back_up(const fs::path& folder) override {
-    std::error_code ignored;
-    if (fs::exists(folder, ignored))
-      return Error{ErrorCode::kFileUnwritable, folder.string() + " is there already; give a new folder"};
-    TACIT_CHECK(make_durable_folder(folder));
-    TACIT_CHECK(database_->copy_to(database_file(folder)));
-    TACIT_TRY(const std::unique_ptr<FolderBlobs> copies, FolderBlobs::open(blobs_folder(folder)));
-    TACIT_TRY(const auto expected, expected_blobs());
-    for (const auto& [name, digest] : expected) {
-      const auto bytes = blobs_->get(name, kMaxBlobBytes);
-      if (bytes.ok()) TACIT_CHECK(copies->put(name, *bytes));
-    }
-    return {};
-  }
-
  private:
-  Result<std::map<BlobName, Digest>> expected_blobs() {
-    std::map<BlobName, Digest> expected;
-    TACIT_TRY(const std::vector<Ledger::Owned> pieces, ledger_->pieces());
-    for (const Ledger::Owned& piece : pieces)
-      expected[{piece.tenant, BlobKind::kPiece, to_hex(piece.digest)}] = piece.digest;
-    TACIT_TRY(const std::vector<Job> jobs, queue_->jobs());
-    for (const Job& job : jobs) {
-      if (!is_final(job.state)) expected[{job.tenant, BlobKind::kInput, job.id}] = job.input;
-      if (job.result) expected[{job.tenant, BlobKind::kResult, job.id}] = *job.result;
-    }
-    return expected;
-  }
-
   FolderLock lock_;
   std::shared_ptr<Database> database_;
   std::unique_ptr<Ledger> ledger_;
@@ -141,6 +133,37 @@ Result<std::unique_ptr<Ledger>> open_ledger(const fs::path& folder) {
   TACIT_CHECK(make_durable_folder(folder));
   TACIT_TRY(std::unique_ptr<Database> database, Database::open(database_file(folder)));
   return make_sqlite_ledger(std::move(database));
+}
+
+Status back_up_state(const fs::path& folder, const fs::path& copy) {
+  std::error_code ignored;
+  if (!fs::exists(database_file(folder), ignored))
+    return Error{ErrorCode::kFileNotFound, folder.string() + " is no state folder of tacitd"};
+  if (fs::exists(copy, ignored))
+    return Error{ErrorCode::kFileUnwritable, copy.string() + " is there already; name a new folder"};
+  TACIT_CHECK(make_durable_folder(copy));
+  {
+    TACIT_TRY(const std::unique_ptr<Database> original, Database::open(database_file(folder)));
+    TACIT_CHECK(original->copy_to(database_file(copy)));
+  }
+  // The copy's rows say which bytes belong to it. They were there before the rows were; those that have gone since were deleted.
+  TACIT_TRY(std::shared_ptr<Database> database, Database::open(database_file(copy)));
+  const std::unique_ptr<Ledger> ledger = make_sqlite_ledger(database);
+  const std::unique_ptr<Queue> queue = make_sqlite_queue(database);
+  TACIT_TRY(const std::unique_ptr<FolderBlobs> from, FolderBlobs::open_beside(blobs_folder(folder)));
+  TACIT_TRY(const std::unique_ptr<FolderBlobs> to, FolderBlobs::open(blobs_folder(copy)));
+  TACIT_TRY(const auto expected, expected_blobs(*ledger, *queue));
+  for (const auto& [name, digest] : expected) {
+    const auto bytes = from->get(name, kMaxBlobBytes);
+    if (bytes.ok()) {
+      TACIT_CHECK(to->put(name, *bytes));
+    } else if (bytes.error().code == ErrorCode::kFileNotFound) {
+      TACIT_CHECK(forget(*ledger, *queue, name, digest));
+    } else {
+      return bytes.error();
+    }
+  }
+  return {};
 }
 
 }  // namespace tacit::server

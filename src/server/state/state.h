@@ -25,12 +25,13 @@ class State {
   // What is wrong with the folder: damage to the database, rows whose bytes are missing or altered, bytes without a row.
   // Reads everything.
   virtual Result<std::vector<std::string>> check() = 0;
-  // A copy that can be opened, made while the server works: whatever was acknowledged before the call is in it. The folder must
-  // not be there. kDiskFull, kFileUnwritable.
-  virtual Status back_up(const std::filesystem::path& folder) = 0;
 };
 
 // The ledger alone, beside a server that has the folder: for tokens. Errors of Database.
 Result<std::unique_ptr<Ledger>> open_ledger(const std::filesystem::path& folder);
+
+// Copies a state folder to `copy`, which must not be there, beside a server that works: whatever was acknowledged before the
+// call, and not deleted since, is in the copy, and the copy is whole. Errors of Database and FolderBlobs.
+Status back_up_state(const std::filesystem::path& folder, const std::filesystem::path& copy);
 
 }  // namespace tacit::server

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checking and copying a state folder.
+#include <cstdio>
+#include <memory>
+
+#include "server/state/state.h"
+#include "verbs.h"
+
+namespace tacit {
+namespace {
+
+Status check(const std::string& folder) {
+  TACIT_TRY(const std::unique_ptr<server::State> state, server::State::open(folder));
+  TACIT_TRY(const std::vector<std::string> troubles, state->check());
+  for (const std::string& trouble : troubles) std::printf("%s\n", trouble.c_str());
+  if (troubles.empty()) {
+    say(folder + " is whole");
+    return {};
+  }
+  return Error{ErrorCode::kStateCorrupt,
+               folder + ": " + std::to_string(troubles.size()) +
+                   " troubles; clients upload again what is missing, and a backup has the rest"};
+}
+
+}  // namespace
+
+void add_state_verbs(CLI::App& app, Action& action) {
+  struct Options {
+    std::string state, copy;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* verify =
+      app.add_subcommand("check", "Checks a state folder that no server is using, every byte of it");
+  verify->add_option("--state", options->state, "The state folder")->required();
+  verify->callback([&action, options] { action = [options] { return check(options->state); }; });
+  CLI::App* copy = app.add_subcommand("backup", "Copies a state folder, while the server works too");
+  copy->add_option("--state", options->state, "The state folder")->required();
+  copy->add_option("--to", options->copy, "A new folder")->required();
+  copy->callback([&action, options] {
+    action = [options]() -> Status {
+      TACIT_CHECK(server::back_up_state(options->state, options->copy));
+      say("copied to " + options->copy);
+      return {};
+    };
+  });
+}
+
+}  // namespace tacit

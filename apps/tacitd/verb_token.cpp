@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tokens of tenants. They are written to the state folder; a running server sees them within a second.
+#include <cstdio>
+#include <ctime>
+#include <memory>
+
+#include "server/state/state.h"
+#include "server/token.h"
+#include "verbs.h"
+
+namespace tacit {
+namespace {
+
+constexpr server::Time kDay = server::Time{24} * 3600 * 1000;
+
+struct Options {
+  std::string state, tenant, scopes = "infer,keys", label, id;
+  double days = 365;
+};
+
+std::string date_text(server::Time time) {
+  const std::time_t seconds = time / 1000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
+}
+
+// The token goes to standard output, alone, so that a script can take it.
+Status create(const Options& options) {
+  if (!server::is_tenant_name(options.tenant))
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "--tenant must have 1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first a letter or digit"};
+  TACIT_TRY(const server::Scopes scopes, server::scopes_from(options.scopes));
+  if (!(options.days >= 0 && options.days <= 36'500))
+    return Error{ErrorCode::kInvalidArgument, "--days must be between 0 (never expires) and 36500"};
+  const server::Time now = server::now();
+  std::optional<server::Time> expires;
+  if (options.days > 0) expires = now + static_cast<server::Time>(options.days * static_cast<double>(kDay));
+  TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
+  const server::NewToken made = server::make_token(options.tenant, scopes, options.label, now, expires);
+  TACIT_CHECK(ledger->add_token(made.token));
+  say("token " + made.token.id + " of " + options.tenant + " for " + server::to_text(scopes) + ", " +
+      (expires ? "valid until " + date_text(*expires) : "valid for ever") +
+      "; it is shown once and stored nowhere");
+  std::printf("%s\n", made.text.c_str());
+  return {};
+}
+
+Status list(const Options& options) {
+  TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
+  TACIT_TRY(const std::vector<server::Token> tokens, ledger->tokens());
+  const server::Time now = server::now();
+  for (const server::Token& token : tokens) {
+    const std::string state = token.revoked ? "revoked " + date_text(*token.revoked)
+                              : token.expires && *token.expires <= now
+                                  ? "expired " + date_text(*token.expires)
+                              : token.expires ? "until " + date_text(*token.expires)
+                                              : "valid";
+    std::printf("%s  %-20s  %-26s  %-28s  %s\n", token.id.c_str(), token.tenant.c_str(),
+                server::to_text(token.scopes).c_str(), state.c_str(), token.label.c_str());
+  }
+  if (tokens.empty())
+    say("there are no tokens: the server takes requests from this machine only, without any");
+  return {};
+}
+
+Status revoke(const Options& options) {
+  TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
+  TACIT_TRY(const bool revoked, ledger->revoke_token(options.id, server::now()));
+  if (!revoked)
+    return Error{ErrorCode::kInvalidArgument,
+                 "there is no token " + options.id + " that could be revoked; tacitd token list shows them"};
+  say("revoked " + options.id);
+  return {};
+}
+
+}  // namespace
+
+void add_token_verb(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("token", "Makes, lists and revokes tokens of tenants");
+  verb->require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+  const auto add = [&](const char* name, const char* text, Status (*run)(const Options&)) {
+    CLI::App* sub = verb->add_subcommand(name, text);
+    sub->add_option("--state", options->state, "The server's state folder")->required();
+    sub->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
+    return sub;
+  };
+  CLI::App* make = add("create", "Makes a token and prints it on standard output", create);
+  make->add_option("--tenant", options->tenant, "Whose keys and jobs its bearer sees")->required();
+  make->add_option("--scopes", options->scopes, "infer, keys, models, metrics, separated by commas, or all")
+      ->capture_default_str();
+  make->add_option("--label", options->label, "A note for people");
+  make->add_option("--days", options->days, "How long it is valid; 0: for ever")->capture_default_str();
+  add("list", "Lists tokens, on standard output", list);
+  add("revoke", "Makes a token invalid, within a second", revoke)
+      ->add_option("ID", options->id, "Its identifier, the 16 digits after \"tacit_\"")
+      ->required();
+}
+
+}  // namespace tacit

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tacitd does beside serving: one file for each verb.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "base/result.h"
+
+namespace tacit {
+
+// What is to be done, once the command line has been read; a verb sets it.
+using Action = std::function<Status()>;
+
+// tacitd token create|list|revoke
+void add_token_verb(CLI::App& app, Action& action);
+// tacitd check, tacitd backup
+void add_state_verbs(CLI::App& app, Action& action);
+
+// A line on standard error.
+void say(const std::string& line);
+
+}  // namespace tacit
