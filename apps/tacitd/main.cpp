@@ -3,11 +3,15 @@
 #include <tbb/global_control.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "server/application.h"
+#include "server/config.h"
 #include "server/http_server.h"
 #include "server/log.h"
 #include "verbs.h"
@@ -18,31 +22,66 @@ void say(const std::string& line) { std::fprintf(stderr, "tacitd: %s\n", line.c_
 
 namespace {
 
-struct Options {
-  server::ApplicationOptions application;
-  std::string listen = "127.0.0.1:8080";
-  std::string log_level = "info";
-  std::size_t threads = 0;
+// The settings that have a flag of their own; all others are in the file or the environment.
+constexpr std::array<std::pair<const char*, const char*>, 7> kFlags = {
+    {{"--models", "server.models"},
+     {"--state", "server.state"},
+     {"--listen", "server.listen"},
+     {"--threads", "server.threads"},
+     {"--log-level", "log.level"},
+     {"--max-body-bytes", "limits.body_bytes"},
+     {"--key-cache-bytes", "limits.key_cache"}}};
+
+struct CommandLine {
+  std::string config;
+  std::array<std::string, kFlags.size()> values;
+  bool check_config = false, list_config = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+const server::Setting& setting_of(std::string_view name) {
+  return *std::ranges::find(server::settings(), name, &server::Setting::name);
+}
+
+void declare(CLI::App& app, CommandLine& line) {
   app.set_version_flag("--version", TACIT_VERSION);
-  app.add_option("--models", options.application.models, "Folder of compiled models (.tacit)");
-  app.add_option("--state", options.application.state,
-                 "Folder that keys, jobs and tokens are kept in; made if missing");
-  app.add_option("--listen", options.listen, "HOST:PORT; port 0 takes any that is free")
-      ->capture_default_str();
-  app.add_option("--max-body-bytes", options.application.max_body_bytes, "Longest request body")
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
-  app.add_option("--key-cache-bytes", options.application.key_cache_bytes,
-                 "Memory for expanded evaluation keys")
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
-  app.add_option("--threads", options.threads, "Cores that inference may use; 0 means all")
-      ->capture_default_str();
-  app.add_option("--log-level", options.log_level, "debug, info, warning, error or off")
-      ->capture_default_str();
+  app.add_option("--config", line.config, "Configuration file (TOML)");
+  app.add_flag("--check-config", line.check_config, "Read the configuration, say what is wrong, and end");
+  app.add_flag("--list-config", line.list_config,
+               "Print every key with its meaning and value, as a file that could be used");
+  for (std::size_t i = 0; i < kFlags.size(); ++i)
+    app.add_option(kFlags[i].first, line.values[i], std::string(setting_of(kFlags[i].second).meaning));
+}
+
+// The file, over it the environment, over both the command line.
+Result<server::Config> read_configuration(const CLI::App& app, const CommandLine& line) {
+  server::Config config;
+  if (!line.config.empty()) TACIT_CHECK(server::read_config(line.config, config));
+  const auto lookup = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  TACIT_CHECK(server::read_environment(lookup, config));
+  for (std::size_t i = 0; i < kFlags.size(); ++i) {
+    if (app.count(kFlags[i].first) == 0) continue;
+    if (Status status = server::set_value(kFlags[i].second, line.values[i], config); !status.ok())
+      return std::move(status).error().within(kFlags[i].first);
+  }
+  return config;
+}
+
+void list_config(const server::Config& config) {
+  std::string section;
+  for (const server::Setting& setting : server::settings()) {
+    const std::size_t dot = setting.name.find('.');
+    const std::string its_section(setting.name.substr(0, dot));
+    if (its_section != section) {
+      std::printf("%s[%s]\n", section.empty() ? "" : "\n", its_section.c_str());
+      section = its_section;
+    }
+    std::printf("# %s; %s\n%s = %s\n", std::string(setting.meaning).c_str(),
+                server::environment_name(setting).c_str(), std::string(setting.name.substr(dot + 1)).c_str(),
+                server::value_text(config, setting).c_str());
+  }
 }
 
 // Blocks the signals that end the server in this thread and all that it will start, so that sigwait gets them.
@@ -68,20 +107,29 @@ Status check_open(const server::Application& application, const server::HttpOpti
   return {};
 }
 
-Status serve(const Options& options) {
-  for (const auto& [name, path] :
-       {std::pair("--models", &options.application.models), std::pair("--state", &options.application.state)})
-    if (path->empty())
-      return Error{ErrorCode::kInvalidArgument, std::string(name) + " is missing; see tacitd --help"};
+server::ApplicationOptions application_options(const server::Config& config) {
+  server::ApplicationOptions options;
+  options.models = config.models;
+  options.state = config.state;
+  options.max_body_bytes = config.max_body_bytes;
+  options.key_cache_bytes = config.key_cache_bytes;
+  options.max_waiting_inferences = config.queue_length;
+  options.quota = {config.quota_key_bytes,           config.quota_key_sets, config.quota_jobs,
+                   config.quota_requests_per_second, config.quota_burst,    config.quota_inferences_per_day};
+  return options;
+}
+
+Status serve(const server::Config& config) {
+  TACIT_CHECK(server::check(config));
   const sigset_t signals = block_signals();
   server::HttpOptions http;
-  TACIT_CHECK(server::parse_address(options.listen, http));
-  TACIT_CHECK(server::start_log(options.log_level));
+  TACIT_CHECK(server::parse_address(config.listen, http));
+  TACIT_CHECK(server::start_log(config.log_level));
   std::optional<tbb::global_control> cores;
-  if (options.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, options.threads);
+  if (config.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, config.threads);
 
   TACIT_TRY(const std::unique_ptr<server::Application> application,
-            server::Application::create(options.application));
+            server::Application::create(application_options(config)));
   TACIT_CHECK(check_open(*application, http));
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
@@ -105,17 +153,31 @@ Status serve(const Options& options) {
 
 int main(int argc, char** argv) {
   CLI::App app("Serves compiled neural networks on encrypted images (protocol/rest.md).", "tacitd");
-  tacit::Options options;
-  tacit::declare(app, options);
-  tacit::Action action = [&] { return tacit::serve(options); };
+  tacit::CommandLine line;
+  tacit::declare(app, line);
+  tacit::Action action;
   tacit::add_token_verb(app, action);
   tacit::add_state_verbs(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) { return app.exit(error) == 0 ? 0 : 2; }
-  const tacit::Status status = action();
+  const auto serve = [&]() -> tacit::Status {
+    TACIT_TRY(const tacit::server::Config config, tacit::read_configuration(app, line));
+    if (line.list_config) {
+      tacit::list_config(config);
+      return {};
+    }
+    if (!line.check_config) return tacit::serve(config);
+    TACIT_CHECK(tacit::server::check(config));
+    tacit::say("the configuration is sound");
+    return {};
+  };
+  const tacit::Status status = action ? action() : serve();
   tacit::server::stop_log();
   if (status.ok()) return 0;
   tacit::say(status.error().to_line());
-  return status.error().code == tacit::ErrorCode::kInvalidArgument ? 2 : 1;
+  return status.error().code == tacit::ErrorCode::kInvalidArgument ||
+                 status.error().code == tacit::ErrorCode::kConfigInvalid
+             ? 2
+             : 1;
 }

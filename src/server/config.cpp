@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config.h"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "base/file.h"
+
+namespace tacit::server {
+
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 48;
+constexpr std::uint64_t kMaxSeconds = std::uint64_t{100} * 366 * 24 * 3600;
+
+constexpr std::array<std::string_view, 5> kLevels = {"debug", "info", "warning", "error", "off"};
+constexpr std::array<std::string_view, 2> kFormats = {"text", "json"};
+
+using Text = Setting::Text;
+using Number = Setting::Number;
+using Real = Setting::Real;
+
+const std::array kSettings = {
+    Setting{"server.models", "Folder of compiled models (.tacit)", Text{&Config::models}},
+    Setting{"server.state", "Folder that keys, jobs and tokens are kept in; made if missing",
+            Text{&Config::state}},
+    Setting{"server.listen",
+            "HOST:PORT; port 0 takes any that is free. Without tokens only the loopback interface",
+            Text{&Config::listen}},
+    Setting{"server.threads", "Cores that inference may use; 0 means all", Number{&Config::threads, 0, 4096}},
+    Setting{"log.level", "Least important lines that are written", Text{&Config::log_level, kLevels}},
+    Setting{"log.format", "text for people, json for machines", Text{&Config::log_format, kFormats}},
+    Setting{"tls.certificate",
+            "PEM file of the certificate and its chain; without it the server speaks plain HTTP",
+            Text{&Config::certificate}},
+    Setting{"tls.private_key", "PEM file of the certificate's private key", Text{&Config::private_key}},
+    Setting{"limits.connections", "Open connections", Number{&Config::max_connections, 1, 1 << 20}},
+    Setting{"limits.connections_per_address", "Open connections of one address",
+            Number{&Config::connections_per_address, 1, 1 << 20}},
+    Setting{"limits.body_bytes", "Longest request body",
+            Number{&Config::max_body_bytes, 1 << 16, kMaxBytes, true}},
+    Setting{"limits.body_bytes_in_flight", "All bodies that are being received or worked on",
+            Number{&Config::body_bytes_in_flight, 1 << 16, kMaxBytes, true}},
+    Setting{"limits.memory", "Memory for keys and running jobs beside the models; 0: half of what there is",
+            Number{&Config::memory_bytes, 0, kMaxBytes, true}},
+    Setting{"limits.key_cache", "Memory for expanded evaluation keys",
+            Number{&Config::key_cache_bytes, 0, kMaxBytes, true}},
+    Setting{"limits.queue", "Predictions that wait for their turn",
+            Number{&Config::queue_length, 1, 1 << 20}},
+    Setting{"quota.key_bytes", "Evaluation keys of one tenant; 0: no limit",
+            Number{&Config::quota_key_bytes, 0, kMaxBytes, true}},
+    Setting{"quota.key_sets", "Key sets of one tenant; 0: no limit",
+            Number{&Config::quota_key_sets, 0, 1 << 30}},
+    Setting{"quota.jobs", "Jobs of one tenant that are not finished; 0: no limit",
+            Number{&Config::quota_jobs, 0, 1 << 30}},
+    Setting{"quota.requests_per_second", "Requests of one tenant on average; 0: no limit",
+            Real{&Config::quota_requests_per_second, 0, 1e6}},
+    Setting{"quota.burst", "Requests of one tenant at once", Number{&Config::quota_burst, 1, 1 << 30}},
+    Setting{"quota.inferences_per_day", "Predictions of one tenant in 24 hours; 0: no limit",
+            Number{&Config::quota_inferences_per_day, 0, 1 << 30}},
+    Setting{"retention.results_seconds", "How long results of jobs are kept",
+            Number{&Config::keep_results_seconds, 1, kMaxSeconds}},
+    Setting{"retention.idle_keys_seconds",
+            "Evaluation keys that nobody has used for so long are deleted; 0: never",
+            Number{&Config::keep_idle_keys_seconds, 0, kMaxSeconds}},
+};
+
+Error invalid(std::string message) { return Error{ErrorCode::kConfigInvalid, std::move(message)}; }
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::ranges::find(kSettings, name, &Setting::name);
+  return found == kSettings.end() ? nullptr : &*found;
+}
+
+// Levenshtein's distance.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string suggestion(std::string_view name) {
+  constexpr std::size_t kNear = 4;
+  const auto nearest = std::ranges::min_element(
+      kSettings, {}, [&](const Setting& setting) { return distance(setting.name, name); });
+  if (name.size() > 64 || distance(nearest->name, name) > kNear)
+    return "tacitd --list-config shows all of them";
+  return "is " + std::string(nearest->name) + " meant?";
+}
+
+// "4 GiB", "512MiB", "1048576"; nothing where it is none of these or too large.
+std::optional<std::uint64_t> bytes_from(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  constexpr std::array<std::pair<std::string_view, int>, 6> kUnits = {
+      {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}}};
+  const auto found = std::ranges::find(kUnits, unit, [](const auto& entry) { return entry.first; });
+  if (found == kUnits.end() || number > (kMaxBytes >> found->second)) return std::nullopt;
+  return number << found->second;
+}
+
+std::string real_text(double value) {
+  std::array<char, 32> text{};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
+Status set_text(const Setting& setting, const Text& kind, std::string value, Config& config) {
+  if (!kind.allowed.empty() && std::ranges::find(kind.allowed, value) == kind.allowed.end()) {
+    std::string all;
+    for (std::string_view one : kind.allowed) all.append(all.empty() ? "" : ", ").append(one);
+    return invalid(std::string(setting.name) + " must be one of " + all);
+  }
+  if (value.find('\0') != std::string::npos)
+    return invalid(std::string(setting.name) + " must not have a zero byte");
+  config.*kind.field = std::move(value);
+  return {};
+}
+
+Status set_number(const Setting& setting, const Number& kind, std::uint64_t value, Config& config) {
+  if (value < kind.least || value > kind.most)
+    return invalid(std::string(setting.name) + " must be between " + std::to_string(kind.least) + " and " +
+                   std::to_string(kind.most));
+  config.*kind.field = value;
+  return {};
+}
+
+Status set_real(const Setting& setting, const Real& kind, double value, Config& config) {
+  if (!(value >= kind.least && value <= kind.most))
+    return invalid(std::string(setting.name) + " must be between " + real_text(kind.least) + " and " +
+                   real_text(kind.most));
+  config.*kind.field = value;
+  return {};
+}
+
+Status wrong_type(const Setting& setting) {
+  const std::string name(setting.name);
+  if (std::holds_alternative<Text>(setting.value)) return invalid(name + " must be a text in quotes");
+  if (std::holds_alternative<Real>(setting.value)) return invalid(name + " must be a number");
+  return invalid(name + (std::get<Number>(setting.value).bytes
+                             ? " must be a number of bytes, or a text like \"4 GiB\""
+                             : " must be an integer, not below 0"));
+}
+
+// From the environment: a text whatever the type.
+Status set_from_text(const Setting& setting, const std::string& text, Config& config) {
+  if (const auto* kind = std::get_if<Text>(&setting.value)) return set_text(setting, *kind, text, config);
+  if (const auto* kind = std::get_if<Number>(&setting.value)) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool plain = error == std::errc() && end == text.data() + text.size();
+    const auto bytes = kind->bytes ? bytes_from(text) : std::nullopt;
+    if (!plain && !bytes) return wrong_type(setting);
+    return set_number(setting, *kind, plain ? number : *bytes, config);
+  }
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return wrong_type(setting);
+  return set_real(setting, std::get<Real>(setting.value), number, config);
+}
+
+Status set_from_node(const Setting& setting, const toml::node& node, Config& config) {
+  if (const auto* kind = std::get_if<Text>(&setting.value)) {
+    if (const auto* text = node.as_string()) return set_text(setting, *kind, text->get(), config);
+  } else if (const auto* real = std::get_if<Real>(&setting.value)) {
+    if (const auto* number = node.as_floating_point()) return set_real(setting, *real, number->get(), config);
+    if (const auto* number = node.as_integer())
+      return set_real(setting, *real, static_cast<double>(number->get()), config);
+  } else {
+    const Number& wanted = std::get<Number>(setting.value);
+    if (const auto* number = node.as_integer(); number != nullptr && number->get() >= 0)
+      return set_number(setting, wanted, static_cast<std::uint64_t>(number->get()), config);
+    if (const auto* text = node.as_string(); text != nullptr && wanted.bytes)
+      if (const auto bytes = bytes_from(text->get())) return set_number(setting, wanted, *bytes, config);
+  }
+  return wrong_type(setting);
+}
+
+std::string place(std::string_view file, const toml::source_region& source) {
+  return std::string(file) + ":" + std::to_string(source.begin.line);
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+std::string environment_name(const Setting& setting) {
+  std::string name = "TACITD_";
+  for (char c : setting.name)
+    name += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return name;
+}
+
+std::string value_text(const Config& config, const Setting& setting) {
+  if (const auto* text = std::get_if<Text>(&setting.value)) return "\"" + config.*text->field + "\"";
+  if (const auto* number = std::get_if<Number>(&setting.value)) {
+    const std::uint64_t value = config.*number->field;
+    if (number->bytes && value >= 1 << 20 && value % (1 << 20) == 0)
+      return value % (1 << 30) == 0 ? "\"" + std::to_string(value >> 30) + " GiB\""
+                                    : "\"" + std::to_string(value >> 20) + " MiB\"";
+    return std::to_string(value);
+  }
+  return real_text(config.*std::get<Real>(setting.value).field);
+}
+
+Status parse_config(std::string_view text, std::string_view name, Config& config) {
+  const toml::parse_result parsed = toml::parse(text, name);
+  if (!parsed)
+    return invalid(place(name, parsed.error().source()) + ": " + std::string(parsed.error().description()));
+  for (const auto& [section, content] : parsed.table()) {
+    const toml::table* keys = content.as_table();
+    if (keys == nullptr)
+      return invalid(
+          place(name, content.source()) + ": \"" + std::string(section.str()) +
+          "\" stands outside of a section; keys are in [server], [log], [tls], [limits], [quota] and "
+          "[retention]");
+    for (const auto& [key, node] : *keys) {
+      const std::string full = std::string(section.str()) + "." + std::string(key.str());
+      const Setting* setting = find_setting(full);
+      if (setting == nullptr)
+        return invalid(place(name, node.source()) + ": there is no key " + full + "; " + suggestion(full));
+      if (Status status = set_from_node(*setting, node, config); !status.ok())
+        return std::move(status).error().within(place(name, node.source()));
+    }
+  }
+  return {};
+}
+
+Status read_config(const std::filesystem::path& file, Config& config) {
+  TACIT_TRY(const Bytes bytes, read_file(file, kMaxConfigBytes));
+  return parse_config(as_text(bytes), file.string(), config);
+}
+
+Status read_environment(const Lookup& lookup, Config& config) {
+  for (const Setting& setting : kSettings) {
+    const std::string name = environment_name(setting);
+    const auto value = lookup(name);
+    if (!value) continue;
+    if (Status status = set_from_text(setting, *value, config); !status.ok())
+      return std::move(status).error().within(name);
+  }
+  return {};
+}
+
+Status set_value(std::string_view name, const std::string& text, Config& config) {
+  const Setting* setting = find_setting(name);
+  if (setting == nullptr) return invalid("there is no key " + std::string(name));
+  return set_from_text(*setting, text, config);
+}
+
+Status check(const Config& config) {
+  for (const auto& [name, value] :
+       {std::pair("server.models", &config.models), std::pair("server.state", &config.state)})
+    if (value->empty())
+      return invalid(std::string(name) +
+                     " is missing; set it in the file, in the environment or on the command line");
+  if (config.certificate.empty() != config.private_key.empty())
+    return invalid("tls.certificate and tls.private_key must be set both or neither");
+  if (config.max_body_bytes > config.body_bytes_in_flight)
+    return invalid("limits.body_bytes must not exceed limits.body_bytes_in_flight");
+  return {};
+}
+
+}  // namespace tacit::server
