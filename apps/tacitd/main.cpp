@@ -114,8 +114,12 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.max_body_bytes = config.max_body_bytes;
   options.key_cache_bytes = config.key_cache_bytes;
   options.max_waiting_inferences = config.queue_length;
-  options.quota = {config.quota_key_bytes,           config.quota_key_sets, config.quota_jobs,
-                   config.quota_requests_per_second, config.quota_burst,    config.quota_inferences_per_day};
+  options.quota.key_bytes = config.quota_key_bytes;
+  options.quota.key_sets = config.quota_key_sets;
+  options.quota.jobs = config.quota_jobs;
+  options.quota.requests_per_second = config.quota_requests_per_second;
+  options.quota.burst = config.quota_burst;
+  options.quota.inferences_per_day = config.quota_inferences_per_day;
   return options;
 }
 
