@@ -54,13 +54,12 @@ class Exchange {
  public:
   Exchange(double low, double high, std::size_t degree)
       : low_(low), high_(high), unknowns_((degree + 1) / 2) {
-    // The error's extremes crowd where sqrt(x^2 - low^2) is small, as those of an interpolation in x^2 do.
+    // Chebyshev's points in x^2: p(x) / x is a polynomial in x^2.
     for (std::size_t i = 0; i <= unknowns_; ++i) {
       const double angle = std::numbers::pi * static_cast<double>(i) / static_cast<double>(unknowns_);
-      const double u = (1 - std::cos(angle)) / 2;
-      points_.push_back(low * std::pow(high / low, low < 0.1 * high ? u : 0) *
-                        (low < 0.1 * high ? 1 : 1 + u * (high / low - 1)));
+      points_.push_back(std::sqrt(low * low + (high * high - low * low) * (1 - std::cos(angle)) / 2));
     }
+    points_.front() = low;
     points_.back() = high;
   }
 
@@ -68,12 +67,13 @@ class Exchange {
     for (int round = 0; round < kMaxExchanges; ++round) {
       level();
       points_ = extremes();
-      if (points_.size() != unknowns_ + 1) break;
       double least = std::abs(error(points_.front())), largest = least;
       for (double x : points_) {
         least = std::min(least, std::abs(error(x)));
         largest = std::max(largest, std::abs(error(x)));
       }
+      const bool alternates = points_.size() == unknowns_ + 1;
+      if (largest > kRounding && !alternates) break;
       if (largest - least <= std::max(kConverged * largest, kRounding))
         return OddMinimax{low_, high_, coefficients_, largest, least, points_};
     }

@@ -24,26 +24,46 @@ ChebyshevSeries series_of(const OddMinimax& minimax) {
   return series;
 }
 
-// Whether sign_of_precision may end with this, or go on from it: fewer levels, or as many and fewer products.
-bool cheaper(const SignComposition& a, const SignComposition& b) {
-  return std::pair(a.levels(), a.products()) < std::pair(b.levels(), b.products());
+// max(t, 0) has no better polynomial of degree n than about this over n (Bernstein: 0.2802 / 2).
+constexpr double kBestRelu = 0.14;
+constexpr int kBisections = 16;
+
+// The composition of these degrees with the smallest epsilon whose error is not larger than this; nothing where even that is off
+// by more than half of it near 0.
+Result<std::optional<SignComposition>> of_error(std::span<const std::size_t> degrees, double error) {
+  double all = 1;
+  for (std::size_t degree : degrees) all *= static_cast<double>(degree);
+  if (kBestRelu / (all + 1) > error / 2) return std::optional<SignComposition>();
+  // epsilon = 2^-low is large enough, 2^-high is not.
+  double low = 0.5, high = 1 - std::log2(error);
+  std::optional<SignComposition> best;
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = i == 0 ? low : (low + high) / 2;
+    TACIT_TRY(SignComposition composition, compose_sign(degrees, std::exp2(-middle)));
+    if (composition.error > error) {
+      if (i == 0) return std::optional<SignComposition>();
+      high = middle;
+    } else {
+      low = middle;
+      best = std::move(composition);
+    }
+  }
+  return best->kink <= error / 2 ? std::move(best) : std::optional<SignComposition>();
 }
 
-// All compositions of at most so many levels whose degrees do not fall; `best` is the cheapest one that is precise enough.
-Status search(std::vector<std::size_t>& degrees, int levels, double epsilon, double error,
+// All compositions of so many levels whose degrees do not fall; `best` is the one with the fewest products that is precise enough.
+Status search(std::vector<std::size_t>& degrees, int levels, double error,
               std::optional<SignComposition>& best) {
-  if (!degrees.empty()) {
-    TACIT_TRY(SignComposition composition, compose_sign(degrees, epsilon));
-    if (composition.error <= error) {
-      if (!best || cheaper(composition, *best)) best = std::move(composition);
-      return {};
-    }
+  if (levels == 0) {
+    TACIT_TRY(std::optional<SignComposition> found, of_error(degrees, error));
+    if (found && (!best || found->products() < best->products())) best = std::move(found);
+    return {};
   }
   for (std::size_t degree : kDegrees) {
     const int left = levels - ckks::chebyshev_depth(degree);
     if (left < 0 || (!degrees.empty() && degree < degrees.back())) continue;
     degrees.push_back(degree);
-    TACIT_CHECK(search(degrees, left, epsilon, error, best));
+    TACIT_CHECK(search(degrees, left, error, best));
     degrees.pop_back();
   }
   return {};
@@ -57,13 +77,24 @@ Result<SignComposition> trimmed(SignComposition best, double error) {
       std::vector<std::size_t> degrees = best.degrees();
       degrees[i] -= 2;
       if (ckks::chebyshev_depth(degrees[i]) < ckks::chebyshev_depth(degrees[i] + 2)) continue;
-      TACIT_TRY(SignComposition candidate, compose_sign(degrees, best.epsilon));
-      if (candidate.error > error) continue;
-      best = std::move(candidate);
+      TACIT_TRY(std::optional<SignComposition> candidate, of_error(degrees, error));
+      if (!candidate || candidate->products() > best.products()) continue;
+      best = std::move(*candidate);
       changed = true;
     }
   }
   return best;
+}
+
+// The largest |t| |p(t) - 1| / 2 for 0 <= t <= 1, on a grid that is finer near 0.
+double kink_of(const SignComposition& composition) {
+  constexpr int kPoints = 2048;
+  double largest = composition.error / 2;
+  for (int i = 1; i <= kPoints; ++i) {
+    const double t = composition.epsilon * i / kPoints;
+    largest = std::max(largest, t * std::abs(composition(t) - 1) / 2);
+  }
+  return largest;
 }
 
 }  // namespace
@@ -102,6 +133,7 @@ Result<SignComposition> compose_sign(std::span<const std::size_t> degrees, doubl
     low = 1 - minimax.error - kStageRoom;
     high = 1 + minimax.error + kStageRoom;
   }
+  composition.kink = kink_of(composition);
   return composition;
 }
 
@@ -109,12 +141,11 @@ Result<SignComposition> sign_of_precision(int bits) {
   if (bits < kMinSignBits || bits > kMaxSignBits)
     return Error{ErrorCode::kCompileInternal,
                  "a sign of " + std::to_string(bits) + " bits of precision was asked for"};
-  const double epsilon = std::ldexp(1.0, -bits), error = 2 * epsilon;
-  // Level by level, so that no deeper composition is looked at than need be.
+  const double error = std::ldexp(1.0, 1 - bits);
   for (int levels = ckks::chebyshev_depth(kDegrees[0]); levels <= kMostLevels; ++levels) {
     std::optional<SignComposition> best;
     std::vector<std::size_t> degrees;
-    TACIT_CHECK(search(degrees, levels, epsilon, error, best));
+    TACIT_CHECK(search(degrees, levels, error, best));
     if (best) return trimmed(std::move(*best), error);
   }
   return Error{ErrorCode::kCompileInternal, "no composition reaches " + std::to_string(bits) + " bits"};
@@ -142,8 +173,6 @@ std::optional<SignForm> sign_form(const Activation& activation) {
 
 double SignGate::operator()(double x) const { return x * (form.even + form.odd * sign(x / range)); }
 
-double SignGate::bound() const {
-  return range * std::abs(form.odd) * std::max(sign.error, sign.epsilon * (2 + sign.error));
-}
+double SignGate::bound() const { return 2 * range * std::abs(form.odd) * sign.kink; }
 
 }  // namespace tacit::compiler

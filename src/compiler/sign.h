@@ -16,8 +16,9 @@
 namespace tacit::compiler {
 
 // p = p_k(.. p_1(t)) with |p(t) - sign(t)| <= error where epsilon <= |t| <= 1, and |p| <= 1 + error for smaller |t|.
+// `kink`: the largest |t| |p(t) - sign(t)| / 2 on [-1, 1], which is how far t (1 + p(t)) / 2 is from max(t, 0).
 struct SignComposition {
-  double epsilon = 0, error = 0;
+  double epsilon = 0, error = 0, kink = 0;
   std::vector<ChebyshevSeries>
       stages;  // odd; each on [-range, range], which holds all values of the one before
 
@@ -34,10 +35,10 @@ inline constexpr double kStageRoom = 0x1p-12;
 // is none, odd_minimax's.
 Result<SignComposition> compose_sign(std::span<const std::size_t> degrees, double epsilon);
 
-// The composition with the fewest levels, of those with the fewest products, with epsilon = 2^-bits and error <= 2^(1 - bits),
-// so that x (1 + p(x)) / 2 is within 2^-bits of max(x, 0) on [-1, 1]. kMinSignBits to kMaxSignBits.
+// The composition with the fewest levels, of those with the fewest products, with which t (1 + p(t)) / 2 is within 2^-bits of
+// max(t, 0) on [-1, 1]. epsilon is the smallest with error <= 2^(1 - bits). For kMinSignBits to kMaxSignBits.
 Result<SignComposition> sign_of_precision(int bits);
-inline constexpr int kMinSignBits = 4, kMaxSignBits = 12;
+inline constexpr int kMinSignBits = 4, kMaxSignBits = 13;
 
 // f(x) = x (even + odd sign(x)), the form of Relu, LeakyRelu and |x|.
 struct SignForm {
@@ -53,7 +54,7 @@ struct SignGate {
   SignComposition sign;
 
   double operator()(double x) const;
-  // No |x| <= range is off by more: beyond epsilon range, |x| |odd| error; below, |x| |odd| (2 + error).
+  // No |x| <= range is off by more.
   double bound() const;
   int levels() const { return sign.levels() + 1; }
 };
