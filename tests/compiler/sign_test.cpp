@@ -13,7 +13,7 @@ namespace {
 
 TEST(Minimax, OfDegreeOneIsALineThroughTheOrigin) {
   // c x is nearest to 1 on [a, b] where 1 - c a = c b - 1.
-  for (const auto [a, b] : {std::pair(0.1, 1.0), std::pair(0.5, 1.5), std::pair(0.01, 1.0)}) {
+  for (const auto& [a, b] : {std::pair(0.1, 1.0), std::pair(0.5, 1.5), std::pair(0.01, 1.0)}) {
     const auto p = odd_minimax(a, b, 1);
     ASSERT_TRUE(p.ok()) << p.error().to_line();
     EXPECT_NEAR(p->error, (b - a) / (b + a), 1e-9);
