@@ -10,6 +10,7 @@
 #include "compiler/emit.h"
 #include "compiler/levels.h"
 #include "compiler/lower.h"
+#include "compiler/maxima.h"
 #include "compiler/memory.h"
 #include "compiler/partition.h"
 #include "graph/simplify.h"
@@ -317,9 +318,12 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
     if (!options.client_rest) graph = cut_after(graph, partition.layers->last);
   }
   TACIT_CHECK(check_options(graph, options));
-  const ClientNodes client = choose_client_nodes(graph, partition);
+  TACIT_TRY(WithoutMaxima rewritten, replace_maxima(graph, choose_client_nodes(graph, partition)));
+  graph = std::move(rewritten.graph);
+  const ClientNodes client = std::move(rewritten.client);
   TACIT_TRY(const Calibration calibrated,
-            calibrate(graph, calibration, {client, options.margin, options.degree}));
+            calibrate(graph, calibration,
+                      {client, options.margin, options.agreement, options.degree, options.relu}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin,
                                                    options.mode == Mode::kThroughput ? PackingStyle::kElements

@@ -125,9 +125,8 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
   TACIT_TRY(schedule.levels, assign_levels(schedule.network));
   TACIT_CHECK(check_ranges(schedule));
   for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
-    const Range& range = calibrated[schedule.network.values[v].source];
-    const double offset = schedule.normalisation.offsets[v];
-    const double largest = std::max(std::abs(range.low - offset), std::abs(range.high - offset));
+    const double largest =
+        calibrated_size(schedule.network, v, schedule.normalisation.offsets[v], calibrated);
     schedule.bounds.push_back(std::max(largest / std::abs(schedule.normalisation.ranges[v]), 0x1p-40));
   }
   for (const Layer& layer : schedule.network.layers)
@@ -193,6 +192,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
                                                normalisation.ranges[out], normalisation.offsets[out])});
     } else if (std::holds_alternative<AddLayer>(layer.operation)) {
       plan.operations.push_back(plan::Add{input, ids[layer.inputs[1]], output});
+    } else if (std::holds_alternative<ProductLayer>(layer.operation)) {
+      plan.operations.push_back(plan::Product{input, ids[layer.inputs[1]], output});
     } else if (const auto* client = std::get_if<ClientLayer>(&layer.operation)) {
       plan::ClientStep step{{}, output, client->function};
       for (ValueIndex v : layer.inputs) step.inputs.push_back(ids[v]);

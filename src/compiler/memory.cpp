@@ -83,6 +83,7 @@ class Estimator {
       const auto depth = static_cast<std::uint64_t>(std::bit_width(polynomial->coefficients.size() - 1));
       return value_bytes(in) * ((std::uint64_t{1} << (depth + 1) / 2) + depth);
     }
+    if (std::holds_alternative<plan::Product>(operation)) return 2 * value_bytes(plan::output_of(operation));
     return std::holds_alternative<plan::Square>(operation) ? 2 * value_bytes(in) : 0;
   }
 

@@ -63,6 +63,8 @@ int relinearisation_level(const Plan& plan) {
       level = std::max(level, plan.values[square->input].level);
     else if (const auto* polynomial = std::get_if<Polynomial>(&operation))
       level = std::max(level, plan.values[polynomial->input].level);
+    else if (const auto* product = std::get_if<Product>(&operation))
+      level = std::max(level, plan.values[product->output].level + 1);
   }
   return level;
 }

@@ -17,11 +17,19 @@ namespace tacit::plan {
 namespace {
 
 constexpr std::string_view kMagic = "TACITPKG";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kMaxNameBytes = 256;
 
 enum class PieceTag : std::uint8_t { kConvolution = 1, kAveragePooling, kMatrix, kScaling };
-enum class OperationTag : std::uint8_t { kLinear = 1, kSquare, kPolynomial, kAdd, kRescaling, kClientStep };
+enum class OperationTag : std::uint8_t {
+  kLinear = 1,
+  kSquare,
+  kPolynomial,
+  kAdd,
+  kRescaling,
+  kClientStep,
+  kProduct
+};
 
 // --- writing -------------------------------------------------------------------------------------------------------
 
@@ -114,6 +122,11 @@ void write(ByteWriter& out, const Polynomial& o) {
 
 void write(ByteWriter& out, const Add& o) {
   write_head(out, OperationTag::kAdd, o.left, o.output);
+  out.u32(o.right);
+}
+
+void write(ByteWriter& out, const Product& o) {
+  write_head(out, OperationTag::kProduct, o.left, o.output);
   out.u32(o.right);
 }
 
@@ -278,6 +291,8 @@ Operation read_operation(FieldReader& in) {
       return Polynomial{input, output, in.doubles()};
     case OperationTag::kAdd:
       return Add{input, in.u32(), output};
+    case OperationTag::kProduct:
+      return Product{input, in.u32(), output};
     case OperationTag::kRescaling:
       return Rescaling{input, output, in.f64()};
     case OperationTag::kClientStep: {

@@ -63,6 +63,12 @@ struct Add {
   ValueId left = 0, right = 0, output = 0;
 };
 
+// output = left * right, relinearised and rescaled: one level below the lower of the two; scale_out = scale_left scale_right / q at
+// that level.
+struct Product {
+  ValueId left = 0, right = 0, output = 0;
+};
+
 // output = input * factor, one level; brings a value to another scale or normalisation where no linear layer can.
 struct Rescaling {
   ValueId input = 0, output = 0;
@@ -77,7 +83,7 @@ struct ClientStep {
   ClientFunction function;
 };
 
-using Operation = std::variant<Linear, Square, Polynomial, Add, Rescaling, ClientStep>;
+using Operation = std::variant<Linear, Square, Polynomial, Add, Rescaling, ClientStep, Product>;
 
 inline constexpr std::size_t kMaxPolynomialDegree = 255;
 

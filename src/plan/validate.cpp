@@ -177,6 +177,18 @@ class Validator {
     return {};
   }
 
+  Status check(const Product& product) const {
+    const Value& left = plan_.values[product.left];
+    const Value& right = plan_.values[product.right];
+    const Value& out = plan_.values[product.output];
+    TACIT_CHECK(check_same_slots(left, out));
+    TACIT_CHECK(check_same_slots(right, out));
+    const Value& lower = left.level < right.level ? left : right;
+    TACIT_CHECK(check_levels(lower, out, 1));
+    if (ckks::same_scale(out.scale, left.scale * right.scale / prime(lower.level))) return {};
+    return Error{ErrorCode::kScaleMismatch, "has another scale than its operands' product over the prime"};
+  }
+
   Status check(const ClientStep& step) const {
     if (step.inputs.size() != arity(step.function))
       return malformed("has another number of inputs than its function");
@@ -262,6 +274,7 @@ ValueId output_of(const Operation& operation) {
 
 std::vector<ValueId> inputs_of(const Operation& operation) {
   if (const auto* add = std::get_if<Add>(&operation)) return {add->left, add->right};
+  if (const auto* product = std::get_if<Product>(&operation)) return {product->left, product->right};
   if (const auto* step = std::get_if<ClientStep>(&operation)) return step->inputs;
   return {std::visit(
       [](const auto& o) -> ValueId {

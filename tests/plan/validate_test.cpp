@@ -63,6 +63,10 @@ TEST_F(Validate, RefusesIndicesOutOfRange) {
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Square>(p).output = kFar; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Linear>(p).map = 3; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(residual, [](Plan& p) { operation<Add>(p).right = kFar; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused(residual, [](Plan& p) { operation<Product>(p).right = kFar; }),
+            ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused(residual, [](Plan& p) { operation<Product>(p).right = p.input; }),
+            ErrorCode::kDataMalformed);  // another layout
 }
 
 TEST_F(Validate, RefusesAScheduleOutOfOrder) {
@@ -98,6 +102,9 @@ TEST_F(Validate, RefusesLevelsThatTheOperationsDoNotMake) {
             ErrorCode::kLevelMismatch);
   EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Add>(p).output].level += 1; }),
             ErrorCode::kLevelMismatch);
+  for (int change : {-1, 1})
+    EXPECT_EQ(refused(residual, [&](Plan& p) { p.values[operation<Product>(p).output].level += change; }),
+              ErrorCode::kLevelMismatch);
 }
 
 TEST_F(Validate, RefusesScalesBeyondTheTolerance) {
@@ -111,6 +118,8 @@ TEST_F(Validate, RefusesScalesBeyondTheTolerance) {
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[p.output].bound = 16; }),
             ErrorCode::kScaleMismatch);  // 27 + 5 > 30
   EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Add>(p).right].scale *= 1 + 0x1p-30; }),
+            ErrorCode::kScaleMismatch);
+  EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Product>(p).output].scale *= 1 + 0x1p-30; }),
             ErrorCode::kScaleMismatch);
 }
 
