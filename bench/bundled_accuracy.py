@@ -11,6 +11,7 @@ images the first N are taken or, where they are in the order of their labels, N 
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-TACIT = ROOT / "build/release/bin/tacit"
+TACIT = Path(os.environ.get("TACIT_BIN", ROOT / "build/release/bin")) / "tacit"
 sys.path.insert(0, str(ROOT / "models"))
 from training.onnx_file import run_onnx  # noqa: E402
 
