@@ -44,7 +44,8 @@ def choose(labels, count):
     """The positions of `count` images (all where it is 0 or more than there are): the first, or, where the labels are
     in order, some at equal distances."""
     count = min(count or len(labels), len(labels))
-    return torch.arange(count) * len(labels) // count if bool((labels[1:] >= labels[:-1]).all()) else torch.arange(count)
+    in_order = bool((labels[1:] >= labels[:-1]).all())
+    return torch.arange(count) * len(labels) // count if in_order else torch.arange(count)
 
 
 def measure(folder, package, dataset=None, count=0):
