@@ -3,7 +3,7 @@
 import matplotlib
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 MODES = {"latency": "an image in few ciphertexts", "small-keys": "the same, small keys",
          "per-pixel": "a ciphertext for each pixel"}
@@ -19,8 +19,12 @@ def draw(path, lines, x_label, y_label, scale="log"):
         figure, axes = pyplot.subplots(figsize=(6.4, 4))
         for text, colour, xs, ys in lines:
             axes.plot(xs, ys, marker="o", markersize=4, color=colour, label=text)
-        axes.set_xscale(scale)
-        axes.set_yscale(scale)
+        for axis, set_scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+            set_scale(scale)
+            if scale == "log":
+                axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+                axis.set_minor_locator(ticker.NullLocator())
+                axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.legend(frameon=False)
