@@ -8,22 +8,26 @@ COUNTS = {"cryptonets": 500, "lenet5": 100, "lenet1": 100, "fashion_mnist": 500,
 QUICK_COUNTS = {"cryptonets": 20, "lenet1": 10, "fashion_mnist": 20}
 
 
-def measure(laboratory):
-    """One entry for each bundled network that has its data."""
-    entries = []
+def measure_network(laboratory, network, count):
+    package, report = laboratory.compile(network)
+    say(f"{network.folder}: {count} images in the clear and with simulated noise")
+    entry = bundled_accuracy.measure(network.source, package, laboratory.datasets[network.data], count)
+    say(f"{network.folder}: {count} encrypted images")
+    dataset = laboratory.test_images(network, count)
+    with laboratory.serve(package) as service:
+        laboratory.evaluate(service, network.folder, dataset, 1)  # makes and uploads the evaluation keys
+        answer = laboratory.evaluate(service, network.folder, dataset, count, network)
+    entry.update(encrypted_accuracy=answer["accuracy"], encrypted_agreement=answer["agreement"],
+                 encrypted_largest_difference=answer["max_logit_difference"])
+    times = {key: answer[key] for key in ("encrypt_ms", "server_ms", "decrypt_ms")}
+    return entry | {"activations": report["activations"], "costs": costs(report), "times": times,
+                    "server_seconds": answer["server_seconds"] / count,
+                    "peak_memory_bytes": answer["peak_memory_bytes"]}
+
+
+def experiments(laboratory):
+    """For each bundled network that has its data its name, and the function that makes its entry."""
     for folder, count in (QUICK_COUNTS if laboratory.quick else COUNTS).items():
         network = NETWORKS[folder]
-        if not laboratory.has(network):
-            continue
-        package, report = laboratory.compile(network)
-        say(f"{folder}: {count} images in the clear and with simulated noise")
-        clear = bundled_accuracy.measure(network.source, package, laboratory.datasets[network.data], count)
-        say(f"{folder}: {count} encrypted images")
-        with laboratory.serve(package) as service:
-            answer, _ = laboratory.evaluate(service, folder, laboratory.test_images(network, count), count, network)
-        clear.update(encrypted_accuracy=answer["accuracy"], encrypted_agreement=answer["agreement"],
-                     encrypted_largest_difference=answer["max_logit_difference"])
-        entries.append({"network": folder, "activations": report["activations"], **clear, "costs": costs(report),
-                        "times": {key: answer[key] for key in ("encrypt_ms", "server_ms", "decrypt_ms")},
-                        "peak_memory_bytes": answer["peak_memory_bytes"]})
-    return entries
+        if laboratory.has(network):
+            yield {"network": folder}, lambda: measure_network(laboratory, network, count)

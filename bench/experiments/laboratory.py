@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,18 @@ def tacit(*arguments):
     if done.returncode != 0:
         sys.exit(f"tacit {arguments[0]}: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
     return done.stdout
+
+
+def children_seconds():
+    """Processor seconds of all programs that were run to their end."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def process_seconds(pid):
+    """Processor seconds of a program that runs."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def available_memory():
@@ -112,13 +124,15 @@ class Laboratory:
         return Service(PROGRAMS / "tacitd", folder, folder / "state", folder / "tacitd.log")
 
     def evaluate(self, service, name, dataset, count, network=None):
-        """What `tacit evaluate --json` says of the first `count` images, and the seconds that the program took. With
-        a network, its outputs in the clear are compared."""
+        """What `tacit evaluate --json` says of the first `count` images, with client_seconds and server_seconds of
+        processor time besides. With a network, its outputs in the clear are compared."""
         clear = ["--onnx", network.onnx] if network else []
-        started = time.monotonic()
-        answer = tacit("evaluate", "--server", service.url, "--model", name, "--dataset", dataset, "--count", count,
-                       "--json", *clear)
-        return json.loads(answer), time.monotonic() - started
+        client, server = children_seconds(), process_seconds(service.process.pid)
+        answer = json.loads(tacit("evaluate", "--server", service.url, "--model", name, "--dataset", dataset, "--count",
+                                  count, "--json", *clear))
+        answer["client_seconds"] = children_seconds() - client
+        answer["server_seconds"] = process_seconds(service.process.pid) - server
+        return answer
 
 
 def costs(report):

@@ -80,28 +80,29 @@ def recall_table(entries):
     return table(("network", "ring", "levels", "keys, once", "up", "down", "encrypt", "server", "decrypt"),
                  [(title(e), f"2^{e['costs']['ring_degree'].bit_length() - 1}", e["costs"]["levels"],
                    size(e["costs"]["key_bytes"]), size(e["costs"]["upload_bytes"]), size(e["costs"]["download_bytes"]),
-                   *(duration(e["times"][key] / 1000) for key in ("encrypt_ms", "server_ms", "decrypt_ms")))
-                  for e in entries])
+                   duration(e["times"]["encrypt_ms"] / 1000), duration(e["server_seconds"]),
+                   duration(e["times"]["decrypt_ms"] / 1000)) for e in entries])
 
 
 def scaling_table(entries):
-    """Of one network: for each number of images the seconds, and everything that was sent."""
+    """Of one network: for each number of images the processor time, and everything that was sent."""
     modes = {e["mode"]: {p["images"]: (e, p) for p in e["points"]} for e in entries}
     counts = sorted({count for points in modes.values() for count in points})
     rows = []
     for count in counts:
         found = [points.get(count) for points in modes.values()]
-        rows.append((f"{count:,}", *(duration(f[1]["seconds"]) if f else "" for f in found),
+        rows.append((f"{count:,}", *(duration(plots.total_seconds(f[1])) if f else "" for f in found),
                      *(size(plots.total_bytes(*f)) if f else "" for f in found)))
     names = [plots.MODES[mode] for mode in modes]
     return table(("images", *(f"time, {n}" for n in names), *(f"bytes, {n}" for n in names)), rows)
 
 
 def one_image(entry):
-    """Seconds of encryption, execution and decryption for one image, and whether they were measured."""
+    """The server's processor time for a request with one image, or the compiler's estimate, and whether it was
+    measured. Where each image is a request, the mean over the most that were asked for."""
     if entry["points"]:
-        point = entry["points"][0]
-        return (point["encrypt_ms"] + point["server_ms"] + point["decrypt_ms"]) / 1000, True
+        point = entry["points"][0 if entry["costs"]["batch"] > 1 else -1]
+        return point["server_seconds"] / point["images"], True
     return entry["costs"]["estimated_ms"] / 1000, False
 
 
@@ -137,12 +138,9 @@ def scaling_words(entries):
     def keys(entry):
         return entry["costs"]["key_bytes"]
 
-    def seconds_each(point):
-        return (point["encrypt_ms"] + point["server_ms"] + point["decrypt_ms"]) / 1000
-
     batch = pixel["costs"]["batch"]
     last = pixel["points"][-1]
-    batch_seconds = seconds_each(last) if last["images"] == batch else pixel_seconds / batch
+    batch_seconds = (last if last["images"] == batch else pixel["points"][0])["server_seconds"] / batch
     per_image = up(packed) + down(packed)
     equal_bytes = (up(pixel) + down(pixel) + keys(pixel) - keys(packed)) / per_image
     return {"up_ratio": ratio(up(pixel) / up(packed)),
@@ -152,7 +150,7 @@ def scaling_words(entries):
             "batch_bytes": size((up(pixel) + down(pixel)) / batch),
             "packed_time": duration(seconds), "packed_bytes": size(per_image),
             "small_key_share": percent(1 - keys(small) / keys(packed)),
-            "small_time_ratio": f"{small['points'][-1]['server_ms'] / packed['points'][-1]['server_ms']:.2f}"}
+            "small_time_ratio": f"{small['points'][-1]['server_seconds'] / packed['points'][-1]['server_seconds']:.2f}"}
 
 
 def transfer_table(entries):
@@ -161,10 +159,9 @@ def transfer_table(entries):
     for e in entries:
         rows.append((plots.CUTS[e["cut"]], f"{e['features']:,}", LEVELS[e["cut"]], size(e["costs"]["key_bytes"]),
                      size(e["costs"]["upload_bytes"]), size(e["costs"]["download_bytes"]),
-                     duration(e["costs"]["server_ms"] / 1000),
                      *(f"{percent(e['scores']['encrypted'][s])} ({percent(e['scores']['clear'][s])})" for s in sizes)))
-    rows.append(("raw pixels", "784", "", "", "", "", "", *(percent(entries[0]["scores"]["pixels"][s]) for s in sizes)))
-    return table(("features from", "how many", "levels", "keys, once", "up", "down", "server",
+    rows.append(("raw pixels", "784", "", "", "", "", *(percent(entries[0]["scores"]["pixels"][s]) for s in sizes)))
+    return table(("features from", "how many", "levels", "keys, once", "up", "down",
                   *(f"{s} digits" for s in sizes)), rows)
 
 

@@ -40,6 +40,11 @@ def series_lines(series, value):
              [value(entry, point) for point in entry["points"]]) for entry in series if entry["points"]]
 
 
+def total_seconds(point):
+    """Processor time of the client's program and of the server for so many images."""
+    return point["client_seconds"] + point["server_seconds"]
+
+
 def total_bytes(entry, point):
     """All that passes the network for so many images, the evaluation keys included."""
     return entry["costs"]["key_bytes"] + point["upload_bytes"] + point["download_bytes"]
@@ -48,7 +53,8 @@ def total_bytes(entry, point):
 def write(results, folder):
     """time.svg, bytes.svg and transfer.svg in `folder`."""
     series = [entry for entry in results["scaling"] if entry["network"] == "cryptonets"]
-    draw(folder / "time.svg", series_lines(series, lambda _, point: point["seconds"]), "images", "seconds in all")
+    draw(folder / "time.svg", series_lines(series, lambda _, point: total_seconds(point)), "images",
+         "seconds of processor time in all")
     draw(folder / "bytes.svg", series_lines(series, lambda entry, point: total_bytes(entry, point) / 1e6), "images",
          "MB in all, keys included")
     lines = [(f"{CUTS[entry['cut']]} ({entry['features']:,} features)", None, *points(entry["scores"]["encrypted"]))

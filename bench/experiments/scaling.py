@@ -31,13 +31,13 @@ FLAGS = {"latency": (), "small-keys": ("--mode", "small-keys"), "per-pixel": ("-
 
 
 def measure_point(laboratory, service, name, dataset, count, repetitions):
-    """Medians over the repetitions. `seconds` is the whole program, its start and the unlocking of its key included;
-    bytes are those of all images, times those of one request."""
-    runs = [laboratory.evaluate(service, name, dataset, count) for _ in range(repetitions)]
-    answers = [answer for answer, _ in runs]
-    return {"images": count, "repetitions": repetitions, "seconds": median(seconds for _, seconds in runs),
+    """Medians over the repetitions. The client's seconds are those of the whole program, the unlocking of its key
+    included; bytes are those of all images."""
+    answers = [laboratory.evaluate(service, name, dataset, count) for _ in range(repetitions)]
+    times = ("client_seconds", "server_seconds", "encrypt_ms", "server_ms", "decrypt_ms")
+    return {"images": count, "repetitions": repetitions,
             "upload_bytes": answers[0]["upload_bytes"] * count, "download_bytes": answers[0]["download_bytes"] * count,
-            **{key: median(answer[key] for answer in answers) for key in ("encrypt_ms", "server_ms", "decrypt_ms")},
+            **{key: median(answer[key] for answer in answers) for key in times},
             "peak_memory_bytes": max(answer["peak_memory_bytes"] for answer in answers)}
 
 
@@ -45,7 +45,7 @@ def measure_series(laboratory, series):
     network = NETWORKS[series.network]
     name = f"{series.network}-{series.mode}"
     package, report = laboratory.compile(network, *FLAGS[series.mode], name=name)
-    entry = {"network": series.network, "mode": series.mode, "costs": costs(report), "points": []}
+    entry = {"costs": costs(report), "points": []}
     if report["memory"]["total"] > MEMORY_SHARE * available_memory():
         say(f"{name}: needs more memory than there is, and is not run")
         return entry
@@ -54,13 +54,15 @@ def measure_series(laboratory, series):
     dataset = laboratory.datasets[network.data]
     with laboratory.serve(package) as service:
         say(f"{name}: making keys")
-        _, entry["first_seconds"] = laboratory.evaluate(service, name, dataset, 1)
+        laboratory.evaluate(service, name, dataset, 1)
         for count in series.counts:
             say(f"{name}: {count} images")
             entry["points"].append(measure_point(laboratory, service, name, dataset, count, series.repetitions))
     return entry
 
 
-def measure(laboratory):
-    """One entry for each series; without points where it was not run."""
-    return [measure_series(laboratory, series) for series in (QUICK if laboratory.quick else FULL)]
+def experiments(laboratory):
+    """For each series its network and mode, and the function that makes its entry: without points where it is not
+    run."""
+    for series in QUICK if laboratory.quick else FULL:
+        yield {"network": series.network, "mode": series.mode}, lambda: measure_series(laboratory, series)

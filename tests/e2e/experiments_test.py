@@ -67,7 +67,9 @@ class QuickRun(unittest.TestCase):
         one, five = pixel["points"]
         self.assertGreater(one["upload_bytes"], 300 * packed["points"][0]["upload_bytes"])
         self.assertAlmostEqual(five["upload_bytes"], one["upload_bytes"], delta=0.01 * one["upload_bytes"])
+        self.assertGreater(one["server_seconds"], 10 * packed["points"][0]["server_seconds"])
         for point in packed["points"]:
+            self.assertGreater(point["server_seconds"], 0)
             self.assertAlmostEqual(point["upload_bytes"] / point["images"], packed["costs"]["upload_bytes"],
                                    delta=0.01 * packed["costs"]["upload_bytes"])
 
