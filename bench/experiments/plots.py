@@ -5,8 +5,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot, ticker  # noqa: E402
 
-MODES = {"latency": "an image in few ciphertexts", "small-keys": "the same, small keys",
-         "per-pixel": "a ciphertext for each pixel"}
+MODES = {"latency": "packed", "small-keys": "packed, small keys", "per-pixel": "per pixel"}
 COLOURS = {"latency": "#1f77b4", "small-keys": "#2ca02c", "per-pixel": "#d62728"}
 CUTS = {"square1": "first square", "square2": "second square", "pool": "second square, pooled", "logits": "logits"}
 STYLE = {"svg.hashsalt": "tacit", "svg.fonttype": "none", "font.size": 10, "axes.grid": True, "grid.alpha": 0.3,
