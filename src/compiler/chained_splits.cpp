@@ -2,8 +2,9 @@
 #include "compiler/chained_splits.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -72,23 +73,13 @@ class ChainedSearch {
     double cost = std::numeric_limits<double>::infinity();
   };
 
+  // From the step 1 alone, which makes up all rotations, and from all steps: what is better in the end.
   State search() {
-    State best{std::vector<int>(steps_.size(), levels_.back()), 0};
-    best = evaluate(best.levels);
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (std::size_t s = 0; s < steps_.size(); ++s)
-        for (int level : levels_) {
-          if (level == best.levels[s]) continue;
-          std::vector<int> levels = best.levels;
-          levels[s] = level;
-          State moved = evaluate(levels);
-          if (moved.cost >= best.cost * (1 - 1e-9)) continue;
-          best = std::move(moved);
-          changed = true;
-        }
-    }
-    return best;
+    std::vector<int> one(steps_.size(), kAbsent);
+    if (!one.empty()) one.front() = levels_.back();
+    State best = improve(evaluate(one));
+    State other = improve(evaluate(std::vector<int>(steps_.size(), levels_.back())));
+    return other.cost < best.cost ? other : best;
   }
 
   Splits result(const State& state, int relinearisation_level) {
@@ -97,6 +88,37 @@ class ChainedSearch {
   }
 
  private:
+  // Moves for as long as one helps: always the best of those of one step; where none helps, of those that put one step in
+  // the place of another. A new step may be used at any level, since what it costs there is weighed for each layer.
+  State improve(State best) {
+    for (;;) {
+      State found = best;
+      for (std::size_t s = 0; s < steps_.size(); ++s) {
+        if (best.levels[s] == kAbsent) {
+          try_levels(best, {{s, levels_.back()}}, found);
+          continue;
+        }
+        try_levels(best, {{s, kAbsent}}, found);
+        const auto lower = std::ranges::lower_bound(levels_, best.levels[s]);
+        if (lower != levels_.begin()) try_levels(best, {{s, *std::prev(lower)}}, found);
+      }
+      for (std::size_t s = 0; s < steps_.size() && found.cost == best.cost; ++s)
+        for (std::size_t t = 0; t < steps_.size() && best.levels[s] != kAbsent; ++t)
+          if (best.levels[t] == kAbsent) try_levels(best, {{s, kAbsent}, {t, levels_.back()}}, found);
+      if (found.cost == best.cost) return best;
+      best = std::move(found);
+    }
+  }
+
+  // The state with these steps at these levels, into `found` where it is better.
+  void try_levels(const State& from, std::initializer_list<std::pair<std::size_t, int>> changes,
+                  State& found) {
+    std::vector<int> levels = from.levels;
+    for (const auto& [step, level] : changes) levels[step] = level;
+    State moved = evaluate(levels);
+    if (moved.cost < found.cost * (1 - 1e-9)) found = std::move(moved);
+  }
+
   std::vector<std::int64_t> steps_at(const std::vector<int>& levels, int level) const {
     std::vector<std::int64_t> steps;
     for (std::size_t s = 0; s < steps_.size(); ++s)

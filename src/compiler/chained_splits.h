@@ -7,8 +7,9 @@
 namespace tacit::compiler {
 
 // Minimises time plus kSmallKeysPrice for the bytes of keys. Steps are powers of two, either way; each has a key up to
-// some level, and layers make their rotations of those that are there at theirs. Beginning with all of them, a local
-// search moves one step's level at a time, or removes the step, for as long as that helps. As choose_splits otherwise.
+// some level, and layers make their rotations of those that are there at theirs. A local search, beginning with the step 1
+// and again with all steps, adds, removes and replaces steps and lowers their levels for as long as that helps. As
+// choose_splits otherwise.
 Splits choose_chained_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
                              int relinearisation_level);
 

@@ -60,8 +60,9 @@ TEST_P(PackageFile, ComesBackTheSame) {
     EXPECT_EQ(plan.operations[i].index(), package.plan.operations[i].index());
     EXPECT_EQ(output_of(plan.operations[i]), output_of(package.plan.operations[i]));
     EXPECT_EQ(inputs_of(plan.operations[i]), inputs_of(package.plan.operations[i]));
-    if (const auto* linear = std::get_if<Linear>(&plan.operations[i]))
+    if (const auto* linear = std::get_if<Linear>(&plan.operations[i])) {
       EXPECT_EQ(linear->split, std::get_if<Linear>(&package.plan.operations[i])->split);
+    }
   }
   // Writing covers what the comparison above leaves out.
   EXPECT_EQ(write_package(*read), bytes);
