@@ -128,7 +128,7 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   TACIT_TRY(const std::span<const plan::DiagonalIndices> diagonals,
             diagonals_for(problem, parameters.slots()));
   TACIT_TRY(plan::Plan plan, make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
-                                       problem.small_keys ? 0 : problem.options.key_budget, diagonals));
+                                       {problem.options.key_budget, problem.small_keys}, diagonals));
   Candidate candidate;
   candidate.scale_bits = scale_bits;
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan, diagonals));
@@ -137,8 +137,8 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   double key_bytes = 0;
   for (const ckks::KeyRequest& key : plan.keys)
     key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
-  candidate.price =
-      ckks::estimate_ms(cost.total, fixed_unit_costs(parameters)) + kBytePrice * 1e-6 * key_bytes;
+  candidate.price = ckks::estimate_ms(cost.total, fixed_unit_costs(parameters)) +
+                    (problem.small_keys ? kSmallKeysPrice : kBytePrice) * 1e-6 * key_bytes;
   candidate.package = make_package(problem, std::move(plan));
   return candidate;
 }

@@ -156,7 +156,7 @@ Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& sched
 }
 
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
-                             std::uint64_t key_budget, std::span<const plan::DiagonalIndices> diagonals) {
+                             const KeyGoal& keys, std::span<const plan::DiagonalIndices> diagonals) {
   const Network& network = schedule.network;
   const Normalisation& normalisation = schedule.normalisation;
   plan::Plan plan;
@@ -205,7 +205,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   }
   plan.output = ids[network.output];
 
-  const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), key_budget);
+  const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), keys);
   std::size_t next = 0;
   for (plan::Operation& operation : plan.operations)
     if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)

@@ -21,17 +21,27 @@ struct Splits {
   std::vector<plan::BsgsSplit> splits;  // one for each linear layer
   std::vector<ckks::KeyRequest> keys;   // all that the plan needs, ascending
   std::uint64_t key_bytes = 0;          // as they travel (ckks::key_bytes)
+  double milliseconds = 0;              // of the linear layers, by fixed_unit_costs
+};
+
+// What keys there may be.
+struct KeyGoal {
+  std::uint64_t budget = 0;  // the keys should fit so many bytes
+  bool smallest = false;     // whatever it takes in time: kSmallKeysPrice
 };
 
 // Minimises time plus a price for the bytes of keys, one layer after the other until nothing changes;
 // rotations that several layers use have one key, at the highest of their levels. The price begins at
-// kBytePrice and doubles until the keys fit `key_budget` or nothing gets smaller. Deterministic: time counts
-// kernels with fixed weights. `relinearisation_level` as in plan/key_plan.h.
+// kBytePrice and doubles until the keys fit the budget or nothing gets smaller. Where they shall be the smallest, layers may be
+// chained as well (chained_splits.h). Deterministic: time counts kernels with fixed weights. `relinearisation_level` as in
+// plan/key_plan.h.
 Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
-                     int relinearisation_level, std::uint64_t key_budget);
+                     int relinearisation_level, const KeyGoal& goal);
 
 // Milliseconds that a megabyte of keys is worth: it is made, sent and stored once, but read for every image.
 inline constexpr double kBytePrice = 0.02;
+// The same where keys shall be few and small: a key is worth about ten rotations by it for each image.
+inline constexpr double kSmallKeysPrice = 5;
 
 // Kernels' times in fixed proportions, for choices that must not depend on the machine.
 ckks::UnitCosts fixed_unit_costs(const ckks::Parameters& parameters);

@@ -111,6 +111,7 @@ void write(ByteWriter& out, const Linear& o) {
   out.u32(o.map);
   out.u64(o.split.width);
   out.u64(o.split.shift);
+  out.u8(o.split.chained ? 1 : 0);
 }
 
 void write(ByteWriter& out, const Square& o) { write_head(out, OperationTag::kSquare, o.input, o.output); }
@@ -283,7 +284,9 @@ Operation read_operation(FieldReader& in) {
     case OperationTag::kLinear: {
       const std::uint32_t map = in.u32();
       const std::uint64_t width = in.u64(), shift = in.u64();
-      return Linear{input, output, map, {width, shift}};
+      const std::uint8_t chained = in.u8();
+      if (chained > 1) in.fail("has a layer that is neither chained nor not");
+      return Linear{input, output, map, {width, shift, chained == 1}};
     }
     case OperationTag::kSquare:
       return Square{input, output};

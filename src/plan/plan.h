@@ -35,7 +35,7 @@ struct Value {
 inline constexpr int kClear = -1;
 
 // See ckks::BsgsSplit. The width is a power of two up to the slot count, the shift 0 or a power of two below
-// DiagonalIndices::modulus. plan/bsgs.h has the grouping.
+// DiagonalIndices::modulus. plan/bsgs.h has the grouping, plan/chains.h the rotations of chained layers.
 using ckks::BsgsSplit;
 
 // output = folds(sum of diagonals) + bias; one level; output scale is that of the output value, exactly: the diagonals

@@ -5,10 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "plan/bsgs.h"
+#include "plan/chains.h"
 #include "plan/run_steps.h"
 #include "runtime/execute.h"
 
@@ -27,7 +28,8 @@ struct PreparedLinear {
   ckks::Bsgs bsgs;
   std::vector<PreparedTerm> terms;  // groups after each other in the order of bsgs.groups
   std::vector<std::size_t> folds;
-  std::vector<double> bias;  // one period of the output
+  std::optional<plan::LayerChains> chains;  // of a chained layer, where the plan's keys make up its rotations
+  std::vector<double> bias;                 // one period of the output
 };
 
 // Everything about a layer that does not depend on the arithmetic; `plan` must be valid.

@@ -71,6 +71,24 @@ TEST_P(BundledModel, KeepsItsBudgets) {
 constexpr const char* kClothes = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz";
 constexpr const char* kDigits = TACIT_SOURCE_DIR "/tests/images/mnist/t10k-images-idx3-ubyte.gz";
 
+// Few and small keys, whatever it takes in time.
+TEST(SmallKeys, OfCryptoNetsAreAFewMegabytes) {
+  const auto graph = graph::load_onnx(TACIT_SOURCE_DIR "/models/cryptonets/cryptonets.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.error().to_line();
+  const auto calibration = images({"cryptonets", kDigits, 0.1307f, 0.3081f, 0, 0, 0, 0, 0, 0});
+  Options options;
+  options.mode = Mode::kSmallKeys;
+  const auto result = compile(*graph, calibration, options);
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  EXPECT_LE(result->report.key_bytes, 8'000'000u);
+  EXPECT_LE(result->package.plan.keys.size(), 12u);
+  EXPECT_EQ(result->report.ring_degree, 8192u);
+  EXPECT_LE(result->noise, 0x1p-11);
+  const std::vector<graph::Tensor> some(calibration.begin(), calibration.begin() + 4);
+  EXPECT_LT(test::clear_difference(result->package, *graph, some), 1e-5);
+  EXPECT_LT(test::noise_difference(result->package, some), 0x1p-8);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Models, BundledModel,
     testing::Values(Bundled{"fashion_mnist", kClothes, 0.2860f, 0.3530f, 8192, 214, 5, 2, 50'000'000,

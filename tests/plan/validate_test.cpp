@@ -2,6 +2,7 @@
 // A plan from a file is hostile until validate() has seen it: each test breaks one thing of a good plan.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/plan_fixture.h"
@@ -39,6 +40,27 @@ class Validate : public testing::Test {
 TEST_F(Validate, AcceptsWhatTheBuilderMakes) {
   EXPECT_TRUE(plain.validate().ok());
   EXPECT_TRUE(residual.validate().ok());
+}
+
+// A chained layer takes any keys whose rotations make up its own; without them it is refused.
+TEST_F(Validate, WantsKeysThatMakeUpChainedRotations) {
+  const Plan chained = test::make_chained(plain);
+  const auto parameters = ckks::Parameters::create(chained.parameters);
+  ASSERT_TRUE(parameters.ok());
+  EXPECT_LT(chained.keys.size(), plain.keys.size());
+  const auto key_of = [&](Plan& plan, std::int64_t step) {
+    return std::ranges::find(plan.keys, ckks::rotation_element(*parameters, step),
+                             &ckks::KeyRequest::element);
+  };
+  // Without the step 2, two of the step 1 do.
+  EXPECT_EQ(refused(chained, [&](Plan& p) { p.keys.erase(key_of(p, 2)); }), ErrorCode::kInternal);
+  // All odd rotations need the step 1, at the level of the first layer.
+  EXPECT_EQ(refused(chained, [&](Plan& p) { p.keys.erase(key_of(p, 1)); }), ErrorCode::kKeyMissing);
+  EXPECT_EQ(refused(chained, [&](Plan& p) { key_of(p, 1)->shape.level -= 1; }), ErrorCode::kKeyMissing);
+  EXPECT_EQ(refused(chained, [](Plan& p) { p.keys.resize(1); }), ErrorCode::kKeyMissing);
+  // Rotated one by one, the layer wants a key for each.
+  EXPECT_EQ(refused(chained, [](Plan& p) { operation<Linear>(p).split.chained = false; }),
+            ErrorCode::kKeyMissing);
 }
 
 TEST_F(Validate, RefusesParametersThatAreInsecureOrInvalid) {

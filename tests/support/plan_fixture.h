@@ -186,6 +186,18 @@ inline plan::Plan make_residual(std::uint64_t seed) {
   return builder.finish(out);
 }
 
+// The same plan with all its linear layers chained, by keys of powers of two.
+inline plan::Plan make_chained(plan::Plan plan, const plan::KeyPolicy& policy = {}) {
+  for (plan::Operation& operation : plan.operations)
+    if (auto* linear = std::get_if<plan::Linear>(&operation)) linear->split.chained = true;
+  auto parameters = ckks::Parameters::create(plan.parameters);
+  EXPECT_TRUE(parameters.ok()) << parameters.error().to_line();
+  plan.keys = key_requests(*parameters, plan, policy);
+  const Status status = plan.validate();
+  EXPECT_TRUE(status.ok()) << status.error().to_line();
+  return plan;
+}
+
 inline plan::Package make_package(plan::Plan plan) {
   plan.values[plan.input].range = 2.5;
   plan.values[plan.output].range = 7;
