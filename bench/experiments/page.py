@@ -116,12 +116,14 @@ def baseline_row(packed, pixel):
     seconds, measured = one_image(pixel)
     packed_seconds = one_image(packed)[0] if measured else packed["costs"]["estimated_ms"] / 1000
     note = "" if measured else " (estimated)"
+
+    def change(key):
+        return f"{size(packed['costs'][key])} → {size(pixel['costs'][key])}"
+
     up, down = (pixel["costs"][key] / packed["costs"][key] for key in ("upload_bytes", "download_bytes"))
-    return (title(pixel), f"{size(packed['costs']['upload_bytes'])} → {size(pixel['costs']['upload_bytes'])}, {ratio(up)}",
-            f"{size(packed['costs']['download_bytes'])} → {size(pixel['costs']['download_bytes'])}, {ratio(down)}",
+    return (title(pixel), f"{change('upload_bytes')}, {ratio(up)}", f"{change('download_bytes')}, {ratio(down)}",
             f"{duration(packed_seconds)} → {duration(seconds)}, {ratio(seconds / packed_seconds)}{note}",
-            f"{size(packed['costs']['memory_bytes'])} → {size(pixel['costs']['memory_bytes'])}",
-            f"{size(packed['costs']['key_bytes'])} → {size(pixel['costs']['key_bytes'])}")
+            change("memory_bytes"), change("key_bytes"))
 
 
 def scaling_words(entries):
@@ -143,11 +145,9 @@ def scaling_words(entries):
     batch_seconds = (last if last["images"] == batch else pixel["points"][0])["server_seconds"] / batch
     per_image = up(packed) + down(packed)
     equal_bytes = (up(pixel) + down(pixel) + keys(pixel) - keys(packed)) / per_image
-    return {"up_ratio": ratio(up(pixel) / up(packed)),
-            "down_ratio": ratio(down(pixel) / down(packed)), "batch": f"{batch:,}",
-            "equal_time": ratio(pixel_seconds / seconds), "equal_bytes": ratio(equal_bytes),
-            "batch_time": duration(batch_seconds),
-            "batch_bytes": size((up(pixel) + down(pixel)) / batch),
+    return {"up_ratio": ratio(up(pixel) / up(packed)), "down_ratio": ratio(down(pixel) / down(packed)),
+            "batch": f"{batch:,}", "equal_time": ratio(pixel_seconds / seconds), "equal_bytes": ratio(equal_bytes),
+            "batch_time": duration(batch_seconds), "batch_bytes": size((up(pixel) + down(pixel)) / batch),
             "packed_time": duration(seconds), "packed_bytes": size(per_image),
             "small_key_share": percent(1 - keys(small) / keys(packed)),
             "small_time_ratio": f"{small['points'][-1]['server_seconds'] / packed['points'][-1]['server_seconds']:.2f}"}

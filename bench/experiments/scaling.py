@@ -8,8 +8,12 @@ from laboratory import NETWORKS, available_memory, costs, say
 
 FEW = (1, 2, 5)
 MANY = (1, 2, 5, 10, 20, 50, 100)
-BATCHES = (*MANY, 1000, 4096)
+BATCHES = (1, 2, 5, 10, 100, 1000, 4096)
 MEMORY_SHARE = 0.8  # of what is free: a package that needs more is only compiled
+
+
+REPEATED = 5  # up to so many images a point is the median of three runs; more images are a mean by themselves
+REPETITIONS = 3
 
 
 @dataclass(frozen=True)
@@ -17,16 +21,16 @@ class Series:
     network: str
     mode: str
     counts: tuple[int, ...]
-    repetitions: int = 3
+    repeated: int = REPEATED
 
 
 FULL = (Series("cryptonets", "latency", MANY), Series("cryptonets", "small-keys", MANY),
         Series("cryptonets", "per-pixel", BATCHES),
+        Series("lenet1", "latency", (1, 10)), Series("lenet1", "per-pixel", ()),
         Series("fashion_mnist", "latency", (1, 10, 100)), Series("fashion_mnist", "small-keys", (1, 10, 100)),
-        Series("fashion_mnist", "per-pixel", (1, 100), 1),
-        Series("lenet1", "latency", (1, 10)), Series("lenet1", "per-pixel", ()))
-QUICK = (Series("cryptonets", "latency", FEW, 1), Series("cryptonets", "small-keys", FEW, 1),
-         Series("cryptonets", "per-pixel", (1, 5), 1))
+        Series("fashion_mnist", "per-pixel", (1, 100), 0))
+QUICK = (Series("cryptonets", "latency", FEW, 0), Series("cryptonets", "small-keys", FEW, 0),
+         Series("cryptonets", "per-pixel", (1, 5), 0))
 FLAGS = {"latency": (), "small-keys": ("--mode", "small-keys"), "per-pixel": ("--packing", "per-pixel")}
 
 
@@ -57,7 +61,8 @@ def measure_series(laboratory, series):
         laboratory.evaluate(service, name, dataset, 1)
         for count in series.counts:
             say(f"{name}: {count} images")
-            entry["points"].append(measure_point(laboratory, service, name, dataset, count, series.repetitions))
+            repetitions = REPETITIONS if count <= series.repeated else 1
+            entry["points"].append(measure_point(laboratory, service, name, dataset, count, repetitions))
     return entry
 
 

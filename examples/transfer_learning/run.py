@@ -124,7 +124,8 @@ def measure(folder, options):
 
     encrypted, clear = (np.load(folder / f"{kind}-t10k.npy") for kind in ("encrypted", "clear"))
     report = {"cut": options.cut, "train_images": counts["train"], "test_images": counts["t10k"],
-              "features": int(clear[0].size), "seconds": seconds, "costs": costs["t10k"], "largest_feature": float(np.abs(clear).max()),
+              "features": int(clear[0].size), "seconds": seconds, "costs": costs["t10k"],
+              "largest_feature": float(np.abs(clear).max()),
               "rms_error": float(np.sqrt(np.mean((encrypted - clear) ** 2))),
               "largest_error": float(np.abs(encrypted - clear).max()), "accuracy": {}, "l2": {}}
     agreeing = compared = 0
