@@ -10,7 +10,7 @@ from laboratory import ROOT, say
 
 CUTS = ("square1", "pool", "logits")
 QUICK_CUTS = ("pool",)
-FULL = ("--sizes", "50,200,500", "--train", "500", "--test", "300")
+FULL = ("--sizes", "50,100,200", "--train", "200", "--test", "300")
 QUICK = ("--sizes", "50,100", "--train", "100", "--test", "200")
 KEPT = ("train_images", "test_images", "features", "costs", "rms_error", "largest_feature", "agreement")
 

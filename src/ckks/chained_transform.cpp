@@ -13,22 +13,22 @@ namespace tacit::ckks {
 using ring::kernels;
 
 Result<ChainedTransform> ChainedTransform::create(const Encoder& encoder,
-                                                  const std::vector<TransformGroup>& groups,
-                                                  const Domain& domain, double scale, std::size_t shift) {
+                                                  const std::vector<TransformGroup>& groups, int level,
+                                                  const ChainDomain& domain, double scale,
+                                                  std::size_t shift) {
   ChainedTransform transform;
-  TACIT_TRY(transform.layout_, TransformLayout::create(groups, domain.level, shift));
-  transform.level_ = domain.level;
+  TACIT_TRY(transform.layout_, TransformLayout::create(groups, level, shift));
+  transform.level_ = level;
   transform.scale_ = scale;
   transform.shift_ = shift;
-  std::optional<RotationChains> rotations =
-      make_rotation_chains(transform.layout_.bsgs(shift), domain.chains);
+  std::optional<RotationChains> rotations = make_rotation_chains(transform.layout_.bsgs(shift), domain);
   if (!rotations)
     return Error{ErrorCode::kKeyMissing,
                  "the rotations that there are keys for do not make up those of a linear transform"};
   transform.rotations_ = *std::move(rotations);
 
   const Parameters& parameters = encoder.parameters();
-  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(domain.level, 0);
+  const std::vector<ring::Modulus> moduli = parameters.extended_moduli(level, 0);
   std::vector<std::pair<std::size_t, std::size_t>> places;  // of each term: its group and its row
   for (std::size_t g = 0; g < groups.size(); ++g) {
     transform.values_.emplace_back(parameters.degree(), moduli, groups[g].terms.size());
@@ -37,8 +37,7 @@ Result<ChainedTransform> ChainedTransform::create(const Encoder& encoder,
   std::vector<Status> statuses(places.size());
   parallel_for(places.size(), [&](std::size_t i) {
     const auto [g, row] = places[i];
-    statuses[i] =
-        encode_term(encoder, groups[g].terms[row], shift, scale, domain.level, transform.values_[g], row);
+    statuses[i] = encode_term(encoder, groups[g].terms[row], shift, scale, level, transform.values_[g], row);
   });
   for (Status& status : statuses) TACIT_CHECK(status);
   return transform;

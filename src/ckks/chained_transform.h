@@ -17,15 +17,11 @@ namespace tacit::ckks {
 // The sum that LinearTransform computes. Immutable; safe to share between threads.
 class ChainedTransform {
  public:
-  struct Domain {
-    int level = 1;  // of the input, at least 1
-    ChainDomain chains;
-  };
-
-  // Encodes the values at `scale`. Errors of TransformLayout::create; kKeyMissing where the steps do not make up all
+  // For inputs at `level`, at least 1. Encodes the values at `scale`. Errors of TransformLayout::create; kKeyMissing where the steps do not make up all
   // rotations, kValueOutOfRange where a value does not fit its scale.
   static Result<ChainedTransform> create(const Encoder& encoder, const std::vector<TransformGroup>& groups,
-                                         const Domain& domain, double scale, std::size_t shift = 0);
+                                         int level, const ChainDomain& domain, double scale,
+                                         std::size_t shift = 0);
 
   // The product, one level below its input; its scale is input scale * scale / q_level. As many inputs as inputs(), all of
   // one scale. kKeyMissing, kLevelMismatch, kScaleMismatch.

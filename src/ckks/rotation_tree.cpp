@@ -75,10 +75,8 @@ std::optional<RotationTree> make_rotation_tree(const StepTable& steps,
 }
 
 std::optional<RotationChains> make_rotation_chains(const Bsgs& bsgs, const ChainDomain& domain) {
-  const StepTable of_inputs(domain.input_period, domain.steps);
-  const StepTable of_products(domain.product_period, domain.steps);
   RotationChains chains;
-  std::optional<std::vector<std::int64_t>> shift = of_inputs.sum(static_cast<std::int64_t>(bsgs.shift));
+  std::optional<std::vector<std::int64_t>> shift = domain.inputs.sum(static_cast<std::int64_t>(bsgs.shift));
   if (!shift) return std::nullopt;
   chains.shift = *std::move(shift);
   std::vector<std::vector<std::int64_t>> babies(bsgs.inputs()), giants(bsgs.outputs());
@@ -93,7 +91,7 @@ std::optional<RotationChains> make_rotation_chains(const Bsgs& bsgs, const Chain
     }
     return true;
   };
-  if (!add_trees(of_inputs, babies, chains.babies) || !add_trees(of_products, giants, chains.giants))
+  if (!add_trees(domain.inputs, babies, chains.babies) || !add_trees(domain.products, giants, chains.giants))
     return std::nullopt;
   return chains;
 }

@@ -57,11 +57,10 @@ struct RotationTree {
 // kMaxRotations.
 std::optional<RotationTree> make_rotation_tree(const StepTable& steps, std::span<const std::int64_t> targets);
 
-// Which steps a chained layer may use, and what it may count modulo.
+// Which rotations a chained layer may use, and what it may count modulo.
 struct ChainDomain {
-  std::vector<std::int64_t> steps;  // in [-n/2, n/2), not 0, all different; their order breaks ties
-  std::size_t input_period = 1;     // the inputs repeat with it, a power of two
-  std::size_t product_period = 1;   // as do products with diagonals
+  StepTable inputs;    // modulo what the inputs repeat with
+  StepTable products;  // modulo what their products with diagonals repeat with
 };
 
 // All rotations of one layer.

@@ -50,20 +50,12 @@ class ChainedSearch {
       : parameters_(parameters), prices_(parameters), unit_(fixed_unit_costs(parameters)) {
     layers_.resize(uses.size());
     parallel_for(uses.size(), [&](std::size_t i) { layers_[i] = prepare(uses[i]); });
-    std::size_t longest = 1;
     std::set<int> levels = {kAbsent};
     for (const Layer& layer : layers_) {
-      longest = std::max(longest, layer.diagonals->period);
       levels.insert(layer.level);
       if (!layer.diagonals->folds.empty()) levels.insert(layer.level - 1);
     }
     levels_.assign(levels.begin(), levels.end());
-    for (std::int64_t step : ckks::power_of_two_steps(longest)) {
-      const std::int64_t opposite = -step;
-      steps_.push_back(step);
-      if (step > 0) steps_.push_back(opposite);
-    }
-    plan::sort_steps(steps_);
     made_.resize(layers_.size());
   }
 
@@ -74,16 +66,32 @@ class ChainedSearch {
   };
 
   // From the step 1 alone, which makes up all rotations, and from all steps: what is better in the end.
-  State search() {
+  std::vector<StepLevel> search() {
+    std::size_t longest = 1;
+    for (const Layer& layer : layers_) longest = std::max(longest, layer.diagonals->period);
+    for (std::int64_t step : ckks::power_of_two_steps(longest)) {
+      steps_.push_back(step);
+      if (step > 0) steps_.push_back(-step);
+    }
+    plan::sort_steps(steps_);
     std::vector<int> one(steps_.size(), kAbsent);
     if (!one.empty()) one.front() = levels_.back();
     State best = improve(evaluate(one));
     State other = improve(evaluate(std::vector<int>(steps_.size(), levels_.back())));
-    return other.cost < best.cost ? other : best;
+    if (other.cost < best.cost) best = std::move(other);
+    std::vector<StepLevel> found;
+    for (std::size_t s = 0; s < steps_.size(); ++s)
+      if (best.levels[s] != kAbsent) found.push_back({steps_[s], best.levels[s]});
+    return found;
   }
 
-  Splits result(const State& state, int relinearisation_level) {
-    const SplitSearch search = search_at(state.levels);
+  Splits result(std::span<const StepLevel> steps, int relinearisation_level) {
+    std::vector<int> levels;
+    for (const StepLevel& step : steps) {
+      steps_.push_back(step.step);
+      levels.push_back(step.level);
+    }
+    const SplitSearch search = search_at(levels);
     return search.result(choose(search), parameters_, relinearisation_level);
   }
 
@@ -134,16 +142,16 @@ class ChainedSearch {
         layer.diagonals->folds.empty() ? std::vector<std::int64_t>() : steps_at(levels, layer.level - 1);
     const auto [place, added] = made_[index].try_emplace({before, after});
     if (!added) return place->second;
+    const plan::ChainTables tables = make_tables(*layer.diagonals, before, after);
     for (const auto& [split, bsgs] : layer.splits)
-      if (std::optional<SplitChoice> choice = make_choice(layer, split, bsgs, before, after))
+      if (std::optional<SplitChoice> choice = make_choice(layer, split, bsgs, tables))
         place->second.push_back(*std::move(choice));
     return place->second;
   }
 
   std::optional<SplitChoice> make_choice(const Layer& layer, const plan::BsgsSplit& split,
-                                         const ckks::Bsgs& bsgs, const std::vector<std::int64_t>& before,
-                                         const std::vector<std::int64_t>& after) const {
-    const auto chains = plan::make_chains(*layer.diagonals, bsgs, before, after);
+                                         const ckks::Bsgs& bsgs, const plan::ChainTables& tables) const {
+    const auto chains = plan::make_chains(*layer.diagonals, bsgs, tables);
     if (!chains) return std::nullopt;
     SplitChoice choice{split, 0, {}};
     for (const plan::RotationUse& use :
@@ -197,10 +205,13 @@ class ChainedSearch {
 
 }  // namespace
 
+std::vector<StepLevel> find_steps(const ckks::Parameters& parameters, std::span<const LinearUse> layers) {
+  return ChainedSearch(parameters, layers).search();
+}
+
 Splits choose_chained_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
-                             int relinearisation_level) {
-  ChainedSearch search(parameters, layers);
-  return search.result(search.search(), relinearisation_level);
+                             int relinearisation_level, std::span<const StepLevel> steps) {
+  return ChainedSearch(parameters, layers).result(steps, relinearisation_level);
 }
 
 }  // namespace tacit::compiler

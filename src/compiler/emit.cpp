@@ -155,6 +155,16 @@ Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& sched
   return diagonals;
 }
 
+std::vector<LinearUse> linear_uses(const Schedule& schedule,
+                                   std::span<const plan::DiagonalIndices> diagonals) {
+  std::vector<LinearUse> uses;
+  if (schedule.by_elements) return uses;
+  for (const Layer& layer : schedule.network.layers)
+    if (std::holds_alternative<LinearLayer>(layer.operation))
+      uses.push_back({&diagonals[uses.size()], schedule.levels[layer.inputs[0]]});
+  return uses;
+}
+
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
                              const KeyGoal& keys, std::span<const plan::DiagonalIndices> diagonals) {
   const Network& network = schedule.network;
@@ -175,14 +185,12 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     return ids[v];
   };
   plan.input = add_value(network.input);
-  std::vector<LinearUse> uses;
   std::uint32_t next_map = 0;
   for (const Layer& layer : network.layers) {
     const ValueIndex in = layer.inputs[0], out = layer.output;
     const plan::ValueId input = ids[in], output = add_value(out);
     if (std::holds_alternative<LinearLayer>(layer.operation)) {
       plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
-      if (!schedule.by_elements) uses.push_back({&diagonals[next_map - 1], schedule.levels[in]});
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -205,7 +213,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   }
   plan.output = ids[network.output];
 
-  const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), keys);
+  const Splits splits =
+      choose_splits(parameters, linear_uses(schedule, diagonals), plan::relinearisation_level(plan), keys);
   std::size_t next = 0;
   for (plan::Operation& operation : plan.operations)
     if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)

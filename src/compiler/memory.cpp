@@ -77,7 +77,7 @@ class Estimator {
     const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(level, 0);
     for (const ckks::BsgsGroup& group : bsgs.groups)
       memory_.plaintexts += ring::Constants::memory_bytes(parameters_.degree(), moduli, group.terms.size());
-    const auto chains = make_chains(plan_, operation, diagonals, bsgs);
+    const auto chains = make_chains(diagonals, bsgs, make_tables(plan_, operation, diagonals));
     if (!chains) return 0;  // no valid plan
     std::uint64_t unfinished = 0;
     for (const ckks::RotationTree& tree : chains->transform.giants) {

@@ -21,9 +21,10 @@ void KeyNeed::merge(const KeyNeed& other) {
 
 KeyPrices::KeyPrices(const ckks::Parameters& parameters) {
   for (bool rescaled : {false, true})
-    for (int level = 0; level <= parameters.max_level(); ++level)
-      bytes_[rescaled ? 1 : 0].push_back(
-          static_cast<double>(ckks::key_bytes(parameters, key_shape(parameters, level, rescaled))));
+    for (int level = 0; level <= parameters.max_level(); ++level) {
+      const ckks::KeyShape shape = key_shape(parameters, level, rescaled);
+      keys_[rescaled ? 1 : 0].push_back({shape, static_cast<double>(ckks::key_bytes(parameters, shape))});
+    }
 }
 
 bool SplitSearch::complete() const {
@@ -64,8 +65,7 @@ Splits SplitSearch::result(const std::vector<std::size_t>& chosen, const ckks::P
   std::map<std::uint32_t, ckks::KeyShape> shapes;
   if (relinearisation_level >= 0)
     shapes[ckks::kRelinearisation] = key_shape(parameters, relinearisation_level, true);
-  for (const auto& [element, need] : needs(chosen))
-    shapes[element] = key_shape(parameters, need.level, need.rescaled);
+  for (const auto& [element, need] : needs(chosen)) shapes[element] = prices_.shape(need);
   // A client is known by its keys' tag, so that a model without rotations and products asks for a small key.
   if (shapes.empty()) shapes[ckks::kRelinearisation] = key_shape(parameters, 0, true);
   for (const auto& [element, shape] : shapes) {

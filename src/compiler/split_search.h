@@ -25,16 +25,23 @@ struct SplitChoice {
   KeyNeeds needs;
 };
 
-// Bytes of keys for one set of parameters.
+// The keys of one set of parameters: shapes (key_shape) and bytes.
 class KeyPrices {
  public:
   explicit KeyPrices(const ckks::Parameters& parameters);
-  double bytes(const KeyNeed& need) const {
-    return bytes_[need.rescaled ? 1 : 0][static_cast<std::size_t>(need.level)];
-  }
+  const ckks::KeyShape& shape(const KeyNeed& need) const { return key(need).shape; }
+  double bytes(const KeyNeed& need) const { return key(need).bytes; }
 
  private:
-  std::vector<double> bytes_[2];  // of a key, by `rescaled` and level
+  struct Key {
+    ckks::KeyShape shape;
+    double bytes = 0;
+  };
+  const Key& key(const KeyNeed& need) const {
+    return keys_[need.rescaled ? 1 : 0][static_cast<std::size_t>(need.level)];
+  }
+
+  std::vector<Key> keys_[2];  // by `rescaled` and level
 };
 
 // Coordinate descent over the choices of the layers.

@@ -105,9 +105,9 @@ Splits choose_hoisted(const ckks::Parameters& parameters, std::span<const Linear
 
 Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
                      int relinearisation_level, const KeyGoal& goal) {
-  Splits hoisted = choose_hoisted(parameters, layers, relinearisation_level, goal.smallest ? 0 : goal.budget);
-  if (!goal.smallest) return hoisted;
-  Splits chained = choose_chained_splits(parameters, layers, relinearisation_level);
+  Splits hoisted = choose_hoisted(parameters, layers, relinearisation_level, goal.steps ? 0 : goal.budget);
+  if (!goal.steps) return hoisted;
+  Splits chained = choose_chained_splits(parameters, layers, relinearisation_level, *goal.steps);
   const auto cost = [](const Splits& splits) {
     return splits.milliseconds + kSmallKeysPrice * 1e-6 * static_cast<double>(splits.key_bytes);
   };

@@ -39,31 +39,33 @@ std::size_t rotations(const std::vector<ckks::RotationTree>& trees) {
 std::size_t LayerChains::babies() const { return rotations(transform.babies); }
 std::size_t LayerChains::giants() const { return rotations(transform.giants); }
 
-std::optional<LayerChains> make_chains(const DiagonalIndices& diagonals, const ckks::Bsgs& bsgs,
-                                       const std::vector<std::int64_t>& before,
-                                       const std::vector<std::int64_t>& after) {
+ChainTables make_tables(const DiagonalIndices& diagonals, const std::vector<std::int64_t>& before,
+                        const std::vector<std::int64_t>& after) {
   // A layer with folds makes a longer period shorter; any other one's input repeats with the modulus.
   const std::size_t input_period = diagonals.folds.empty() ? diagonals.modulus : diagonals.period;
-  LayerChains chains;
-  chains.domain = {before, input_period, diagonals.period};
-  std::optional<ckks::RotationChains> transform = make_rotation_chains(bsgs, chains.domain);
+  ChainTables tables{{{input_period, before}, {diagonals.period, before}}, {}};
+  for (std::size_t fold : diagonals.folds) tables.folds.emplace_back(2 * fold, after);
+  return tables;
+}
+
+ChainTables make_tables(const Plan& plan, const Linear& linear, const DiagonalIndices& diagonals) {
+  const std::size_t degree = std::size_t{1} << plan.parameters.log_degree;
+  const int level = plan.values[linear.input].level;
+  return make_tables(diagonals, steps_of(degree, plan.keys, level), steps_of(degree, plan.keys, level - 1));
+}
+
+std::optional<LayerChains> make_chains(const DiagonalIndices& diagonals, const ckks::Bsgs& bsgs,
+                                       const ChainTables& tables) {
+  std::optional<ckks::RotationChains> transform = make_rotation_chains(bsgs, tables.transform);
   if (!transform) return std::nullopt;
-  chains.transform = *std::move(transform);
-  for (std::size_t fold : diagonals.folds) {
+  LayerChains chains{*std::move(transform), {}};
+  for (std::size_t f = 0; f < diagonals.folds.size(); ++f) {
     std::optional<std::vector<std::int64_t>> steps =
-        ckks::StepTable(2 * fold, after).sum(static_cast<std::int64_t>(fold));
+        tables.folds[f].sum(static_cast<std::int64_t>(diagonals.folds[f]));
     if (!steps) return std::nullopt;
     chains.folds.push_back(*std::move(steps));
   }
   return chains;
-}
-
-std::optional<LayerChains> make_chains(const Plan& plan, const Linear& linear,
-                                       const DiagonalIndices& diagonals, const ckks::Bsgs& bsgs) {
-  const std::size_t degree = std::size_t{1} << plan.parameters.log_degree;
-  const int level = plan.values[linear.input].level;
-  return make_chains(diagonals, bsgs, steps_of(degree, plan.keys, level),
-                     steps_of(degree, plan.keys, level - 1));
 }
 
 }  // namespace tacit::plan

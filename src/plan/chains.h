@@ -17,24 +17,29 @@ std::vector<std::int64_t> steps_of(std::size_t degree, std::span<const ckks::Key
 // Brings steps into that order.
 void sort_steps(std::vector<std::int64_t>& steps);
 
-// Of one layer.
+// The sums of steps that a layer's rotations may be.
+struct ChainTables {
+  ckks::ChainDomain transform;         // at the level of the layer's input
+  std::vector<ckks::StepTable> folds;  // of each fold, a level below
+};
+// Of `before`, the steps at the level of the input, and `after`, those a level below.
+ChainTables make_tables(const DiagonalIndices& diagonals, const std::vector<std::int64_t>& before,
+                        const std::vector<std::int64_t>& after);
+// Of the plan's keys.
+ChainTables make_tables(const Plan& plan, const Linear& linear, const DiagonalIndices& diagonals);
+
+// The rotations of one layer.
 struct LayerChains {
-  ckks::ChainDomain domain;                      // of the transform
-  ckks::RotationChains transform;                // at the level of the layer's input
-  std::vector<std::vector<std::int64_t>> folds;  // of each fold its steps, a level below
+  ckks::RotationChains transform;
+  std::vector<std::vector<std::int64_t>> folds;  // of each fold its steps
 
   // Key-switched rotations of all inputs, and of all outputs.
   std::size_t babies() const;
   std::size_t giants() const;
 };
 
-// By `before`, the steps at the level of the input, and `after`, those a level below. Nothing where they do not make up all
-// rotations.
+// Nothing where the steps do not make up all rotations.
 std::optional<LayerChains> make_chains(const DiagonalIndices& diagonals, const ckks::Bsgs& bsgs,
-                                       const std::vector<std::int64_t>& before,
-                                       const std::vector<std::int64_t>& after);
-// By the plan's keys.
-std::optional<LayerChains> make_chains(const Plan& plan, const Linear& linear,
-                                       const DiagonalIndices& diagonals, const ckks::Bsgs& bsgs);
+                                       const ChainTables& tables);
 
 }  // namespace tacit::plan

@@ -70,8 +70,8 @@ std::vector<RotationUse> rotations_of(const Plan& plan, const Steps& steps) {
       uses.add(diagonals, linear->split, in.level, i);
       continue;
     }
-    const auto chains =
-        make_chains(diagonals, make_bsgs(diagonals, linear->split), steps(in.level), steps(in.level - 1));
+    const auto chains = make_chains(diagonals, make_bsgs(diagonals, linear->split),
+                                    make_tables(diagonals, steps(in.level), steps(in.level - 1)));
     if (chains) uses.add(*chains, linear->split.shift != 0, in.level, i);
   }
   return uses.take();

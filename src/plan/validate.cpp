@@ -263,7 +263,8 @@ class Validator {
                                                 const DiagonalIndices& diagonals) const {
     const int level = plan_.values[linear.input].level;
     if (!linear.split.chained) return required_rotations(diagonals, linear.split, level);
-    const auto chains = make_chains(plan_, linear, diagonals, make_bsgs(diagonals, linear.split));
+    const auto chains =
+        make_chains(diagonals, make_bsgs(diagonals, linear.split), make_tables(plan_, linear, diagonals));
     if (chains) return required_rotations(*chains, plan_.slots, linear.split, level);
     return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the rotations of layer \"" +
                                              plan_.values[linear.output].name +

@@ -34,7 +34,7 @@ Result<EncodedLinear> encode_transform(const plan::Plan& plan, const ckks::Encod
     if (!prepared.chains)
       return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the layer's rotations"};
     TACIT_TRY(ckks::ChainedTransform transform,
-              ckks::ChainedTransform::create(encoder, groups, {level, prepared.chains->domain}, scale,
+              ckks::ChainedTransform::create(encoder, groups, level, prepared.tables->transform, scale,
                                              operation.split.shift));
     return EncodedLinear{std::move(transform), prepared.chains->folds, {}};
   }

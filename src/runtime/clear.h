@@ -28,8 +28,10 @@ struct PreparedLinear {
   ckks::Bsgs bsgs;
   std::vector<PreparedTerm> terms;  // groups after each other in the order of bsgs.groups
   std::vector<std::size_t> folds;
-  std::optional<plan::LayerChains> chains;  // of a chained layer, where the plan's keys make up its rotations
-  std::vector<double> bias;                 // one period of the output
+  // Of a chained layer; the latter where the plan's keys make up its rotations.
+  std::optional<plan::ChainTables> tables;
+  std::optional<plan::LayerChains> chains;
+  std::vector<double> bias;  // one period of the output
 };
 
 // Everything about a layer that does not depend on the arithmetic; `plan` must be valid.

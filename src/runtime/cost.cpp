@@ -233,7 +233,7 @@ Result<Cost> CostArithmetic::transform_cost(const plan::Linear& operation) const
 Result<Cost> CostArithmetic::chained_layer_cost(const plan::Linear& operation,
                                                 const plan::DiagonalIndices& diagonals) const {
   const ckks::Bsgs bsgs = make_bsgs(diagonals, operation.split);
-  const auto chains = make_chains(*plan_, operation, diagonals, bsgs);
+  const auto chains = make_chains(diagonals, bsgs, make_tables(*plan_, operation, diagonals));
   if (!chains) return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the layer's rotations"};
   return chained_cost(
       bsgs, *chains, plan_->slots, plan_->values[operation.input].level,

@@ -76,8 +76,8 @@ class ChainedTransformTest : public testing::Test {
     return groups;
   }
 
-  ChainedTransform::Domain domain(std::size_t period, std::vector<std::int64_t> steps) const {
-    return {kLevel, {std::move(steps), period, period}};
+  static ChainDomain domain(std::size_t period, const std::vector<std::int64_t>& steps) {
+    return {{period, steps}, {period, steps}};
   }
 
   std::vector<KeyRequest> requests(const std::set<std::int64_t>& steps, std::size_t shift) const {
@@ -104,12 +104,12 @@ class ChainedTransformTest : public testing::Test {
     return keys;
   }
 
-  void expect_product(const Matrix& matrix, BsgsSplit split, std::vector<std::int64_t> steps) {
+  void expect_product(const Matrix& matrix, BsgsSplit split, const std::vector<std::int64_t>& steps) {
     SCOPED_TRACE("period " + std::to_string(matrix.period) + ", width " + std::to_string(split.width) +
                  ", shift " + std::to_string(split.shift) + ", seed " + std::to_string(kSeed));
     const auto transform =
-        unwrap(ChainedTransform::create(scheme_.encoder, groups_of(matrix, split),
-                                        domain(matrix.period, std::move(steps)), kScale, split.shift));
+        unwrap(ChainedTransform::create(scheme_.encoder, groups_of(matrix, split), kLevel,
+                                        domain(matrix.period, steps), kScale, split.shift));
     const EvaluationKeys keys = make_keys(requests(steps_of(transform), split.shift));
     AlignedVector<Ciphertext> inputs;
     std::vector<std::vector<double>> x;
@@ -158,8 +158,8 @@ TEST_F(ChainedTransformTest, MultipliesVectorsOfSeveralCiphertexts) {
 
 TEST_F(ChainedTransformTest, ADenseMatrixTakesTwoKeys) {
   const Matrix matrix = random_matrix(1, 1, 64, 1);
-  const auto transform = unwrap(
-      ChainedTransform::create(scheme_.encoder, groups_of(matrix, {8, 0, true}), domain(64, {1, 8}), kScale));
+  const auto transform = unwrap(ChainedTransform::create(scheme_.encoder, groups_of(matrix, {8, 0, true}),
+                                                         kLevel, domain(64, {1, 8}), kScale));
   EXPECT_EQ(steps_of(transform), (std::set<std::int64_t>{1, 8}));
   EXPECT_EQ(transform.rotations().babies[0].rotations(), 7u);
   EXPECT_EQ(transform.rotations().giants[0].rotations(), 7u);
@@ -169,8 +169,8 @@ TEST_F(ChainedTransformTest, NeedsTheKeysOfItsSteps) {
   const Matrix matrix = random_matrix(1, 1, 64, 0.4);
   const BsgsSplit split{8, 16, true};
   const auto transform = unwrap(ChainedTransform::create(
-      scheme_.encoder, groups_of(matrix, split), domain(64, power_of_two_steps(scheme_.parameters.slots())),
-      kScale, split.shift));
+      scheme_.encoder, groups_of(matrix, split), kLevel,
+      domain(64, power_of_two_steps(scheme_.parameters.slots())), kScale, split.shift));
   const std::vector<KeyRequest> all = requests(steps_of(transform), split.shift);
   const Ciphertext input = scheme_.encrypt(repeated(64), kScale, kLevel);
   ASSERT_GT(all.size(), 3u);
@@ -186,19 +186,20 @@ TEST_F(ChainedTransformTest, NeedsTheKeysOfItsSteps) {
 TEST_F(ChainedTransformTest, RefusesWhatItCannotDo) {
   const Matrix matrix = random_matrix(2, 1, 16, 1);
   const std::vector<TransformGroup> groups = groups_of(matrix, {4, 0, true});
-  const auto code = [&](const std::vector<TransformGroup>& given, const ChainedTransform::Domain& where,
-                        double scale = kScale) {
-    const auto result = ChainedTransform::create(scheme_.encoder, given, where, scale);
+  const auto code = [&](const std::vector<TransformGroup>& given, const ChainDomain& where,
+                        int level = kLevel, double scale = kScale) {
+    const auto result = ChainedTransform::create(scheme_.encoder, given, level, where, scale);
     return result.ok() ? std::optional<ErrorCode>() : result.error().code;
   };
   EXPECT_EQ(code(groups, domain(16, {1})), std::nullopt);
   EXPECT_EQ(code(groups, domain(16, {2})), ErrorCode::kKeyMissing);
   EXPECT_EQ(code(groups, domain(16, {})), ErrorCode::kKeyMissing);
   EXPECT_EQ(code({}, domain(16, {1})), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code(groups, {0, {{1}, 16, 16}}), ErrorCode::kLevelMismatch);
-  EXPECT_EQ(code(groups, domain(16, {1}), 1e300), ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(code(groups, domain(16, {1}), 0), ErrorCode::kLevelMismatch);
+  EXPECT_EQ(code(groups, domain(16, {1}), kLevel, 1e300), ErrorCode::kValueOutOfRange);
 
-  const auto transform = unwrap(ChainedTransform::create(scheme_.encoder, groups, domain(16, {1}), kScale));
+  const auto transform =
+      unwrap(ChainedTransform::create(scheme_.encoder, groups, kLevel, domain(16, {1}), kScale));
   const EvaluationKeys keys = make_keys(requests({1}, 0));
   AlignedVector<Ciphertext> inputs;
   for (int i = 0; i < 2; ++i) inputs.push_back(scheme_.encrypt(repeated(16), kScale, kLevel));

@@ -10,6 +10,7 @@
 
 #include "ckks/wire.h"
 #include "compiler/chain.h"
+#include "compiler/chained_splits.h"
 #include "plan/key_plan.h"
 #include "runtime/noise.h"
 
@@ -61,7 +62,7 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
   for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
   const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
-  const Splits splits = choose_splits(*parameters, layers, 4, {1});
+  const Splits splits = choose_splits(*parameters, layers, 4, {1, {}});
   ASSERT_EQ(splits.splits.size(), layers.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -90,7 +91,7 @@ TEST(Splits, TakesFewerRotationsThanDiagonals) {
   ASSERT_TRUE(parameters.ok());
   const plan::DiagonalIndices diagonals = rows_of(16, 16);
   const std::vector<LinearUse> layers = {{&diagonals, 5}};
-  const Splits splits = choose_splits(*parameters, layers, -1, {1'000'000'000});
+  const Splits splits = choose_splits(*parameters, layers, -1, {1'000'000'000, {}});
   // 256 diagonals: 15 babies and 15 giants at best.
   EXPECT_LE(plan::required_rotations(diagonals, splits.splits[0], 5).size(), 40u);
 }
@@ -100,8 +101,8 @@ TEST(Splits, ASmallerBudgetMakesFewerBytes) {
   ASSERT_TRUE(parameters.ok());
   const plan::DiagonalIndices first = rows_of(16, 20), second = rows_of(12, 12), third = rows_of(3, 30);
   const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&third, 2}};
-  const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, {UINT64_MAX}).key_bytes;
-  const std::uint64_t bounded = choose_splits(*parameters, layers, 4, {unbounded / 2}).key_bytes;
+  const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, {UINT64_MAX, {}}).key_bytes;
+  const std::uint64_t bounded = choose_splits(*parameters, layers, 4, {unbounded / 2, {}}).key_bytes;
   EXPECT_LE(bounded, unbounded);
   EXPECT_GT(bounded, 0u);
 }
@@ -113,8 +114,8 @@ TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
   plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
   for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
   const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
-  const Splits small = choose_splits(*parameters, layers, 4, {UINT64_MAX, true});
-  const Splits usual = choose_splits(*parameters, layers, 4, {0});
+  const Splits small = choose_splits(*parameters, layers, 4, {0, find_steps(*parameters, layers)});
+  const Splits usual = choose_splits(*parameters, layers, 4, {0, {}});
   EXPECT_LT(2 * small.key_bytes, usual.key_bytes);
   EXPECT_LT(2 * small.keys.size(), usual.keys.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
@@ -122,9 +123,10 @@ TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
     const plan::DiagonalIndices& diagonals = *layers[i].diagonals;
     const plan::BsgsSplit split = small.splits[i];
     EXPECT_TRUE(split.chained);
-    const auto chains = plan::make_chains(diagonals, make_bsgs(diagonals, split),
-                                          plan::steps_of(8192, small.keys, layers[i].level),
-                                          plan::steps_of(8192, small.keys, layers[i].level - 1));
+    const auto chains =
+        plan::make_chains(diagonals, make_bsgs(diagonals, split),
+                          plan::make_tables(diagonals, plan::steps_of(8192, small.keys, layers[i].level),
+                                            plan::steps_of(8192, small.keys, layers[i].level - 1)));
     ASSERT_TRUE(chains) << i;
     for (const plan::RotationUse& use :
          plan::required_rotations(*chains, diagonals.slots, split, layers[i].level)) {
@@ -149,7 +151,7 @@ TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
 TEST(ChainedSplits, OfNoLayersIsOneSmallKey) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const Splits splits = choose_splits(*parameters, {}, -1, {0, true});
+  const Splits splits = choose_splits(*parameters, {}, -1, {0, find_steps(*parameters, {})});
   EXPECT_EQ(splits.keys.size(), 1u);
   EXPECT_TRUE(splits.splits.empty());
 }
