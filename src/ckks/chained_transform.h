@@ -17,8 +17,8 @@ namespace tacit::ckks {
 // The sum that LinearTransform computes. Immutable; safe to share between threads.
 class ChainedTransform {
  public:
-  // For inputs at `level`, at least 1. Encodes the values at `scale`. Errors of TransformLayout::create; kKeyMissing where the steps do not make up all
-  // rotations, kValueOutOfRange where a value does not fit its scale.
+  // For inputs at `level`, at least 1. Encodes the values at `scale`. Errors of TransformLayout::create; kKeyMissing where the
+  // steps do not make up all rotations, kValueOutOfRange where a value does not fit its scale.
   static Result<ChainedTransform> create(const Encoder& encoder, const std::vector<TransformGroup>& groups,
                                          int level, const ChainDomain& domain, double scale,
                                          std::size_t shift = 0);

@@ -91,10 +91,18 @@ class Modes(TacitTest):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assert_close(np.load(self.folder / "f.npy"), self.net(tensors), 0.05)
 
-    def test_a_maximum_needs_the_client(self):
-        line = self.refused("compile.unsupported", "compile", self.onnx, "--calibration", self.calibration, "-o",
-                            self.folder / "no.tacit")
-        self.assertIn("--refresh", line)
+    def test_maxima_and_activations_on_ciphertexts(self):
+        """Degrees are chosen so that the labels of the calibration images, which these are, stay what they were."""
+        package, report = self.compile("encrypted")
+        outputs, _ = self.run_encrypted(package, 8)
+        outputs = outputs.reshape(8, -1)
+        np.testing.assert_array_equal(outputs.argmax(1), self.net(self.images[:8]).argmax(1).numpy())
+        networks = {entry["network"]: entry for entry in report["accuracy"]["networks"]}
+        self.assertGreaterEqual(networks["polynomial"]["agreement"], 0.99)
+        done = tacit("simulate", package, "--input", self.folder / "x.npy", "--output", self.folder / "s.npy", "--exact")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        polynomial = np.load(self.folder / "s.npy").reshape(8, -1)
+        self.assertLess(np.abs(outputs - polynomial).max(), 0.01 * np.abs(polynomial).max())
 
     def test_layers_that_are_none(self):
         for layers in ("9:", "x:y", "3", "4:2"):
