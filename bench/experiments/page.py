@@ -60,20 +60,24 @@ def accuracy_tables(entries):
     return scores, changes
 
 
+def replaced_words(entry):
+    """What polynomials in the place of activations have done to a network."""
+    points = 100 * abs(entry["polynomial_accuracy"] - entry["clear_accuracy"])
+    difference = 100 * entry["polynomial_largest_difference"] / entry["output_range"]
+    kind = entry["activations"][0]["kind"].lower()
+    return (f"{title(entry)} was trained with {kind}, which the compiler replaces by polynomials of degree\n"
+            f"{entry['activations'][0]['degree']}: this moves outputs by up to {difference:.0f} % of their range and the "
+            f"accuracy by {points:.1f} points, with\n{percent(entry['polynomial_agreement'])} of the labels as before. "
+            "Approximation is what costs, and a network that is trained with squares does\nnot pay it.\n")
+
+
 def accuracy_words(entries):
     exact = [e for e in entries if not e["activations"]]
-    replaced = [e for e in entries if e["activations"]]
     lost = max(abs(e["encrypted_accuracy"] - e["polynomial_accuracy"]) for e in entries)
     worst = max(e["encrypted_largest_difference"] / e["output_range"] for e in exact)
-    words = {"exact_networks": " and ".join(filter(None, [", ".join(map(title, exact[:-1])), title(exact[-1])])),
-             "encryption_points": f"{100 * lost:.1f}", "worst_difference": f"{100 * worst:.2g} %"}
-    if replaced:
-        e = replaced[0]
-        words.update(replaced_network=title(e), degree=e["activations"][0]["degree"],
-                     replaced_points=f"{100 * abs(e['polynomial_accuracy'] - e['clear_accuracy']):.1f}",
-                     replaced_agreement=percent(e["polynomial_agreement"]),
-                     replaced_difference=f"{100 * e['polynomial_largest_difference'] / e['output_range']:.0f} %")
-    return words
+    return {"exact_networks": ", ".join(map(title, exact)), "encryption_points": f"{100 * lost:.1f}",
+            "worst_difference": f"{100 * worst:.2g} %",
+            "replaced": "".join(replaced_words(e) for e in entries if e["activations"])}
 
 
 def recall_table(entries):
@@ -174,13 +178,22 @@ def transfer_words(entries):
             "feature_agreement": f"{100 * min(e['agreement'] for e in entries):.2f} %"}
 
 
-def run_words(run):
+def kind(results):
+    """What sort of run the results are of, and what it lacks."""
+    if results["run"]["quick"]:
+        return "the quick run, of a few images, which shows that the program works and little else"
+    measured = {e["network"] for e in results["accuracy"]}
+    missing = [network.title for name, network in NETWORKS.items() if name not in measured]
+    return f"the full run without the accuracy of {', '.join(missing)} (`--go-on` adds it)" if missing else "the full run"
+
+
+def run_words(results):
+    run = results["run"]
     return {"date": run["date"], "version": run["version"], "commit": run["commit"], "processor": run["processor"],
             "cores": run["cores"], "memory": f"{run['memory_bytes'] / 2 ** 30:.0f} GiB",
             "minutes": f"{run['minutes']:.0f}", "least_load": f"{min(run['load']):.1f}",
             "most_load": f"{max(run['load']):.1f}",
-            "kind": "the quick run, of a few images, which shows that the program works and little else"
-                    if run["quick"] else "the full run"}
+            "kind": kind(results)}
 
 
 def fill(results):
@@ -188,7 +201,7 @@ def fill(results):
     scores, changes = accuracy_tables(results["accuracy"])
     scaling = {name: [e for e in results["scaling"] if e["network"] == name] for name in NETWORKS}
     garments = [e for e in scaling["fashion_mnist"] if e["points"]]
-    words = {**run_words(results["run"]), **accuracy_words(results["accuracy"]), **scaling_words(results["scaling"]),
+    words = {**run_words(results), **accuracy_words(results["accuracy"]), **scaling_words(results["scaling"]),
              **transfer_words(results["transfer"]), "accuracy_table": scores, "change_table": changes,
              "recall_table": recall_table(results["accuracy"]), "scaling_table": scaling_table(scaling["cryptonets"]),
              "garment_table": scaling_table(garments) if garments else "Not part of the quick run.",

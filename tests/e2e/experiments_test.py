@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench/experiments: its quick run from one end to the other, which needs MNIST in
-$TACIT_TEST_DATA/data/mnist."""
+"""bench/experiments: its quick run from one end to the other, and the committed page against its results. The run needs
+MNIST in $TACIT_TEST_DATA/data/mnist."""
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -27,7 +28,18 @@ def pages(folder):
     return {path.name: path.read_bytes() for path in files}
 
 
-class Refusals(unittest.TestCase):
+class Page(unittest.TestCase):
+    def test_committed_page_is_that_of_the_committed_results(self):
+        with tempfile.TemporaryDirectory(prefix="tacit-e2e-") as name:
+            folder = Path(name)
+            (folder / "experiments").mkdir()
+            shutil.copy(ROOT / "docs/experiments/results.json", folder / "experiments")
+            done = run("--page", "--output", folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for file, content in pages(folder).items():
+                committed = ROOT / "docs" / ("" if file.endswith(".md") else "experiments") / file
+                self.assertEqual(content, committed.read_bytes(), f"{file}: bench/experiments/run --page")
+
     def test_without_data_it_says_what_is_missing(self):
         done = run("--quick")
         self.assertEqual(done.returncode, 2)
