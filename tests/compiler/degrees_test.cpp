@@ -110,23 +110,26 @@ TEST(Degrees, OneForAllIsTakenAsItIs) {
     }
 }
 
-// y = (relu(x), 0.4): many small x, whose sign decides, and a large one, which makes the interval wide. A polynomial on it is as
-// good as straight where the small ones are.
+// y = (relu(x), 0.05): many small x, whose sign decides, and one large one, which makes the interval wide. Where the small ones
+// are, a polynomial on that interval is about as bent as a parabola.
 graph::Graph threshold() {
   graph::Graph graph = graph::make_graph({1, 1, 1});
   const auto one = graph::append(graph, graph::Dense{1, 1, {1}, {0}}, "first", {0});
   EXPECT_TRUE(one.ok());
   const auto relu = graph::append(graph, Activation{ActivationKind::kRelu}, "relu", {*one});
   EXPECT_TRUE(relu.ok());
-  EXPECT_TRUE(graph::append(graph, graph::Dense{1, 2, {1, 0}, {0, 0.4f}}, "last", {*relu}).ok());
+  EXPECT_TRUE(graph::append(graph, graph::Dense{1, 2, {1, 0}, {0, 0.05f}}, "last", {*relu}).ok());
   return graph;
 }
 
 std::vector<graph::Tensor> threshold_images() {
   std::mt19937 random(11);
-  std::uniform_real_distribution<float> size(1, 3);
-  std::vector<graph::Tensor> images = {{{1, 1, 1}, {1000}}};
-  for (int i = 1; i < 800; ++i) images.push_back({{1, 1, 1}, {i % 2 == 0 ? size(random) : -size(random)}});
+  std::uniform_real_distribution<float> size(0.3f, 3.0f);
+  std::vector<graph::Tensor> images = {{{1, 1, 1}, {200}}};
+  for (int i = 1; i < 6000; ++i) {
+    const float x = size(random);
+    images.push_back({{1, 1, 1}, {i % 2 == 0 ? x : -x}});
+  }
   return images;
 }
 
