@@ -190,7 +190,7 @@ TEST_P(PackageFile, IsRefusedWhereItsHalvesDisagree) {
   EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].scale /= 2; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].level += 1; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused([](ClientHalf& h) { h.values[1].layout.grid_width = 2; }), ErrorCode::kDataMalformed);
-  EXPECT_EQ(refused([](ClientHalf& h) { h.keys.pop_back(); }), ErrorCode::kKeyMissing);
+  EXPECT_EQ(refused([](ClientHalf& h) { h.keys.erase(h.keys.begin()); }), ErrorCode::kKeyMissing);
 }
 
 INSTANTIATE_TEST_SUITE_P(Plans, PackageFile,
