@@ -80,8 +80,8 @@ TEST(SmallKeys, OfCryptoNetsAreAFewMegabytes) {
   options.mode = Mode::kSmallKeys;
   const auto result = compile(*graph, calibration, options);
   ASSERT_TRUE(result.ok()) << result.error().to_line();
-  EXPECT_LE(result->report.key_bytes, 8'000'000u);
-  EXPECT_LE(result->package.plan.keys.size(), 12u);
+  EXPECT_LE(result->report.key_bytes, 5'000'000u);
+  EXPECT_LE(result->package.plan.keys.size(), 8u);
   EXPECT_EQ(result->report.ring_degree, 8192u);
   EXPECT_LE(result->noise, 0x1p-11);
   const std::vector<graph::Tensor> some(calibration.begin(), calibration.begin() + 4);

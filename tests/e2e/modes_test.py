@@ -74,8 +74,16 @@ class Modes(TacitTest):
         clear = np.load(self.folder / "s.npy")
         self.assertLess(np.abs(outputs - clear).max(), 0.02 * np.abs(clear).max())
 
+    def test_small_keys(self):
+        _, usual_report = self.compile("usual", "--refresh")
+        package, report = self.compile("small", "--refresh", "--mode", "small-keys")
+        self.assertLess(2 * report["key_bytes"], usual_report["key_bytes"])
+        outputs, _ = self.run_encrypted(package, 3)
+        self.assert_close(outputs, self.net(self.images[:3]), 0.01)
+
     def test_served(self):
         self.compile("served", "--refresh")
+        self.compile("servedsmall", "--refresh", "--mode", "small-keys")
         self.compile("servedbatch", "--layers", "4:4", "--mode", "throughput", "--client-rest")
         service = self.start_service()
         pixels = [np.random.default_rng(SEED + i).integers(0, 256, (12, 12), np.uint8) for i in range(3)]
@@ -85,7 +93,7 @@ class Modes(TacitTest):
             paths.append(self.folder / f"image-{i}.png")
             paths[-1].write_bytes(images.png(image.tobytes(), 12, 12))
         tensors = torch.from_numpy(np.stack(pixels)).float().reshape(3, 1, 12, 12) / 255
-        for model in ("served", "servedbatch"):
+        for model in ("served", "servedsmall", "servedbatch"):
             done = tacit("features", "--server", service.url, "--model", model, *paths, "--output",
                          self.folder / "f.npy", "--json", home=self.home)
             self.assertEqual(done.returncode, 0, done.stderr)
