@@ -11,6 +11,7 @@ images the first N are taken or, where they are in the order of their labels, N 
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-TACIT = ROOT / "build/release/bin/tacit"
+TACIT = Path(os.environ.get("TACIT_BIN", ROOT / "build/release/bin")) / "tacit"
 sys.path.insert(0, str(ROOT / "models"))
 from training.onnx_file import run_onnx  # noqa: E402
 
@@ -39,38 +40,52 @@ def simulate(package, images, folder, *flags):
     return np.load(output)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="folder of the model")
-    parser.add_argument("package", type=Path)
-    parser.add_argument("--dataset", type=Path, help="folder of the data set's files (default: the recipe's)")
-    parser.add_argument("--count", type=int, help="how many images (default: all)")
-    options = parser.parse_args()
-    folder = options.model.resolve()
+def choose(labels, count):
+    """The positions of `count` images (all where it is 0 or more than there are): the first, or, where the labels are
+    in order, some at equal distances."""
+    count = min(count or len(labels), len(labels))
+    in_order = bool((labels[1:] >= labels[:-1]).all())
+    return torch.arange(count) * len(labels) // count if in_order else torch.arange(count)
+
+
+def measure(folder, package, dataset=None, count=0):
+    """What main() prints, for the model in `folder` and the images that choose() takes. ValueError without a data
+    set."""
     recipe = load_recipe(folder)
-    dataset = options.dataset or recipe.dataset
+    dataset = dataset or recipe.dataset
     if dataset is None:
-        parser.error("this model needs --dataset")
-    description = json.loads((folder / "preprocessing.json").read_text())
-    images, labels = recipe.load(dataset, "test", description)
-    count = min(options.count or len(images), len(images))
-    sorted_by_label = bool((labels[1:] >= labels[:-1]).all())
-    chosen = torch.arange(count) * len(images) // count if sorted_by_label else torch.arange(count)
+        raise ValueError(f"{folder.name} needs the folder of its data set")
+    images, labels = recipe.load(dataset, "test", json.loads((folder / "preprocessing.json").read_text()))
+    chosen = choose(labels, count)
     images, labels = images[chosen], labels[chosen].numpy()
     clear = np.concatenate([values["logits"][1].numpy() for values in run_onnx(folder / f"{folder.name}.onnx", images)])
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name)
         np.save(temporary / "images.npy", images.numpy())
-        polynomial = simulate(options.package, temporary / "images.npy", temporary, "--exact")
-        noisy = simulate(options.package, temporary / "images.npy", temporary)
-    shown = {"count": count}
+        polynomial = simulate(package, temporary / "images.npy", temporary, "--exact")
+        noisy = simulate(package, temporary / "images.npy", temporary)
+    shown = {"count": len(images)}
     for key, outputs in (("clear", clear), ("polynomial", polynomial), ("simulated", noisy)):
         shown[key + "_accuracy"] = float((outputs.argmax(1) == labels).mean())
     for key, outputs in (("polynomial", polynomial), ("simulated", noisy)):
         shown[key + "_agreement"] = float((outputs.argmax(1) == clear.argmax(1)).mean())
         shown[key + "_largest_difference"] = float(np.abs(outputs - clear).max())
     shown["largest_output"] = float(np.abs(clear).max())
-    print(json.dumps(shown))
+    shown["output_range"] = float(clear.max() - clear.min())
+    return shown
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="folder of the model")
+    parser.add_argument("package", type=Path)
+    parser.add_argument("--dataset", type=Path, help="folder of the data set's files (default: the recipe's)")
+    parser.add_argument("--count", type=int, default=0, help="how many images (default: all)")
+    options = parser.parse_args()
+    try:
+        print(json.dumps(measure(options.model.resolve(), options.package, options.dataset, options.count)))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,14 @@ std::string percent_text(std::size_t part, std::size_t whole) {
          " %";
 }
 
+std::string form_of(const compiler::ActivationFit& fit) {
+  if (fit.stages.empty()) return "a polynomial of degree " + std::to_string(fit.degree);
+  std::string text = "x times a sign of degrees";
+  for (std::size_t i = 0; i < fit.stages.size(); ++i)
+    text += (i == 0 ? " " : ", ") + std::to_string(fit.stages[i]);
+  return text;
+}
+
 std::vector<std::pair<std::string, const compiler::NetworkAccuracy*>> measured_forms(
     const compiler::Accuracy& accuracy) {
   std::vector<std::pair<std::string, const compiler::NetworkAccuracy*>> forms;
@@ -111,10 +119,9 @@ void say_record(const compiler::Record& record) {
                    ", noise " + power_text(trial.noise) + ", " + format_bytes(trial.memory) + "; ") +
         (trial.taken ? "taken: " : "") + graph::printable(trial.verdict, 200));
   for (const compiler::ActivationFit& fit : record.fits)
-    say("  " + graph::printable(fit.name, 40) + ": " + graph::printable(fit.kind, 40) +
-        " as a polynomial of degree " + std::to_string(fit.degree) + " on [-" + format_number(fit.range, 3) +
-        ", " + format_number(fit.range, 3) + "], error " + format_number(fit.rms, 4) + " (at most " +
-        format_number(fit.largest, 4) + ")");
+    say("  " + graph::printable(fit.name, 40) + ": " + graph::printable(fit.kind, 40) + " as " +
+        form_of(fit) + " on [-" + format_number(fit.range, 3) + ", " + format_number(fit.range, 3) +
+        "], error " + format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
   const compiler::Accuracy& accuracy = record.accuracy;
   std::vector<std::vector<std::string>> rows = {
       {"network", "images", "right", "agreeing", "largest error", "mean error", "precision"}};
@@ -194,6 +201,7 @@ void add_record(nlohmann::ordered_json& object, const compiler::Record& record) 
     fits.push_back({{"name", fit.name},
                     {"kind", fit.kind},
                     {"degree", fit.degree},
+                    {"stages", fit.stages},
                     {"range", fit.range},
                     {"error", fit.rms},
                     {"largest_error", fit.largest}});

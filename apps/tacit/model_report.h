@@ -30,6 +30,8 @@ std::string layout_text(const plan::Layout& layout, std::size_t period);
 std::string power_text(double value);
 // "97.50 %".
 std::string percent_text(std::size_t part, std::size_t whole);
+// "a polynomial of degree 15", "x times a sign of degrees 7, 15, 27".
+std::string form_of(const compiler::ActivationFit& fit);
 // The forms of the network that were measured, each with its name.
 std::vector<std::pair<std::string, const compiler::NetworkAccuracy*>> measured_forms(
     const compiler::Accuracy& accuracy);

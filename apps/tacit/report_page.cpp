@@ -242,12 +242,11 @@ std::string fit_section(const compiler::Record& record) {
   std::string html = "<h2>Activations</h2>\n<div class=\"fits\">";
   for (const compiler::ActivationFit& fit : record.fits)
     html += "<figure>" +
-            fit_plot(fit.name + ": " + fit.kind + " and its polynomial", fit.range, fit.histogram,
+            fit_plot(fit.name + ": " + fit.kind + " and what stands for it", fit.range, fit.histogram,
                      fit.function, fit.polynomial) +
             "<figcaption>" +
-            escape(fit.name + ": " + fit.kind + ", degree " + std::to_string(fit.degree) + " on ±" +
-                   format_number(fit.range, 3) + ", error " + format_number(fit.rms, 4) + ", at most " +
-                   format_number(fit.largest, 4)) +
+            escape(fit.name + ": " + fit.kind + ", " + form_of(fit) + " on ±" + format_number(fit.range, 3) +
+                   ", error " + format_number(fit.rms, 4) + ", at most " + format_number(fit.largest, 4)) +
             "</figcaption></figure>\n";
   return html + "</div>\n";
 }

@@ -29,6 +29,8 @@ struct Options {
   double margin = 1.5;
   double key_budget_mb = 50;
   std::optional<int> degree;
+  double agreement = 0.99;
+  compiler::ReluMode relu = compiler::ReluMode::kAutomatic;
   bool json = false;
 };
 
@@ -83,6 +85,8 @@ Status run(const Options& options) {
   settings.name = name_from(options.model);
   settings.margin = options.margin;
   settings.degree = options.degree;
+  settings.agreement = options.agreement;
+  settings.relu = options.relu;
   settings.layers = options.layers;
   settings.client_rest = options.client_rest;
   settings.refresh = options.refresh;
@@ -161,7 +165,21 @@ void add_compile(CLI::App& app, Context& context) {
                    "JSON page of image size, scale, mean, std and labels; travels with the model");
   verb->add_option("--max-calibration", options->max_calibration, "Use at most so many images")
       ->capture_default_str();
-  verb->add_option("--degree", options->degree, "Degree of the polynomials that replace activations");
+  verb->add_option("--degree", options->degree,
+                   "Degree of all polynomials that replace activations (default: chosen for each layer)");
+  verb->add_option("--agreement", options->agreement,
+                   "Share of calibration images that should keep their label when degrees are chosen")
+      ->capture_default_str();
+  static const std::map<std::string, compiler::ReluMode> kReluModes = {
+      {"auto", compiler::ReluMode::kAutomatic},
+      {"polynomial", compiler::ReluMode::kPolynomial},
+      {"sign", compiler::ReluMode::kSign}};
+  verb->add_option(
+          "--relu", options->relu,
+          "How ReLU and maxima are computed: polynomial, sign (a composition of minimax polynomials: exact "
+          "but near 0, and deep), or auto (default: sign where polynomials miss --agreement)")
+      ->transform(CLI::CheckedTransformer(kReluModes, CLI::ignore_case))
+      ->option_text("HOW");
   verb->add_option("--margin", options->margin, "Room above the calibrated ranges, 1 to 16")
       ->capture_default_str();
   verb->add_option(

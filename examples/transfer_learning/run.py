@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transfer learning on encrypted features: a network trained on garments as feature extractor for handwritten digits.
 
-    examples/transfer_learning/run.py --dataset DIR [--sizes 50,100,200,500] [--train 1000] [--test 1000] [--json FILE]
+    examples/transfer_learning/run.py --dataset DIR [--sizes 50,100,200,500] [--train 1000] [--test 1000]
+                                      [--cut pool] [--json FILE]
 
 DIR holds the four IDX files of MNIST (train-images-idx3-ubyte.gz and so on). The bundled Fashion-MNIST network is cut
-before its last dense layer, compiled and served on the loopback interface. `tacit features` gets the features of TRAIN
-training and TEST test images, which the server sees only encrypted. For each size, `tacit fit` trains up to five
-classifiers on as many images, no two of them on the same ones, and `tacit classify` measures them on the test images.
-The same is done with features computed in the clear and with raw pixels. The table goes to standard output.
+before its last dense layer, or where --cut says, compiled and served on the loopback interface. `tacit features` gets
+the features of TRAIN training and TEST test images, which the server sees only encrypted. For each size, `tacit fit`
+trains up to five classifiers on as many images, no two of them on the same ones, and `tacit classify` measures them on
+the test images. The same is done with features computed in the clear and with raw pixels. The table goes to standard
+output.
 """
 import argparse
 import json
@@ -34,6 +36,7 @@ PROGRAMS = Path(os.environ.get("TACIT_BIN", ROOT / "build/release/bin"))
 SOURCE = ROOT / "models/fashion_mnist"
 NAME = "fashion-features"
 MOST_TRAININGS = 5
+CUTS = {"square1": "/square1/Mul", "square2": "/square2/Mul", "pool": "/pool/AveragePool", "logits": "/classifier/Gemm"}
 
 
 def say(text):
@@ -49,11 +52,11 @@ def tacit(*arguments, quiet=False):
     return done.stdout
 
 
-def cut_network(folder):
-    """The network up to its pooled second square, 64x6x6, as an ONNX file of its own."""
+def cut_network(folder, cut):
+    """The network up to the node CUTS[cut], as an ONNX file of its own."""
     source = SOURCE / "fashion_mnist.onnx"
-    pool, = [node for node in onnx.load(str(source)).graph.node if node.op_type == "AveragePool"]
-    onnx.utils.extract_model(str(source), str(folder / "features.onnx"), ["image"], [pool.output[0]])
+    last, = [node for node in onnx.load(str(source)).graph.node if node.name == CUTS[cut]]
+    onnx.utils.extract_model(str(source), str(folder / "features.onnx"), ["image"], [last.output[0]])
     page = json.loads((SOURCE / "preprocessing.json").read_text())
     page.update(name=NAME, labels=[])
     (folder / "preprocessing.json").write_text(json.dumps(page))
@@ -96,8 +99,8 @@ def clear_features(folder, package, page, pixels, split):
 
 def accuracy(folder, kind, rows, labels, test_labels):
     """Of a head trained on these rows, on the test images; the strength it was trained with, and what it says."""
-    table = np.load(folder / f"{kind}-train.npy").reshape(-1, 64 * 36 if kind != "pixels" else 784)
-    np.save(folder / "part.npy", table[rows])
+    table = np.load(folder / f"{kind}-train.npy")[rows]
+    np.save(folder / "part.npy", table.reshape(len(table), -1))
     np.save(folder / "part-labels.npy", labels[rows].astype(np.int64))
     np.save(folder / "test-labels.npy", test_labels.astype(np.int64))
     fit = json.loads(tacit("fit", folder / "part.npy", "--labels", folder / "part-labels.npy", "--held-out", 0,
@@ -109,7 +112,7 @@ def accuracy(folder, kind, rows, labels, test_labels):
 
 def measure(folder, options):
     counts = {"train": options.train, "t10k": options.test}
-    page = cut_network(folder)
+    page = cut_network(folder, options.cut)
     package = compile_network(folder)
     mnist = {split: load_mnist(options.dataset, split, count) for split, count in counts.items()}
     started = time.monotonic()
@@ -120,8 +123,9 @@ def measure(folder, options):
         np.save(folder / f"pixels-{split}.npy", pixels)
 
     encrypted, clear = (np.load(folder / f"{kind}-t10k.npy") for kind in ("encrypted", "clear"))
-    report = {"train_images": counts["train"], "test_images": counts["t10k"], "features": int(clear[0].size),
-              "seconds": seconds, "costs": costs["t10k"], "largest_feature": float(np.abs(clear).max()),
+    report = {"cut": options.cut, "train_images": counts["train"], "test_images": counts["t10k"],
+              "features": int(clear[0].size), "seconds": seconds, "costs": costs["t10k"],
+              "largest_feature": float(np.abs(clear).max()),
               "rms_error": float(np.sqrt(np.mean((encrypted - clear) ** 2))),
               "largest_error": float(np.abs(encrypted - clear).max()), "accuracy": {}, "l2": {}}
     agreeing = compared = 0
@@ -168,6 +172,7 @@ def main():
                         help="numbers of training images (default 50,100,200,500)")
     parser.add_argument("--train", type=int, default=1000, help="training images in all (default 1000)")
     parser.add_argument("--test", type=int, default=1000, help="test images (default 1000)")
+    parser.add_argument("--cut", choices=CUTS, default="pool", help="where the features come from (default pool)")
     parser.add_argument("--json", type=Path, help="receives all figures")
     options = parser.parse_args()
     if not all(1 <= n <= options.train for n in options.sizes) or options.test < 1:

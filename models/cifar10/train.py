@@ -38,7 +38,7 @@ def network():
 
 
 RECIPE = Recipe(folder=Path(__file__).resolve().parent, network=network, load=load_jpeg_zips, flip=True,
-                mirror_border=True, validation_images=5_000, epochs=30, rate=0.004, warm_up=0.15, decay=0.05,
+                mirror_border=True, validation_images=5_000, epochs=14, rate=0.004, warm_up=0.15, decay=0.05,
                 smoothing=0.05, shift=2)
 
 if __name__ == "__main__":

@@ -68,10 +68,11 @@ Bsgs make_bsgs(std::span<const DiagonalIndex> diagonals, std::size_t modulus, Bs
   Bsgs result;
   result.shift = split.shift;
   for (const auto& [place, pair] : pairs) {
-    const std::int64_t d = centred(static_cast<std::int64_t>(place.index), m);
-    const std::int64_t multiple = nearest_multiple(d, w);
+    const auto index = static_cast<std::int64_t>(place.index);
+    const std::int64_t d = split.chained ? index : centred(index, m);
+    const std::int64_t multiple = split.chained ? d - d % w : nearest_multiple(d, w);
     const BsgsBaby baby{place.input, d - multiple};
-    by_giant[{place.output, centred(multiple, m)}].push_back({baby, pair});
+    by_giant[{place.output, split.chained ? multiple : centred(multiple, m)}].push_back({baby, pair});
     result.babies.push_back(baby);
   }
   std::ranges::sort(result.babies);

@@ -44,7 +44,8 @@ struct BsgsBaby {
   friend auto operator<=>(const BsgsBaby&, const BsgsBaby&) = default;
 };
 
-// diagonal = baby + giant modulo `modulus`, for every diagonal once. Giants are in [-modulus/2, modulus/2).
+// diagonal = baby + giant modulo `modulus`, for every diagonal once. Giants are in [-modulus/2, modulus/2), chained ones in
+// [0, modulus).
 struct Bsgs {
   std::vector<BsgsBaby> babies;   // ascending; step 0 among them only where a term uses it
   std::vector<BsgsGroup> groups;  // by ascending output, then giant
@@ -63,9 +64,12 @@ struct Bsgs {
 // giants only, the modulus or more babies only. A `shift` other than 0, a power of two below the modulus, folds: real
 // slots leave the imaginary part free, so that the product of x + i rot_shift(x) with D_d - i D_(d + shift) has the sum of
 // both diagonals' products as its real part. A term then stands for d, which has a zero at the shift's bit, and d + shift.
+// `chained` is for a ChainedTransform, to which only the gaps between rotations matter: babies are in [0, width), and both go
+// one way from 0, so that two steps are enough.
 struct BsgsSplit {
   std::size_t width = 1;
   std::size_t shift = 0;
+  bool chained = false;
 
   friend bool operator==(const BsgsSplit&, const BsgsSplit&) = default;
 };

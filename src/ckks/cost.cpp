@@ -131,6 +131,23 @@ KernelCounts transform_counts(const TransformShape& shape) {
   return counts;
 }
 
+KernelCounts chained_counts(const ChainedShape& shape) {
+  const int level = shape.level;
+  const std::uint64_t pair = 2 * count(level + 1);
+  KernelCounts counts;
+  for (const KeyShape& key : shape.rotations) counts += rotate_counts(level, key);
+  counts.plain_limbs = shape.products * pair;
+  counts.pointwise_limbs += pair * (shape.groups - shape.outputs);
+  for (std::uint32_t o = 0; o < shape.outputs; ++o) {
+    counts += mod_down_counts(level, 0, true, 2);
+    if (!shape.conjugation) continue;
+    counts += rotate_counts(level - 1, *shape.conjugation);
+    counts.pointwise_limbs += 2 * count(level);
+  }
+  if (shape.conjugation) counts.pointwise_limbs += shape.inputs * pair;
+  return counts;
+}
+
 double estimate_ms(const KernelCounts& counts, const UnitCosts& unit) {
   return 1e-6 * unit.overhead *
          (static_cast<double>(counts.ntt_limbs) * unit.ntt +

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ckks/parameters.h"
@@ -61,6 +62,17 @@ struct TransformShape {
   int folding_digit_size = 0;
 };
 KernelCounts transform_counts(const TransformShape& shape);
+
+// What ChainedTransform::apply does. Of keys the shapes count, not their levels.
+struct ChainedShape {
+  int level = 1;
+  std::uint32_t inputs = 1, outputs = 1;
+  std::vector<KeyShape>
+      rotations;  // of the inputs, folding's among them, and of the sums of products: all at `level`
+  std::size_t groups = 0, products = 0;
+  std::optional<KeyShape> conjugation;  // where complex folding takes one
+};
+KernelCounts chained_counts(const ChainedShape& shape);
 
 // Nanoseconds for one limb of a given ring degree with all cores at work: elapsed time divided by limbs, so that an
 // estimate is the elapsed time of a run that keeps all cores busy. Keys and plaintexts come from memory, since a

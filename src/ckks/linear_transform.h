@@ -9,12 +9,10 @@
 // the babies or the giants.
 #pragma once
 
-#include <map>
 #include <vector>
 
-#include "ckks/bsgs.h"
-#include "ckks/encoder.h"
 #include "ckks/evaluator.h"
+#include "ckks/transform_layout.h"
 
 namespace tacit::ckks {
 
@@ -22,33 +20,18 @@ namespace tacit::ckks {
 // + shifted * rot_(baby + shift)(x_input)). Immutable; safe to share between threads.
 class LinearTransform {
  public:
-  struct Term {
-    std::int64_t baby = 0;
-    std::vector<double> values;  // repeated over the slots; the length divides their number, or 0 is for none
-    std::vector<double> shifted = {};  // as `values`; only where there is a shift
-    std::uint32_t input = 0;
-  };
-  struct Group {
-    std::int64_t giant = 0;
-    std::vector<Term> terms;
-    std::uint32_t output = 0;
-  };
-  // A matrix by its diagonals: (M x)[t] = sum over d of values_d[t] x[t + d], for x that repeats with `period`, a power
-  // of two that divides the number of slots.
-  struct Diagonals {
-    std::size_t period = 0;
-    std::map<std::size_t, std::vector<double>> values;  // d in [0, period); each as Term::values
-  };
+  using Term = TransformTerm;
+  using Group = TransformGroup;
+  using Diagonals = TransformDiagonals;
   using Domain = TransformDomain;
   // Giants are summed up in as many chains as there may be threads, each with a sum of its own.
   static constexpr std::size_t chains(std::size_t outputs) { return outputs > 1 ? 1 : 2; }
 
-  // Encodes the values at `scale`. Groups and terms must not be empty, outputs be counted from 0 and ascend without a gap,
-  // the shift be 0 or a power of two (kInvalidArgument); kValueOutOfRange where a value does not fit its scale.
+  // Encodes the values at `scale`. Errors of TransformLayout::create; kValueOutOfRange where a value does not fit its
+  // scale.
   static Result<LinearTransform> create(const Encoder& encoder, const std::vector<Group>& groups,
                                         const Domain& domain, double scale, std::size_t shift = 0);
-  // Groups the diagonals by this split (make_bsgs). kInvalidArgument also where the period, an index or a number of values
-  // is not as above, the width is 0 or the shift is no power of two below the period.
+  // By TransformDiagonals::groups, with its errors.
   static Result<LinearTransform> create(const Encoder& encoder, const Diagonals& diagonals,
                                         const Domain& domain, double scale, BsgsSplit split);
   // By the split that takes the least time at these costs (choose_split).
@@ -63,8 +46,8 @@ class LinearTransform {
   Result<Ciphertext> apply(const Evaluator& evaluator, const Ciphertext& input,
                            const EvaluationKeys& keys) const;
 
-  std::size_t inputs() const { return inputs_; }
-  std::size_t outputs() const { return ends_of_outputs_.size(); }
+  std::size_t inputs() const { return layout_.inputs; }
+  std::size_t outputs() const { return layout_.outputs(); }
 
   // The keys that apply needs, at the domain's level and with its digits: one for each rotation, ascending elements. A
   // rotation that is a baby and a giant has the baby's digits; folding's keys have them too, the conjugation's a level
@@ -84,7 +67,6 @@ class LinearTransform {
   };
 
   LinearTransform() = default;
-  Status check(std::span<const Ciphertext> inputs) const;
   // The key for a step that is not the identity, if its special primes are those of the domain.
   Result<const SwitchingKey*> find_key(const Evaluator& evaluator, std::int64_t step,
                                        const EvaluationKeys& keys) const;
@@ -104,13 +86,8 @@ class LinearTransform {
   Domain domain_;
   double scale_ = 1;
   std::size_t shift_ = 0;
-  std::uint32_t inputs_ = 1;
-  std::vector<BsgsBaby> babies_;              // ascending
-  std::vector<std::int64_t> giants_;          // of each group
-  std::vector<std::size_t> ends_;             // of each group: the number of terms up to its last
-  std::vector<std::size_t> ends_of_outputs_;  // of each output: the number of groups up to its last
-  std::vector<std::uint32_t> term_babies_;    // of each term: which of babies_
-  ring::Constants values_;                    // a row for each term
+  TransformLayout layout_;
+  ring::Constants values_;  // a row for each term
 };
 
 }  // namespace tacit::ckks

@@ -61,30 +61,6 @@ double largest_of(const Elements& y) {
   return result;
 }
 
-// Every value of the graph on one image. Where `base` has the values of another run and `from` is a node, only what depends
-// on that node is computed again.
-std::vector<Elements> evaluate_all(const graph::Graph& graph, const Approximations& approximations,
-                                   const Elements& input, const std::vector<Elements>* base = nullptr,
-                                   std::size_t from = 0) {
-  std::vector<Elements> own(graph.values.size());
-  std::vector<const Elements*> values(graph.values.size());
-  for (std::size_t v = 0; v < values.size(); ++v) values[v] = base != nullptr ? &(*base)[v] : &own[v];
-  if (base == nullptr) own[graph::Graph::kInput] = input;
-  std::vector<bool> changed(graph.values.size(), false);
-  for (std::size_t i = from; i < graph.nodes.size(); ++i) {
-    const graph::Node& node = graph.nodes[i];
-    const bool depends = base == nullptr || i == from ||
-                         std::ranges::any_of(node.inputs, [&](graph::ValueId id) { return changed[id]; });
-    if (!depends) continue;
-    std::vector<const Elements*> inputs;
-    for (graph::ValueId id : node.inputs) inputs.push_back(values[id]);
-    own[node.output] = evaluate_node(graph, i, inputs, approximations[i]);
-    values[node.output] = &own[node.output];
-    changed[node.output] = true;
-  }
-  return own;
-}
-
 class Measurement {
  public:
   Measurement(const Subject& subject, const OutputReference& reference)
@@ -156,8 +132,8 @@ class Measurement {
     parallel_for(which.size(), [&](std::size_t k) {
       const graph::Tensor& image = subject_.images[which[k]];
       const Elements input(image.data.begin(), image.data.end());
-      const std::vector<Elements> exact = evaluate_all(graph, none, input);
-      const std::vector<Elements> approximate = evaluate_all(graph, subject_.approximations, input);
+      const std::vector<Elements> exact = evaluate_values(graph, none, input);
+      const std::vector<Elements> approximate = evaluate_values(graph, subject_.approximations, input);
       for (std::size_t v = 0; v < values; ++v) {
         gathered[v][k].add(approximate[v], exact[v]);
         largest[v][k] = largest_of(exact[v]);
@@ -165,7 +141,7 @@ class Measurement {
       for (std::size_t r = 0; r < replaced.size(); ++r) {
         Approximations one(graph.nodes.size());
         one[replaced[r]] = subject_.approximations[replaced[r]];
-        const std::vector<Elements> changed = evaluate_all(graph, one, input, &exact, replaced[r]);
+        const std::vector<Elements> changed = evaluate_values(graph, one, input, &exact, replaced[r]);
         const Elements& output = changed[graph.output];
         effects[r][k].add(output.empty() ? exact[graph.output] : output, exact[graph.output]);
       }

@@ -7,9 +7,11 @@
 
 #include "ckks/wire.h"
 #include "compiler/chain.h"
+#include "compiler/chained_splits.h"
 #include "compiler/emit.h"
 #include "compiler/levels.h"
 #include "compiler/lower.h"
+#include "compiler/maxima.h"
 #include "compiler/memory.h"
 #include "compiler/partition.h"
 #include "graph/simplify.h"
@@ -46,6 +48,8 @@ struct Problem {
   std::vector<Elements> expected;  // the network's outputs for them
   // By slot count, layer_diagonals.
   mutable std::map<std::size_t, std::vector<plan::DiagonalIndices>> diagonals;
+  // By slot count, of chained layers.
+  mutable std::map<std::size_t, std::vector<StepLevel>> steps;
   double largest_output = 0;  // over all calibration images
   bool small_keys = false;    // as few and small as can be
 };
@@ -119,6 +123,14 @@ Result<std::span<const plan::DiagonalIndices>> diagonals_for(const Problem& prob
   return std::span<const plan::DiagonalIndices>(place->second);
 }
 
+// Searched for once in a ring: scales move prices little.
+const std::vector<StepLevel>& steps_for(const Problem& problem, const ckks::Parameters& parameters,
+                                        std::span<const plan::DiagonalIndices> diagonals) {
+  const auto [place, added] = problem.steps.try_emplace(parameters.slots());
+  if (added) place->second = find_steps(parameters, linear_uses(problem.schedule, diagonals));
+  return place->second;
+}
+
 // Not checked yet.
 Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int scale_bits, int special_count) {
   TACIT_TRY(ckks::ParametersLiteral literal,
@@ -126,8 +138,10 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(std::move(literal)));
   TACIT_TRY(const std::span<const plan::DiagonalIndices> diagonals,
             diagonals_for(problem, parameters.slots()));
-  TACIT_TRY(plan::Plan plan, make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits),
-                                       problem.small_keys ? 0 : problem.options.key_budget, diagonals));
+  KeyGoal keys{problem.options.key_budget, {}};
+  if (problem.small_keys) keys.steps = steps_for(problem, parameters, diagonals);
+  TACIT_TRY(plan::Plan plan,
+            make_plan(problem.schedule, parameters, std::ldexp(1.0, scale_bits), keys, diagonals));
   Candidate candidate;
   candidate.scale_bits = scale_bits;
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan, diagonals));
@@ -136,8 +150,8 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   double key_bytes = 0;
   for (const ckks::KeyRequest& key : plan.keys)
     key_bytes += static_cast<double>(ckks::key_bytes(parameters, key.shape));
-  candidate.price =
-      ckks::estimate_ms(cost.total, fixed_unit_costs(parameters)) + kBytePrice * 1e-6 * key_bytes;
+  candidate.price = ckks::estimate_ms(cost.total, fixed_unit_costs(parameters)) +
+                    (problem.small_keys ? kSmallKeysPrice : kBytePrice) * 1e-6 * key_bytes;
   candidate.package = make_package(problem, std::move(plan));
   return candidate;
 }
@@ -317,16 +331,26 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
     if (!options.client_rest) graph = cut_after(graph, partition.layers->last);
   }
   TACIT_CHECK(check_options(graph, options));
-  const ClientNodes client = choose_client_nodes(graph, partition);
+  TACIT_TRY(WithoutMaxima rewritten, replace_maxima(graph, choose_client_nodes(graph, partition)));
+  graph = std::move(rewritten.graph);
+  const ClientNodes client = std::move(rewritten.client);
   TACIT_TRY(const Calibration calibrated,
-            calibrate(graph, calibration, {client, options.margin, options.degree}));
+            calibrate(graph, calibration,
+                      {client, options.margin, options.agreement, options.degree, options.relu}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin,
                                                    options.mode == Mode::kThroughput ? PackingStyle::kElements
                                                                                      : PackingStyle::kImage));
 
-  Problem problem{graph, schedule, options, calibration.first(std::min(kCheckedImages, calibration.size())),
-                  {},    {},       0,       options.mode == Mode::kSmallKeys};
+  Problem problem{graph,
+                  schedule,
+                  options,
+                  calibration.first(std::min(kCheckedImages, calibration.size())),
+                  {},
+                  {},
+                  {},
+                  0,
+                  options.mode == Mode::kSmallKeys};
   for (const graph::Tensor& image : problem.images)
     problem.expected.push_back(
         evaluate_graph(graph, calibrated.approximations, Elements(image.data.begin(), image.data.end())));

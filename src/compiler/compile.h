@@ -28,6 +28,9 @@ struct Options {
   plan::Preprocessing preprocessing;
   double margin = 1.5;        // values are kept this much below 1 on the calibration images; 1 to 16
   std::optional<int> degree;  // of the polynomials that replace activations; else chosen
+  double agreement =
+      0.99;  // share of calibration images that should keep their largest output, see degrees.h
+  ReluMode relu = ReluMode::kAutomatic;
   // Which layers are encrypted, "FIRST:LAST" (partition.h); empty for all. The client computes those before. What comes after
   // is left out, so that its outputs are the last encrypted layer's, or with `client_rest` computed by the client, which then
   // gets those layers' weights.

@@ -125,9 +125,8 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
   TACIT_TRY(schedule.levels, assign_levels(schedule.network));
   TACIT_CHECK(check_ranges(schedule));
   for (ValueIndex v = 0; v < schedule.network.values.size(); ++v) {
-    const Range& range = calibrated[schedule.network.values[v].source];
-    const double offset = schedule.normalisation.offsets[v];
-    const double largest = std::max(std::abs(range.low - offset), std::abs(range.high - offset));
+    const double largest =
+        calibrated_size(schedule.network, v, schedule.normalisation.offsets[v], calibrated);
     schedule.bounds.push_back(std::max(largest / std::abs(schedule.normalisation.ranges[v]), 0x1p-40));
   }
   for (const Layer& layer : schedule.network.layers)
@@ -156,8 +155,18 @@ Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& sched
   return diagonals;
 }
 
+std::vector<LinearUse> linear_uses(const Schedule& schedule,
+                                   std::span<const plan::DiagonalIndices> diagonals) {
+  std::vector<LinearUse> uses;
+  if (schedule.by_elements) return uses;
+  for (const Layer& layer : schedule.network.layers)
+    if (std::holds_alternative<LinearLayer>(layer.operation))
+      uses.push_back({&diagonals[uses.size()], schedule.levels[layer.inputs[0]]});
+  return uses;
+}
+
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
-                             std::uint64_t key_budget, std::span<const plan::DiagonalIndices> diagonals) {
+                             const KeyGoal& keys, std::span<const plan::DiagonalIndices> diagonals) {
   const Network& network = schedule.network;
   const Normalisation& normalisation = schedule.normalisation;
   plan::Plan plan;
@@ -176,14 +185,12 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     return ids[v];
   };
   plan.input = add_value(network.input);
-  std::vector<LinearUse> uses;
   std::uint32_t next_map = 0;
   for (const Layer& layer : network.layers) {
     const ValueIndex in = layer.inputs[0], out = layer.output;
     const plan::ValueId input = ids[in], output = add_value(out);
     if (std::holds_alternative<LinearLayer>(layer.operation)) {
       plan.operations.push_back(plan::Linear{input, output, next_map++, {}});
-      if (!schedule.by_elements) uses.push_back({&diagonals[next_map - 1], schedule.levels[in]});
     } else if (std::holds_alternative<SquareLayer>(layer.operation)) {
       plan.operations.push_back(plan::Square{input, output});
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -193,6 +200,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
                                                normalisation.ranges[out], normalisation.offsets[out])});
     } else if (std::holds_alternative<AddLayer>(layer.operation)) {
       plan.operations.push_back(plan::Add{input, ids[layer.inputs[1]], output});
+    } else if (std::holds_alternative<ProductLayer>(layer.operation)) {
+      plan.operations.push_back(plan::Product{input, ids[layer.inputs[1]], output});
     } else if (const auto* client = std::get_if<ClientLayer>(&layer.operation)) {
       plan::ClientStep step{{}, output, client->function};
       for (ValueIndex v : layer.inputs) step.inputs.push_back(ids[v]);
@@ -204,7 +213,8 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   }
   plan.output = ids[network.output];
 
-  const Splits splits = choose_splits(parameters, uses, plan::relinearisation_level(plan), key_budget);
+  const Splits splits =
+      choose_splits(parameters, linear_uses(schedule, diagonals), plan::relinearisation_level(plan), keys);
   std::size_t next = 0;
   for (plan::Operation& operation : plan.operations)
     if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)

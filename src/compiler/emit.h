@@ -44,10 +44,14 @@ Result<Schedule> make_schedule(Network network, std::span<const Range> calibrate
 // ciphertext of a layer's result does not depend on the image.
 Result<std::vector<plan::DiagonalIndices>> layer_diagonals(const Schedule& schedule, std::size_t slots);
 
+// Each linear layer with its diagonals, which must outlive this; none by elements.
+std::vector<LinearUse> linear_uses(const Schedule& schedule,
+                                   std::span<const plan::DiagonalIndices> diagonals);
+
 // The plan for a ring and a scale, not validated. `diagonals` are layer_diagonals for the ring; none are needed by elements.
 // The keys are chosen here, see splits.h.
 Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& parameters, double scale,
-                             std::uint64_t key_budget, std::span<const plan::DiagonalIndices> diagonals);
+                             const KeyGoal& keys, std::span<const plan::DiagonalIndices> diagonals);
 // compile.too-wide where the plan is more than can be run, compile.internal where it is not valid otherwise.
 Status check_plan(const plan::Plan& plan);
 

@@ -116,12 +116,12 @@ ChebyshevSeries with_range(const ChebyshevSeries& series, double range) {
   return result;
 }
 
-FitError fit_error(const ChebyshevSeries& series, const std::function<double(double)>& f,
+FitError fit_error(const std::function<double(double)>& p, const std::function<double(double)>& f,
                    const Histogram& histogram) {
   FitError error;
   double sum = 0;
   for (std::size_t i = 0; i < Histogram::kBins; ++i) {
-    const double difference = std::abs(series(histogram.centre(i)) - f(histogram.centre(i)));
+    const double difference = std::abs(p(histogram.centre(i)) - f(histogram.centre(i)));
     sum += histogram.share(i) * difference * difference;
     error.largest = std::max(error.largest, difference);
   }

@@ -41,7 +41,11 @@ class Histogram {
 
 // The share of the weight that is spread evenly over the interval, so that the polynomial stays near the
 // function where calibration saw nothing.
-inline constexpr double kFloorShare = 0.05;
+inline constexpr double kFloorShare = 0.001;
+
+// Polynomials are fitted on an interval with half of the room that values are given: the width costs precision everywhere, and
+// few values are beyond those seen (docs/compiler.md has the measurements).
+constexpr double fit_margin(double margin) { return (1 + margin) / 2; }
 
 // The polynomial of at most `degree` that minimises sum over bins of w (p - f)^2 at their centres, with
 // w = (1 - kFloorShare) share + kFloorShare / bins. Solved by Householder reflections in the Chebyshev basis.
@@ -56,7 +60,7 @@ struct FitError {
   double rms = 0;
   double largest = 0;
 };
-FitError fit_error(const ChebyshevSeries& series, const std::function<double(double)>& f,
+FitError fit_error(const std::function<double(double)>& p, const std::function<double(double)>& f,
                    const Histogram& histogram);
 
 }  // namespace tacit::compiler

@@ -136,7 +136,10 @@ class Lowering {
     if (by_client()) return client_layer(activation, input_shape());
     if (!approximations_[index_])
       return Error{ErrorCode::kCompileInternal, "has no polynomial to be replaced by"};
-    const ChebyshevSeries& series = *approximations_[index_];
+    if (const auto* gate = std::get_if<SignGate>(&*approximations_[index_])) return gated(*gate);
+    return polynomial(*std::get_if<ChebyshevSeries>(&*approximations_[index_]));
+  }
+  Status polynomial(const ChebyshevSeries& series) {
     const std::vector<double>& c = series.coefficients;
     if (series.degree() < 2) {
       const double slope = series.degree() == 0 ? 0 : c[1] / series.range;
@@ -151,6 +154,28 @@ class Lowering {
         return element_wise(SquareLayer{factor, shift, c[0] - c[2] - factor * shift * shift});
     }
     return element_wise(PolynomialLayer{series.range, c});
+  }
+  // x (even + odd p_k(.. p_1(x))): the stages one after the other, the last one with the constants, and a product.
+  Status gated(const SignGate& gate) {
+    TACIT_TRY(const ValueIndex x, materialise(node_->inputs[0]));
+    const plan::Shape shape = network_.values[x].shape;
+    ValueIndex value = x;
+    double range = gate.range;
+    const std::vector<ChebyshevSeries>& stages = gate.sign.stages;
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+      std::vector<double> coefficients = stages[i].coefficients;
+      double largest = i + 1 < stages.size() ? stages[i + 1].range : 1 + gate.sign.error;
+      if (i + 1 == stages.size()) {
+        for (double& c : coefficients) c *= gate.form.odd;
+        coefficients[0] += gate.form.even;
+        largest = std::abs(gate.form.even) + std::abs(gate.form.odd) * largest;
+      }
+      value = add_layer(PolynomialLayer{range, std::move(coefficients)}, {value}, shape, node_->output);
+      network_.values[value].largest = largest;
+      range = largest;
+    }
+    emit(ProductLayer{}, {value, x}, shape);
+    return {};
   }
   Status lower(const graph::Add&) {
     if (node_->inputs[0] == node_->inputs[1])

@@ -5,7 +5,8 @@
 #include <bit>
 #include <optional>
 
-#include "plan/bsgs.h"
+#include "ckks/ciphertext.h"
+#include "plan/chains.h"
 #include "plan/stages.h"
 
 namespace tacit::compiler {
@@ -58,14 +59,34 @@ class Estimator {
       known = &found.emplace(diagonal_indices(plan_.maps[operation.map], in.layout, in.period, out.layout,
                                               out.period, plan_.slots));
     const ckks::Bsgs bsgs = make_bsgs(*known, operation.split);
-    const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(in.level, special_);
-    memory_.plaintexts += ring::Constants::memory_bytes(parameters_.degree(), moduli, bsgs.products());
     const std::vector<double>& bias = plan_.maps[operation.map].bias;
     if (std::ranges::any_of(bias, [](double b) { return b != 0; }))
       memory_.plaintexts +=
           limb_bytes() * (static_cast<std::uint64_t>(out.level) + 1) * ciphertexts(operation.output);
+    if (operation.split.chained) return by_chains(operation, *known, bsgs);
+    const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(in.level, special_);
+    memory_.plaintexts += ring::Constants::memory_bytes(parameters_.degree(), moduli, bsgs.products());
     const ckks::KeyShape shape{in.level, special_, special_};
     return limb_bytes() * moduli.size() * (shape.digits() * bsgs.inputs() + 2 * bsgs.groups.size());
+  }
+
+  // As ckks::ChainedTransform: rotated inputs, and for each sum that is not complete a ciphertext; three at work.
+  std::uint64_t by_chains(const plan::Linear& operation, const plan::DiagonalIndices& diagonals,
+                          const ckks::Bsgs& bsgs) {
+    const int level = plan_.values[operation.input].level;
+    const std::vector<ring::Modulus> moduli = parameters_.extended_moduli(level, 0);
+    for (const ckks::BsgsGroup& group : bsgs.groups)
+      memory_.plaintexts += ring::Constants::memory_bytes(parameters_.degree(), moduli, group.terms.size());
+    const auto chains = make_chains(diagonals, bsgs, make_tables(plan_, operation, diagonals));
+    if (!chains) return 0;  // no valid plan
+    std::uint64_t unfinished = 0;
+    for (const ckks::RotationTree& tree : chains->transform.giants) {
+      std::vector<bool> parent(tree.nodes.size(), false);
+      for (const ckks::RotationTree::Node& node : tree.nodes) parent[node.parent] = true;
+      unfinished = std::max<std::uint64_t>(
+          unfinished, tree.nodes.size() - static_cast<std::uint64_t>(std::ranges::count(parent, true)));
+    }
+    return ciphertext_memory_bytes(parameters_, level) * (bsgs.inputs() + chains->babies() + unfinished + 3);
   }
 
   // As ckks::ScalarMatrix: a word for each weight and prime. It works on its inputs where they are.
@@ -83,6 +104,7 @@ class Estimator {
       const auto depth = static_cast<std::uint64_t>(std::bit_width(polynomial->coefficients.size() - 1));
       return value_bytes(in) * ((std::uint64_t{1} << (depth + 1) / 2) + depth);
     }
+    if (std::holds_alternative<plan::Product>(operation)) return 2 * value_bytes(plan::output_of(operation));
     return std::holds_alternative<plan::Square>(operation) ? 2 * value_bytes(in) : 0;
   }
 

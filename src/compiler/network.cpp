@@ -13,8 +13,8 @@ int depth_of(const LayerOperation& operation) {
 }
 
 std::string_view kind_of(const LayerOperation& operation) {
-  static constexpr std::string_view kNames[] = {"linear", "square",    "polynomial",
-                                                "add",    "rescaling", "client"};
+  static constexpr std::string_view kNames[] = {"linear",    "square", "polynomial", "add",
+                                                "rescaling", "client", "product"};
   return kNames[operation.index()];
 }
 

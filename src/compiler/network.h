@@ -3,6 +3,7 @@
 // numbers are in the network's units; how they are kept on the slots is decided by the later passes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,10 @@ struct PolynomialLayer {
 // y = x_0 + x_1.
 struct AddLayer {};
 
+// y = x_0 x_1. x_0 is a PolynomialLayer's, and nothing else reads it: its range and scale make up for those of x_1, so that those
+// of y are free. None of the three has an offset.
+struct ProductLayer {};
+
 // y = x. Takes a level, after which range and scale are free.
 struct RescalingLayer {};
 
@@ -45,13 +50,13 @@ struct ClientLayer {
   plan::ClientFunction function;
 };
 
-using LayerOperation =
-    std::variant<LinearLayer, SquareLayer, PolynomialLayer, AddLayer, RescalingLayer, ClientLayer>;
+using LayerOperation = std::variant<LinearLayer, SquareLayer, PolynomialLayer, AddLayer, RescalingLayer,
+                                    ClientLayer, ProductLayer>;
 
 struct Layer {
   LayerOperation operation;
   std::string name;                // of the graph's node that it ends with
-  std::vector<ValueIndex> inputs;  // one, or two for AddLayer and a ClientLayer's sum
+  std::vector<ValueIndex> inputs;  // two for AddLayer, ProductLayer and a ClientLayer's sum; else one
   ValueIndex output = 0;
 };
 
@@ -59,6 +64,8 @@ struct NetworkValue {
   std::string name;
   plan::Shape shape;          // as it stands in the slots: flattening changes nothing here
   graph::ValueId source = 0;  // the graph's value with the same elements in the same row-major order
+  // Of a value on the way to that one, which the graph has not: no element is larger than this.
+  std::optional<double> largest = {};
 };
 
 // values[input] is no layer's output, every other value that of exactly one layer; layers are in topological
@@ -71,7 +78,7 @@ struct Network {
 
 // Levels that the operation takes. A ClientLayer takes none: its result is as high as need be.
 int depth_of(const LayerOperation& operation);
-// "linear", "square", "polynomial", "add", "rescaling", "client".
+// "linear", "square", "polynomial", "add", "rescaling", "client", "product".
 std::string_view kind_of(const LayerOperation& operation);
 
 // For each value the layer that makes it; kNoLayer for the input.

@@ -36,6 +36,7 @@ class Offsets {
   double get(ValueIndex value) {
     if (from_client(value)) return 0;
     const Layer& layer = network_.layers[producers_[value]];
+    if (std::holds_alternative<ProductLayer>(layer.operation)) return 0;
     if (is_free(value)) return chosen_.emplace(value, 0.0).first->second;
     if (const auto* square = std::get_if<SquareLayer>(&layer.operation)) return square->constant;
     double sum = 0;
@@ -65,6 +66,7 @@ std::optional<double> demanded_offset(const Layer& layer) {
   if (const auto* square = std::get_if<SquareLayer>(&layer.operation)) return -square->shift;
   if (std::holds_alternative<PolynomialLayer>(layer.operation)) return 0.0;
   if (std::holds_alternative<ClientLayer>(layer.operation)) return 0.0;
+  if (std::holds_alternative<ProductLayer>(layer.operation)) return 0.0;
   return std::nullopt;
 }
 
@@ -91,15 +93,33 @@ void separate(Network& network, std::size_t square) {
   insert_identity(network, value, RescalingLayer{}, sum);
 }
 
+// The classes of a product's values. The first operand, which nothing else reads, makes up for the other two.
+struct ProductClasses {
+  std::size_t layer, first, second, out;
+};
+std::vector<ProductClasses> products_of(const Network& network, const Classes& classes) {
+  std::vector<ProductClasses> result;
+  for (std::size_t i = 0; i < network.layers.size(); ++i)
+    if (const Layer& layer = network.layers[i]; std::holds_alternative<ProductLayer>(layer.operation))
+      result.push_back(
+          {i, classes.of(layer.inputs[0]), classes.of(layer.inputs[1]), classes.of(layer.output)});
+  return result;
+}
+
 // What the calibration images demand of each class's range.
 std::vector<double> least_ranges(const Network& network, const Classes& classes,
                                  std::span<const double> offsets, std::span<const Range> calibrated,
                                  double margin) {
   std::vector<double> least(classes.count(), 0);
+  // A polynomial grows fast outside of the interval that it was fitted on: its input keeps to that.
+  std::vector<double> margins(classes.count(), margin);
+  for (const Layer& layer : network.layers)
+    if (std::holds_alternative<PolynomialLayer>(layer.operation))
+      margins[classes.of(layer.inputs[0])] = fit_margin(margin);
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
-    const Range& range = calibrated[network.values[v].source];
-    const double largest = std::max(std::abs(range.low - offsets[v]), std::abs(range.high - offsets[v]));
-    least[classes.of(v)] = std::max(least[classes.of(v)], margin * largest);
+    const double room = network.values[v].largest ? 1 : margins[classes.of(v)];
+    const double largest = room * calibrated_size(network, v, offsets[v], calibrated);
+    least[classes.of(v)] = std::max(least[classes.of(v)], largest);
   }
   for (const Layer& layer : network.layers)
     if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -150,6 +170,13 @@ std::optional<std::size_t> slack_square(const Network& network, const Classes& c
 }
 
 }  // namespace
+
+double calibrated_size(const Network& network, ValueIndex value, double offset,
+                       std::span<const Range> calibrated) {
+  if (network.values[value].largest) return *network.values[value].largest + std::abs(offset);
+  const Range& range = calibrated[network.values[value].source];
+  return std::max(std::abs(range.low - offset), std::abs(range.high - offset));
+}
 
 std::vector<double> assign_offsets(Network& network) {
   if (network.layers.empty())
@@ -268,6 +295,8 @@ Normalisation normalise(Network& network, std::span<const Range> calibrated, dou
         double& range = ranges[classes.of(layer.output)];
         range = -std::abs(range);
       }
+    for (const ProductClasses& product : products_of(network, classes))
+      ranges[product.first] = ranges[product.out] / ranges[product.second];
     for (ValueIndex v = 0; v < network.values.size(); ++v) result.ranges.push_back(ranges[classes.of(v)]);
     return result;
   }
@@ -295,6 +324,11 @@ std::vector<double> assign_scales(const Network& network, std::span<const int> l
       const double from = scales[step.from];
       scales[step.to] = step.forwards ? from * from / prime_of(step) : std::sqrt(from * prime_of(step));
     }
+  }
+  for (const ProductClasses& product : products_of(network, classes)) {
+    const Layer& layer = network.layers[product.layer];
+    const auto level = static_cast<std::size_t>(std::min(levels[layer.inputs[0]], levels[layer.inputs[1]]));
+    scales[product.first] = scales[product.out] * primes[level] / scales[product.second];
   }
   std::vector<double> result;
   for (ValueIndex v = 0; v < network.values.size(); ++v) result.push_back(scales[classes.of(v)]);

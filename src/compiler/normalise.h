@@ -4,7 +4,8 @@
 //
 // Linear layers and polynomials leave range, offset and scale of their results free. The others bind them: a
 // square of stored numbers has range_out = factor range_in^2 and scale_out = scale_in^2 / q_level, and the
-// two operands of a sum agree with their sum in range and scale. Values joined by sums form classes; squares
+// two operands of a sum agree with their sum in range and scale; a product's first operand has those that its second
+// and its result leave it. Values joined by sums form classes; squares
 // join the classes to trees in which log range (and log scale) of one class gives all others.
 #pragma once
 
@@ -18,7 +19,7 @@
 namespace tacit::compiler {
 
 // Decides the offsets and inserts identity layers where something demands an offset that nothing can provide:
-// a square wants its input without `shift`, a polynomial, a client and the output want none. Also makes sure that the
+// a square wants its input without `shift`, a polynomial, a product, a client and the output want none. Also makes sure that the
 // network has a layer. By value.
 std::vector<double> assign_offsets(Network& network);
 
@@ -54,6 +55,10 @@ class Classes {
   std::vector<std::size_t> cycles_;
 };
 
+// The largest |x - offset| of a value on the calibration images (`calibrated`, by graph value), or what is known of it.
+double calibrated_size(const Network& network, ValueIndex value, double offset,
+                       std::span<const Range> calibrated);
+
 // Inserts RescalingLayers until no square closes a cycle and no class has both signs, or a negative one
 // together with a value that the client makes or reads.
 void break_cycles(Network& network);
@@ -64,7 +69,7 @@ struct Normalisation {
 };
 
 // The smallest ranges with |range| >= margin |x - offset| on the calibration images (`calibrated`, by graph
-// value) and at least those that polynomials were fitted on. Inserts the layers that assign_offsets and
+// value; fit_margin of it for what polynomials read) and at least those that polynomials were fitted on. Inserts the layers that assign_offsets and
 // break_cycles do, and RescalingLayers before sums where squares in a row would otherwise make a range
 // kMaxSlack times what it need be.
 Normalisation normalise(Network& network, std::span<const Range> calibrated, double margin);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "compiler/depth.h"
 #include "graph/simplify.h"
 #include "graph/text.h"
 
@@ -40,37 +41,15 @@ std::optional<std::size_t> find_layer(const graph::Graph& graph, const std::vect
   return std::nullopt;
 }
 
-bool is_linear(const graph::Operation& operation) {
-  return !std::holds_alternative<graph::Square>(operation) &&
-         !std::holds_alternative<Activation>(operation) &&
-         !std::holds_alternative<graph::MaxPool>(operation) &&
-         !std::holds_alternative<graph::Multiply>(operation) &&
-         !std::holds_alternative<graph::Add>(operation);
-}
-
 // Squares before which the levels since the last client step would exceed the limit.
 void cut_long_chains(const graph::Graph& graph, ClientNodes& client) {
-  struct Depth {
-    int levels = 0;
-    bool linear = false;  // the last level is a linear layer, which the next linear node joins
-  };
   std::vector<Depth> depth(graph.values.size());
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const graph::Node& node = graph.nodes[i];
-    Depth before;
-    for (graph::ValueId input : node.inputs)
-      if (depth[input].levels >= before.levels) before = depth[input];
-    Depth& after = depth[node.output];
-    const bool square = std::holds_alternative<graph::Square>(node.operation);
-    if (square && before.levels + 1 > kRefreshLevels) client[i] = true;
-    if (client[i])
-      after = {};
-    else if (square || std::holds_alternative<graph::Multiply>(node.operation))
-      after = {before.levels + 1, false};
-    else if (is_linear(node.operation))
-      after = {before.levels + (before.linear ? 0 : 1), true};
-    else
-      after = {before.levels, false};
+    const Depth before = deepest(node, depth);
+    if (std::holds_alternative<graph::Square>(node.operation) && before.levels + 1 > kRefreshLevels)
+      client[i] = true;
+    depth[node.output] = client[i] ? Depth{} : depth_after(node.operation, before, 0);
   }
 }
 

@@ -54,7 +54,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LayerLoss, name, polynomial, noise, polynomia
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Accuracy, labelled, largest_output, original, polynomial, simulated,
                                    encrypted, layers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ActivationFit, name, kind, degree, range, rms, largest, histogram,
-                                   function, polynomial)
+                                   function, polynomial, stages)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RingTrial, log_degree, log_limit, scale_bits, log_qp, noise, memory, taken,
                                    verdict)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Record, images, depth, noise_target, noise_limit, memory_budget, trials,

@@ -19,7 +19,7 @@ struct NodeEvaluation {
   const Shape& in;
   const Shape& out;
   std::span<const Elements* const> inputs;
-  const std::optional<ChebyshevSeries>& approximation;
+  const std::optional<Approximation>& approximation;
 
   const Elements& x() const { return *inputs[0]; }
   Elements zeros() const { return Elements(static_cast<std::size_t>(out.size()), 0); }
@@ -112,7 +112,7 @@ struct NodeEvaluation {
 
   Elements operator()(const Activation& activation) const {
     Elements y = x();
-    for (double& v : y) v = approximation ? (*approximation)(v) : tacit::evaluate(activation, v);
+    for (double& v : y) v = approximation ? evaluate(*approximation, v) : tacit::evaluate(activation, v);
     return y;
   }
 
@@ -175,7 +175,7 @@ struct NodeEvaluation {
 }  // namespace
 
 Elements evaluate_node(const graph::Graph& graph, std::size_t node, std::span<const Elements* const> inputs,
-                       const std::optional<ChebyshevSeries>& approximation) {
+                       const std::optional<Approximation>& approximation) {
   const graph::Node& n = graph.nodes[node];
   return std::visit(
       NodeEvaluation{graph.shape_of(n.inputs[0]), graph.shape_of(n.output), inputs, approximation},
@@ -188,6 +188,28 @@ std::vector<std::size_t> last_uses(const graph::Graph& graph) {
     for (graph::ValueId input : graph.nodes[i].inputs) result[input] = i;
   result[graph.output] = graph.nodes.size();
   return result;
+}
+
+std::vector<Elements> evaluate_values(const graph::Graph& graph, const Approximations& approximations,
+                                      const Elements& input, const std::vector<Elements>* base,
+                                      std::size_t from) {
+  std::vector<Elements> own(graph.values.size());
+  std::vector<const Elements*> values(graph.values.size());
+  for (std::size_t v = 0; v < values.size(); ++v) values[v] = base != nullptr ? &(*base)[v] : &own[v];
+  if (base == nullptr) own[graph::Graph::kInput] = input;
+  std::vector<bool> changed(graph.values.size(), false);
+  for (std::size_t i = from; i < graph.nodes.size(); ++i) {
+    const graph::Node& node = graph.nodes[i];
+    const bool depends = base == nullptr || i == from ||
+                         std::ranges::any_of(node.inputs, [&](graph::ValueId id) { return changed[id]; });
+    if (!depends) continue;
+    std::vector<const Elements*> inputs;
+    for (graph::ValueId id : node.inputs) inputs.push_back(values[id]);
+    own[node.output] = evaluate_node(graph, i, inputs, approximations[i]);
+    values[node.output] = &own[node.output];
+    changed[node.output] = true;
+  }
+  return own;
 }
 
 Elements evaluate_graph(const graph::Graph& graph, const Approximations& approximations,

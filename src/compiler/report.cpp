@@ -14,7 +14,8 @@ namespace tacit::compiler {
 namespace {
 
 std::string kind_of_operation(const plan::Operation& operation) {
-  static constexpr const char* kNames[] = {"linear", "square", "polynomial", "add", "rescaling", "client"};
+  static constexpr const char* kNames[] = {"linear",    "square", "polynomial", "add",
+                                           "rescaling", "client", "product"};
   return kNames[operation.index()];
 }
 

@@ -10,7 +10,7 @@
 namespace tacit::plan {
 
 // y = sum over groups of rot_giant(sum over terms of E * rot_baby(x) + E' * rot_(baby + shift)(x)). Steps are in
-// [-modulus/2, modulus/2).
+// [-modulus/2, modulus/2), or in [0, modulus) where the split is chained.
 ckks::Bsgs make_bsgs(const DiagonalIndices& diagonals, BsgsSplit split);
 
 // One period of the plaintext E of the diagonal that is met by the input rotated by `step` in all before and by `giant` in

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "plan/bsgs.h"
+#include "plan/chains.h"
 
 namespace tacit::plan {
 
@@ -23,10 +23,13 @@ struct RotationUse {
 // Its automorphism.
 std::uint32_t element_of(const ckks::Parameters& parameters, const RotationUse& use);
 
-// Every rotation of every Linear, in the order of the operations. The plan's maps, layouts and periods must be valid.
+// Every rotation of every Linear, in the order of the operations; of chained ones as the plan's keys make them up. The plan's
+// maps, layouts and periods must be valid.
 std::vector<RotationUse> required_rotations(const Plan& plan);
-// Those of one linear layer.
+// Those of one linear layer that is not chained, and of one that is.
 std::vector<RotationUse> required_rotations(const DiagonalIndices& diagonals, BsgsSplit split,
+                                            int input_level);
+std::vector<RotationUse> required_rotations(const LayerChains& chains, std::size_t slots, BsgsSplit split,
                                             int input_level);
 
 // The highest level at which a product of two ciphertexts is relinearised; -1 where there is none.
@@ -39,7 +42,7 @@ struct KeyPolicy {
 };
 
 // One request for each automorphism that the plan uses, at the highest level it is used at, ascending: what belongs
-// into Plan::keys.
+// into Plan::keys. Chained layers get powers of two.
 std::vector<ckks::KeyRequest> key_requests(const ckks::Parameters& parameters, const Plan& plan,
                                            const KeyPolicy& policy = {});
 

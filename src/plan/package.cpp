@@ -17,11 +17,19 @@ namespace tacit::plan {
 namespace {
 
 constexpr std::string_view kMagic = "TACITPKG";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kMaxNameBytes = 256;
 
 enum class PieceTag : std::uint8_t { kConvolution = 1, kAveragePooling, kMatrix, kScaling };
-enum class OperationTag : std::uint8_t { kLinear = 1, kSquare, kPolynomial, kAdd, kRescaling, kClientStep };
+enum class OperationTag : std::uint8_t {
+  kLinear = 1,
+  kSquare,
+  kPolynomial,
+  kAdd,
+  kRescaling,
+  kClientStep,
+  kProduct
+};
 
 // --- writing -------------------------------------------------------------------------------------------------------
 
@@ -103,6 +111,7 @@ void write(ByteWriter& out, const Linear& o) {
   out.u32(o.map);
   out.u64(o.split.width);
   out.u64(o.split.shift);
+  out.u8(o.split.chained ? 1 : 0);
 }
 
 void write(ByteWriter& out, const Square& o) { write_head(out, OperationTag::kSquare, o.input, o.output); }
@@ -114,6 +123,11 @@ void write(ByteWriter& out, const Polynomial& o) {
 
 void write(ByteWriter& out, const Add& o) {
   write_head(out, OperationTag::kAdd, o.left, o.output);
+  out.u32(o.right);
+}
+
+void write(ByteWriter& out, const Product& o) {
+  write_head(out, OperationTag::kProduct, o.left, o.output);
   out.u32(o.right);
 }
 
@@ -270,7 +284,9 @@ Operation read_operation(FieldReader& in) {
     case OperationTag::kLinear: {
       const std::uint32_t map = in.u32();
       const std::uint64_t width = in.u64(), shift = in.u64();
-      return Linear{input, output, map, {width, shift}};
+      const std::uint8_t chained = in.u8();
+      if (chained > 1) in.fail("has a layer that is neither chained nor not");
+      return Linear{input, output, map, {width, shift, chained == 1}};
     }
     case OperationTag::kSquare:
       return Square{input, output};
@@ -278,6 +294,8 @@ Operation read_operation(FieldReader& in) {
       return Polynomial{input, output, in.doubles()};
     case OperationTag::kAdd:
       return Add{input, in.u32(), output};
+    case OperationTag::kProduct:
+      return Product{input, in.u32(), output};
     case OperationTag::kRescaling:
       return Rescaling{input, output, in.f64()};
     case OperationTag::kClientStep: {

@@ -35,7 +35,7 @@ struct Value {
 inline constexpr int kClear = -1;
 
 // See ckks::BsgsSplit. The width is a power of two up to the slot count, the shift 0 or a power of two below
-// DiagonalIndices::modulus. plan/bsgs.h has the grouping.
+// DiagonalIndices::modulus. plan/bsgs.h has the grouping, plan/chains.h the rotations of chained layers.
 using ckks::BsgsSplit;
 
 // output = folds(sum of diagonals) + bias; one level; output scale is that of the output value, exactly: the diagonals
@@ -63,6 +63,12 @@ struct Add {
   ValueId left = 0, right = 0, output = 0;
 };
 
+// output = left * right, relinearised and rescaled: one level below the lower of the two; scale_out = scale_left scale_right / q at
+// that level.
+struct Product {
+  ValueId left = 0, right = 0, output = 0;
+};
+
 // output = input * factor, one level; brings a value to another scale or normalisation where no linear layer can.
 struct Rescaling {
   ValueId input = 0, output = 0;
@@ -77,7 +83,7 @@ struct ClientStep {
   ClientFunction function;
 };
 
-using Operation = std::variant<Linear, Square, Polynomial, Add, Rescaling, ClientStep>;
+using Operation = std::variant<Linear, Square, Polynomial, Add, Rescaling, ClientStep, Product>;
 
 inline constexpr std::size_t kMaxPolynomialDegree = 255;
 

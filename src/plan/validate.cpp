@@ -131,7 +131,7 @@ class Validator {
     const LinearMap& map = plan_.maps[linear.map];
     if (map.in != in.layout.shape || map.out != out.layout.shape)
       return malformed("has a map whose shapes are not those of its values");
-    const auto [width, shift] = linear.split;
+    const auto [width, shift, chained] = linear.split;
     if (!std::has_single_bit(width) || width > plan_.slots)
       return malformed("splits its rotations at " + std::to_string(width) +
                        "; it must be a power of two up to the slot count");
@@ -175,6 +175,18 @@ class Validator {
     if (!ckks::same_scale(left.scale, out.scale) || !ckks::same_scale(right.scale, out.scale))
       return Error{ErrorCode::kScaleMismatch, "adds values of different scales"};
     return {};
+  }
+
+  Status check(const Product& product) const {
+    const Value& left = plan_.values[product.left];
+    const Value& right = plan_.values[product.right];
+    const Value& out = plan_.values[product.output];
+    TACIT_CHECK(check_same_slots(left, out));
+    TACIT_CHECK(check_same_slots(right, out));
+    const Value& lower = left.level < right.level ? left : right;
+    TACIT_CHECK(check_levels(lower, out, 1));
+    if (ckks::same_scale(out.scale, left.scale * right.scale / prime(lower.level))) return {};
+    return Error{ErrorCode::kScaleMismatch, "has another scale than its operands' product over the prime"};
   }
 
   Status check(const ClientStep& step) const {
@@ -232,10 +244,12 @@ class Validator {
       entries += diagonals.indices.size() * diagonals.period;
       if (entries > kMaxDiagonalEntries)
         return Error{ErrorCode::kDataTooLarge, "the plan's diagonals need more memory than is supported"};
-      // Babies and giants of one layer are summed before the division by P, so they must share it.
+      TACIT_TRY(const std::vector<RotationUse> rotations, rotations_of(*linear, diagonals));
+      // Babies and giants of one layer are summed before the division by P, so they must share it, unless each is divided.
       std::optional<int> special_count;
-      for (const RotationUse& rotation : required_rotations(diagonals, linear->split, in.level)) {
+      for (const RotationUse& rotation : rotations) {
         TACIT_TRY(const ckks::KeyShape shape, find(element_of(parameters_, rotation), rotation.level));
+        if (linear->split.chained) continue;
         if (rotation.role != RotationRole::kBaby && rotation.role != RotationRole::kGiant) continue;
         if (special_count && *special_count != shape.special_count)
           return malformed("the keys of layer \"" + out.name + "\" have different numbers of special primes");
@@ -243,6 +257,18 @@ class Validator {
       }
     }
     return {};
+  }
+
+  Result<std::vector<RotationUse>> rotations_of(const Linear& linear,
+                                                const DiagonalIndices& diagonals) const {
+    const int level = plan_.values[linear.input].level;
+    if (!linear.split.chained) return required_rotations(diagonals, linear.split, level);
+    const auto chains =
+        make_chains(diagonals, make_bsgs(diagonals, linear.split), make_tables(plan_, linear, diagonals));
+    if (chains) return required_rotations(*chains, plan_.slots, linear.split, level);
+    return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the rotations of layer \"" +
+                                             plan_.values[linear.output].name +
+                                             "\"; compile the model again"};
   }
 
   double prime(int level) const { return static_cast<double>(parameters_.prime(level).value()); }
@@ -262,6 +288,7 @@ ValueId output_of(const Operation& operation) {
 
 std::vector<ValueId> inputs_of(const Operation& operation) {
   if (const auto* add = std::get_if<Add>(&operation)) return {add->left, add->right};
+  if (const auto* product = std::get_if<Product>(&operation)) return {product->left, product->right};
   if (const auto* step = std::get_if<ClientStep>(&operation)) return step->inputs;
   return {std::visit(
       [](const auto& o) -> ValueId {

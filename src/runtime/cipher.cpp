@@ -25,15 +25,36 @@ int special_count(const plan::Plan& plan, const ckks::Parameters& parameters, co
   return count;
 }
 
+// Without the bias.
+Result<EncodedLinear> encode_transform(const plan::Plan& plan, const ckks::Encoder& encoder,
+                                       const plan::Linear& operation, const PreparedLinear& prepared,
+                                       const std::vector<ckks::TransformGroup>& groups, double scale) {
+  const int level = plan.values[operation.input].level;
+  if (operation.split.chained) {
+    if (!prepared.chains)
+      return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the layer's rotations"};
+    TACIT_TRY(ckks::ChainedTransform transform,
+              ckks::ChainedTransform::create(encoder, groups, level, prepared.tables->transform, scale,
+                                             operation.split.shift));
+    return EncodedLinear{std::move(transform), prepared.chains->folds, {}};
+  }
+  const ckks::LinearTransform::Domain domain{level, special_count(plan, encoder.parameters(), prepared.bsgs)};
+  TACIT_TRY(ckks::LinearTransform transform,
+            ckks::LinearTransform::create(encoder, groups, domain, scale, operation.split.shift));
+  EncodedLinear layer{std::move(transform), {}, {}};
+  for (std::size_t fold : prepared.folds) layer.folds.push_back({static_cast<std::int64_t>(fold)});
+  return layer;
+}
+
 Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encoder,
                              const plan::Linear& operation) {
   const plan::Value& in = plan.values[operation.input];
   const plan::Value& out = plan.values[operation.output];
   PreparedLinear prepared = prepare_linear(plan, operation);
-  std::vector<ckks::LinearTransform::Group> groups;
+  std::vector<ckks::TransformGroup> groups;
   std::size_t next = 0;
   for (const ckks::BsgsGroup& group : prepared.bsgs.groups) {
-    ckks::LinearTransform::Group& encoded = groups.emplace_back();
+    ckks::TransformGroup& encoded = groups.emplace_back();
     encoded.giant = group.giant;
     encoded.output = group.output;
     for (const ckks::BsgsTerm& term : group.terms) {
@@ -42,20 +63,18 @@ Result<EncodedLinear> encode(const plan::Plan& plan, const ckks::Encoder& encode
       encoded.terms.push_back({step, std::move(values.direct), std::move(values.shifted), input});
     }
   }
-  const double prime = static_cast<double>(encoder.parameters().prime(in.level).value());
-  const ckks::LinearTransform::Domain domain{in.level,
-                                             special_count(plan, encoder.parameters(), prepared.bsgs)};
-  auto transform = ckks::LinearTransform::create(encoder, groups, domain, out.scale * prime / in.scale,
-                                                 operation.split.shift);
-  if (!transform.ok()) return std::move(transform).error().within(out.name);
-  EncodedLinear layer{std::move(transform).value(), std::move(prepared.folds), {}};
+  const double scale =
+      out.scale * static_cast<double>(encoder.parameters().prime(in.level).value()) / in.scale;
+  auto layer = encode_transform(plan, encoder, operation, prepared, groups, scale);
+  if (!layer.ok()) return std::move(layer).error().within(out.name);
   if (std::ranges::all_of(prepared.bias, [](double b) { return b == 0; })) return layer;
+  const std::size_t outputs = std::visit([](const auto& t) { return t.outputs(); }, layer->transform);
   const std::size_t block = std::min(prepared.bias.size(), plan.slots);
-  for (std::size_t o = 0; o < layer.transform.outputs(); ++o) {
+  for (std::size_t o = 0; o < outputs; ++o) {
     auto encoded =
         encoder.encode(std::span(prepared.bias).subspan(o * block, block), out.scale, out.level, true);
     if (!encoded.ok()) return std::move(encoded).error().within(out.name);
-    layer.bias.push_back(std::move(encoded).value());
+    layer->bias.push_back(std::move(encoded).value());
   }
   return layer;
 }
@@ -109,7 +128,7 @@ std::size_t EncodedPlan::memory_bytes() const {
       continue;
     }
     const auto& linear = *std::get_if<EncodedLinear>(layer.get());
-    bytes += linear.transform.memory_bytes();
+    bytes += std::visit([](const auto& t) { return t.memory_bytes(); }, linear.transform);
     for (const ckks::Plaintext& bias : linear.bias) bytes += bias.poly.degree() * bias.poly.limbs() * 8;
   }
   return bytes;
@@ -219,13 +238,15 @@ Result<CipherVector> CipherArithmetic::linear(const plan::Linear& operation, con
 }
 
 Result<CipherVector> CipherArithmetic::transform(const EncodedLinear& layer, double scale, const Vector& v) {
-  TACIT_TRY(CipherVector sums, layer.transform.apply(evaluator(), v, *keys_));
+  TACIT_TRY(CipherVector sums,
+            std::visit([&](const auto& t) -> Result<CipherVector> { return t.apply(evaluator(), v, *keys_); },
+                       layer.transform));
   return for_each_ciphertext(sums.size(), [&](std::size_t i) -> Result<Ciphertext> {
     Ciphertext result = std::move(sums[i]);
     result.scale = scale;  // equal but for the rounding of doubles
-    for (std::size_t fold : layer.folds) {
-      TACIT_TRY(const Ciphertext rotated,
-                evaluator().rotate(result, static_cast<std::int64_t>(fold), *keys_));
+    for (const std::vector<std::int64_t>& fold : layer.folds) {
+      Ciphertext rotated = result;
+      for (std::int64_t step : fold) { TACIT_TRY(rotated, evaluator().rotate(rotated, step, *keys_)); }
       TACIT_TRY(result, evaluator().add(result, rotated));
     }
     if (layer.bias.empty()) return result;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "ckks/chained_transform.h"
 #include "ckks/linear_transform.h"
 #include "ckks/scalar_matrix.h"
 #include "runtime/execute.h"
@@ -15,8 +16,9 @@ namespace tacit::runtime {
 
 // A linear layer with its diagonals encoded.
 struct EncodedLinear {
-  ckks::LinearTransform transform;
-  std::vector<std::size_t> folds;
+  std::variant<ckks::LinearTransform, ckks::ChainedTransform> transform;
+  std::vector<std::vector<std::int64_t>>
+      folds;                          // of each the steps that make it up: one, unless the layer is chained
   std::vector<ckks::Plaintext> bias;  // for each output ciphertext; empty where there is none
 };
 

@@ -17,7 +17,12 @@ PreparedLinear prepare_linear(const plan::Plan& plan, const plan::Linear& operat
   }
   const plan::Diagonals diagonals =
       make_diagonals(map, in.layout, in.period, out.layout, out.period, plan.slots);
-  prepared.bsgs = make_bsgs(diagonals.indices(), operation.split);
+  const plan::DiagonalIndices indices = diagonals.indices();
+  prepared.bsgs = make_bsgs(indices, operation.split);
+  if (operation.split.chained) {
+    prepared.tables = make_tables(plan, operation, indices);
+    prepared.chains = make_chains(indices, prepared.bsgs, *prepared.tables);
+  }
   const auto shift = static_cast<std::int64_t>(prepared.bsgs.shift);
   for (const ckks::BsgsGroup& group : prepared.bsgs.groups)
     for (const ckks::BsgsTerm& term : group.terms) {

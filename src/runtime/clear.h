@@ -5,10 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "plan/bsgs.h"
+#include "plan/chains.h"
 #include "plan/run_steps.h"
 #include "runtime/execute.h"
 
@@ -27,6 +28,9 @@ struct PreparedLinear {
   ckks::Bsgs bsgs;
   std::vector<PreparedTerm> terms;  // groups after each other in the order of bsgs.groups
   std::vector<std::size_t> folds;
+  // Of a chained layer; the latter where the plan's keys make up its rotations.
+  std::optional<plan::ChainTables> tables;
+  std::optional<plan::LayerChains> chains;
   std::vector<double> bias;  // one period of the output
 };
 

@@ -61,6 +61,40 @@ Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
   return layer_cost(bsgs, transform_shape(bsgs, domain), diagonals.folds, fold_shape).value();
 }
 
+Result<Cost> chained_cost(const ckks::Bsgs& bsgs, const plan::LayerChains& chains, std::size_t slots,
+                          int level, const ShapeOf& shape_of) {
+  Cost cost;
+  ckks::ChainedShape transform{level, bsgs.inputs(), bsgs.outputs(), {}, bsgs.groups.size(), bsgs.products(),
+                               {}};
+  for (const plan::RotationUse& use :
+       required_rotations(chains, slots, {1, bsgs.shift, /*chained=*/true}, level)) {
+    TACIT_TRY(const ckks::KeyShape shape, shape_of(use));
+    switch (use.role) {
+      case plan::RotationRole::kShift:  // of every input
+        transform.rotations.insert(transform.rotations.end(), bsgs.inputs(), shape);
+        break;
+      case plan::RotationRole::kConjugation:
+        transform.conjugation = shape;
+        break;
+      case plan::RotationRole::kFold:
+        cost += ckks::rotate_counts(level - 1, shape);
+        ++cost.folds;
+        break;
+      case plan::RotationRole::kBaby:
+      case plan::RotationRole::kGiant:
+        transform.rotations.push_back(shape);
+        break;
+    }
+  }
+  cost.babies = chains.babies();
+  cost.giants = chains.giants();
+  if (bsgs.shift != 0) cost.complex_folds = bsgs.inputs() * chains.transform.shift.size() + bsgs.outputs();
+  cost.plaintext_products = bsgs.products();
+  cost += chained_counts(transform);
+  cost.pointwise_limbs += (2 * chains.folds.size() + bsgs.outputs()) * limbs_at(level - 1);  // and the bias
+  return cost;
+}
+
 CostArithmetic::CostArithmetic(const plan::Plan& plan, const ckks::Parameters& parameters,
                                std::span<const plan::DiagonalIndices> diagonals)
     : plan_(&plan), parameters_(parameters) {
@@ -171,6 +205,7 @@ Result<Cost> CostArithmetic::transform_cost(const plan::Linear& operation) const
       known != diagonals_.end() ? *known->second
                                 : diagonal_indices(plan_->maps[operation.map], in.layout, in.period,
                                                    out.layout, out.period, plan_->slots);
+  if (operation.split.chained) return chained_layer_cost(operation, diagonals);
   const ckks::Bsgs bsgs = make_bsgs(diagonals, operation.split);
   const auto shape_of_step = [this](std::int64_t step) {
     return shape_of(ckks::rotation_element(parameters_, step));
@@ -193,6 +228,16 @@ Result<Cost> CostArithmetic::transform_cost(const plan::Linear& operation) const
     transform.folding_digit_size = shape.digit_size;
   }
   return layer_cost(bsgs, transform, diagonals.folds, shape_of_step);
+}
+
+Result<Cost> CostArithmetic::chained_layer_cost(const plan::Linear& operation,
+                                                const plan::DiagonalIndices& diagonals) const {
+  const ckks::Bsgs bsgs = make_bsgs(diagonals, operation.split);
+  const auto chains = make_chains(diagonals, bsgs, make_tables(*plan_, operation, diagonals));
+  if (!chains) return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the layer's rotations"};
+  return chained_cost(
+      bsgs, *chains, plan_->slots, plan_->values[operation.input].level,
+      [this](const plan::RotationUse& use) { return shape_of(element_of(parameters_, use)); });
 }
 
 Result<CostVector> CostArithmetic::rescaling(const Vector& v, double factor, double target_scale) {

@@ -2,6 +2,7 @@
 // What a plan costs on ciphertexts: rotations and products, and how often these call the ring's kernels (ckks/cost.h).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -30,6 +31,10 @@ struct Cost : ckks::KernelCounts {
 // One layer whose keys are of the domain's shapes, those of folds as of babies. What the compiler compares splits with.
 Cost linear_cost(const plan::DiagonalIndices& diagonals, plan::BsgsSplit split,
                  const ckks::TransformDomain& domain);
+// One chained layer; ShapeOf: callable from a RotationUse without an operation to the ckks::KeyShape of its key.
+using ShapeOf = std::function<Result<ckks::KeyShape>(const plan::RotationUse& use)>;
+Result<Cost> chained_cost(const ckks::Bsgs& bsgs, const plan::LayerChains& chains, std::size_t slots,
+                          int level, const ShapeOf& shape_of);
 
 struct CostVector {
   int level = 0;
@@ -73,6 +78,8 @@ class CostArithmetic {
   Result<ckks::KeyShape> shape_of(std::uint32_t element) const;
   // A layer by rotations; one by numbers.
   Result<Cost> transform_cost(const plan::Linear& operation) const;
+  Result<Cost> chained_layer_cost(const plan::Linear& operation,
+                                  const plan::DiagonalIndices& diagonals) const;
   Cost scalar_cost(const plan::Linear& operation) const;
 
   const plan::Plan* plan_;

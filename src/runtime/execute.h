@@ -63,6 +63,8 @@ Result<typename A::Vector> apply(const plan::Plan& plan, A& arithmetic, const pl
     if (arithmetic.level(sum) == target.level) return sum;
     return arithmetic.drop(sum, target.level);
   }
+  if (const auto* product = std::get_if<plan::Product>(&operation))
+    return arithmetic.multiply(*values[product->left], *values[product->right]);
   const auto& rescaling = *std::get_if<plan::Rescaling>(&operation);
   return arithmetic.rescaling(*values[rescaling.input], rescaling.factor, target.scale);
 }

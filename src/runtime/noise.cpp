@@ -81,6 +81,15 @@ Result<double> NoiseArithmetic::rotation(std::int64_t step, int level) const {
   return std::hypot(model_.key_switch(shape, level), model_.division());
 }
 
+Result<double> NoiseArithmetic::rotations(std::span<const std::int64_t> steps, int level) const {
+  double variance = 0;
+  for (std::int64_t step : steps) {
+    TACIT_TRY(const double deviation, rotation(step, level));
+    variance += deviation * deviation;
+  }
+  return std::sqrt(variance);
+}
+
 ClearVector NoiseArithmetic::encrypt(std::vector<double> slots, int level, double scale, std::size_t period) {
   Vector v = clear_.encrypt(std::move(slots), level, scale, period);
   // In a plan with one slot for an image the ciphertext's other slots are those of other images.
@@ -141,6 +150,61 @@ ClearVector NoiseArithmetic::linear_by_rows(const PreparedLinear& layer, const V
   return result;
 }
 
+Status NoiseArithmetic::rotate_babies(const PreparedLinear& layer, const Vector& v, const Vector& shifted,
+                                      std::vector<ClearArithmetic::RotatedBaby>& babies) {
+  for (const auto& [input, step] : layer.bsgs.babies) {
+    TACIT_TRY(const double deviation, rotation(step, v.level));
+    ClearArithmetic::RotatedBaby& baby = babies.emplace_back();
+    baby.direct = rotate(clear_.slots_of(v, input), step);
+    if (layer.bsgs.shift != 0) baby.shifted = rotate(clear_.slots_of(shifted, input), step);
+    if (deviation == 0) continue;
+    disturb(baby.direct, deviation / v.scale);
+    disturb(baby.shifted, deviation / v.scale);
+  }
+  return {};
+}
+
+// A baby has the noise of everything on its way from the input, which it shares with those that come from the same.
+Status NoiseArithmetic::chain_babies(const PreparedLinear& layer, const Vector& v, const Vector& shifted,
+                                     std::vector<ClearArithmetic::RotatedBaby>& babies) {
+  for (std::size_t input = 0; input < layer.chains->transform.babies.size(); ++input) {
+    const ckks::RotationTree& tree = layer.chains->transform.babies[input];
+    std::vector<ClearArithmetic::RotatedBaby> nodes(tree.nodes.size());
+    const std::span<const double> direct = clear_.slots_of(v, input);
+    nodes[0].direct.assign(direct.begin(), direct.end());
+    if (layer.bsgs.shift != 0) {
+      const std::span<const double> further = clear_.slots_of(shifted, input);
+      nodes[0].shifted.assign(further.begin(), further.end());
+    }
+    for (std::size_t node = 1; node < nodes.size(); ++node) {
+      const auto [parent, step] = tree.nodes[node];
+      TACIT_TRY(const double deviation, rotation(step, v.level));
+      for (auto part : {&ClearArithmetic::RotatedBaby::direct, &ClearArithmetic::RotatedBaby::shifted}) {
+        if ((nodes[parent].*part).empty()) continue;
+        nodes[node].*part = rotate(nodes[parent].*part, step);
+        disturb(nodes[node].*part, deviation / v.scale);
+      }
+    }
+    for (std::size_t target : tree.targets) babies.push_back(nodes[target]);
+  }
+  return {};
+}
+
+// The noise of each rotation of a sum comes to the output rotated, which changes nothing about it.
+Status NoiseArithmetic::disturb_chained_sums(const PreparedLinear& layer, int level, double unit,
+                                             std::vector<double>& sums) {
+  const std::size_t n = plan().slots;
+  std::normal_distribution<double> noise;
+  for (std::size_t output = 0; output < layer.chains->transform.giants.size(); ++output) {
+    std::vector<std::int64_t> steps;
+    for (const ckks::RotationTree::Node& node : layer.chains->transform.giants[output].nodes)
+      steps.push_back(node.step);
+    TACIT_TRY(const double deviation, rotations(steps, level));
+    for (double& x : std::span(sums).subspan(output * n, n)) x += unit * deviation * noise(generator_);
+  }
+  return {};
+}
+
 Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const Vector& v) {
   const plan::Value& in = plan().values[operation.input];
   const plan::Value& out = plan().values[operation.output];
@@ -148,6 +212,9 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
     return Error{ErrorCode::kLevelMismatch, "a linear layer was given another level"};
   const PreparedLinear& layer = clear_.prepared(operation);
   if (plan().slots == 1) return linear_by_rows(layer, v, out);
+  const bool chained = operation.split.chained;
+  if (chained && !layer.chains)
+    return Error{ErrorCode::kKeyMissing, "the plan's keys do not make up the layer's rotations"};
   // Before the one division that ends the layer, numbers have this scale.
   const double product_scale = out.scale * prime(in.level);
 
@@ -157,7 +224,8 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
   const double doubled = shift == 0 ? 1 : 2;
   Vector shifted = v;  // each ciphertext rotated by the shift
   if (shift != 0) {
-    TACIT_TRY(const double deviation, rotation(shift, in.level));
+    TACIT_TRY(const double deviation,
+              chained ? rotations(layer.chains->transform.shift, in.level) : rotation(shift, in.level));
     shifted.slots.clear();
     for (std::size_t i = 0; i < v.slots.size() / plan().slots; ++i) {
       const std::vector<double> rotated = rotate(clear_.slots_of(v, i), shift);
@@ -166,19 +234,15 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
     disturb(shifted.slots, deviation / v.scale);
   }
   std::vector<ClearArithmetic::RotatedBaby> babies;
-  for (const auto& [input, step] : layer.bsgs.babies) {
-    TACIT_TRY(const double deviation, rotation(step, in.level));
-    ClearArithmetic::RotatedBaby& baby = babies.emplace_back();
-    baby.direct = rotate(clear_.slots_of(v, input), step);
-    if (shift != 0) baby.shifted = rotate(clear_.slots_of(shifted, input), step);
-    if (deviation == 0) continue;
-    disturb(baby.direct, deviation / v.scale);
-    disturb(baby.shifted, deviation / v.scale);
+  if (chained) {
+    TACIT_CHECK(chain_babies(layer, v, shifted, babies));
+  } else {
+    TACIT_CHECK(rotate_babies(layer, v, shifted, babies));
   }
   Status status;
   const auto disturb_giant = [&](std::vector<double>& sum, std::int64_t giant) {
     const std::uint32_t element = ckks::rotation_element(parameters_, giant);
-    if (element == 1) return;
+    if (element == 1 || chained) return;
     const auto shape = shape_of(element);
     if (shape.ok())
       disturb(sum, doubled * model_.key_switch(*shape, in.level) / product_scale);
@@ -187,6 +251,7 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
   };
   Vector result{clear_.sum_groups(layer, babies, disturb_giant), out.level, out.scale};
   TACIT_CHECK(status);
+  if (chained) TACIT_CHECK(disturb_chained_sums(layer, in.level, doubled / product_scale, result.slots));
   // Every diagonal's rounding meets one rotation of the input.
   const double plaintext_scale = product_scale / v.scale;
   const std::size_t period = std::min(std::max(in.period, out.period), plan().slots);
@@ -199,9 +264,10 @@ Result<ClearVector> NoiseArithmetic::linear(const plan::Linear& operation, const
     TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::conjugation_element(parameters_)));
     disturb(result.slots, std::hypot(model_.key_switch(shape, out.level), model_.division()) / out.scale);
   }
-  for (std::size_t fold : layer.folds) {
-    const auto step = static_cast<std::int64_t>(fold);
-    TACIT_TRY(const double deviation, rotation(step, out.level));
+  for (std::size_t f = 0; f < layer.folds.size(); ++f) {
+    const auto step = static_cast<std::int64_t>(layer.folds[f]);
+    TACIT_TRY(const double deviation,
+              chained ? rotations(layer.chains->folds[f], out.level) : rotation(step, out.level));
     std::vector<double> rotated = rotate(result.slots, step);
     if (deviation > 0) disturb(rotated, deviation / out.scale);
     add_repeated(result.slots, rotated);

@@ -77,6 +77,15 @@ class NoiseArithmetic {
   Result<Vector> relinearised(Vector product, int level, double product_scale);
   // The noise of a rotation by `step` at `level` with its division by P, at scale 1; 0 for no rotation.
   Result<double> rotation(std::int64_t step, int level) const;
+  // That of several, one after the other.
+  Result<double> rotations(std::span<const std::int64_t> steps, int level) const;
+  // The layer's babies, each rotated by itself or as a tree makes them; `shifted` is v rotated by the layer's shift.
+  Status rotate_babies(const PreparedLinear& layer, const Vector& v, const Vector& shifted,
+                       std::vector<ClearArithmetic::RotatedBaby>& babies);
+  Status chain_babies(const PreparedLinear& layer, const Vector& v, const Vector& shifted,
+                      std::vector<ClearArithmetic::RotatedBaby>& babies);
+  // Adds the noise of rotating a chained layer's sums at `level`, in this unit.
+  Status disturb_chained_sums(const PreparedLinear& layer, int level, double unit, std::vector<double>& sums);
 
   ClearArithmetic clear_;
   ckks::Parameters parameters_;

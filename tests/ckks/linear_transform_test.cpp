@@ -269,7 +269,7 @@ TEST(BsgsSplit, CoversEveryDiagonalOnce) {
           for (std::size_t d = 0; d < modulus; ++d)
             if (d == 0 || random() % 3 != 0) diagonals.push_back({output, input, d});
       const std::size_t shift = modulus > 1 && random() % 2 == 0 ? modulus >> (1 + random() % 2) : 0;
-      const Bsgs bsgs = make_bsgs(diagonals, modulus, {width, shift});
+      const Bsgs bsgs = make_bsgs(diagonals, modulus, {width, shift, /*chained=*/random() % 2 == 0});
       std::vector<DiagonalIndex> seen;
       for (const BsgsGroup& group : bsgs.groups) {
         for (const BsgsTerm& term : group.terms) {

@@ -72,9 +72,9 @@ TEST(Accuracy, ABadPolynomialNamesItsLayer) {
   for (const std::string name : {"first", "second"}) {
     SCOPED_TRACE(name);
     Approximations spoilt = example.compiled.approximations;
-    std::optional<ChebyshevSeries>& series = spoilt[example.node(name)];
-    ASSERT_TRUE(series.has_value());
-    series->coefficients[0] += 0.5;
+    auto& approximation = spoilt[example.node(name)];
+    ASSERT_TRUE(approximation.has_value());
+    std::get<ChebyshevSeries>(*approximation).coefficients[0] += 0.5;
     const Subject subject{example.compiled.graph, spoilt, example.compiled.package, example.images};
     const Accuracy accuracy = measured(subject);
     ASSERT_NE(accuracy.worst(), nullptr);

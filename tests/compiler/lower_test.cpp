@@ -23,6 +23,8 @@ Elements evaluate(const Network& network, const Elements& input) {
       for (double& v : y) v = square->factor * (v + square->shift) * (v + square->shift) + square->constant;
     } else if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
       for (double& v : y) v = ChebyshevSeries{polynomial->range, polynomial->coefficients}(v);
+    } else if (std::holds_alternative<ProductLayer>(layer.operation)) {
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] *= values[layer.inputs[1]][i];
     } else if (std::holds_alternative<AddLayer>(layer.operation)) {
       for (std::size_t i = 0; i < y.size(); ++i) y[i] += values[layer.inputs[1]][i];
     }

@@ -60,9 +60,7 @@ TEST(Record, SurvivesMutations) {
       mutated[random() % mutated.size()] = static_cast<char>("0-9e.[]{}\",:nt\\"[random() % 15]);
     const auto read = record_from_json(mutated);
     refused += read.ok() ? 0 : 1;
-    if (read.ok()) {
-      EXPECT_TRUE(record_from_json(to_json(*read)).ok()) << mutated;
-    }
+    if (read.ok()) { EXPECT_TRUE(record_from_json(to_json(*read)).ok()) << mutated; }
   }
   EXPECT_GT(refused, 1000);
 }

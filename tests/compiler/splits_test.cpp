@@ -5,10 +5,12 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 
 #include "ckks/wire.h"
 #include "compiler/chain.h"
+#include "compiler/chained_splits.h"
 #include "plan/key_plan.h"
 #include "runtime/noise.h"
 
@@ -60,7 +62,7 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
   for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
   const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
-  const Splits splits = choose_splits(*parameters, layers, 4, 1);
+  const Splits splits = choose_splits(*parameters, layers, 4, {1, {}});
   ASSERT_EQ(splits.splits.size(), layers.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -89,7 +91,7 @@ TEST(Splits, TakesFewerRotationsThanDiagonals) {
   ASSERT_TRUE(parameters.ok());
   const plan::DiagonalIndices diagonals = rows_of(16, 16);
   const std::vector<LinearUse> layers = {{&diagonals, 5}};
-  const Splits splits = choose_splits(*parameters, layers, -1, 1'000'000'000);
+  const Splits splits = choose_splits(*parameters, layers, -1, {1'000'000'000, {}});
   // 256 diagonals: 15 babies and 15 giants at best.
   EXPECT_LE(plan::required_rotations(diagonals, splits.splits[0], 5).size(), 40u);
 }
@@ -99,10 +101,59 @@ TEST(Splits, ASmallerBudgetMakesFewerBytes) {
   ASSERT_TRUE(parameters.ok());
   const plan::DiagonalIndices first = rows_of(16, 20), second = rows_of(12, 12), third = rows_of(3, 30);
   const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&third, 2}};
-  const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, UINT64_MAX).key_bytes;
-  const std::uint64_t bounded = choose_splits(*parameters, layers, 4, unbounded / 2).key_bytes;
+  const std::uint64_t unbounded = choose_splits(*parameters, layers, 4, {UINT64_MAX, {}}).key_bytes;
+  const std::uint64_t bounded = choose_splits(*parameters, layers, 4, {unbounded / 2, {}}).key_bytes;
   EXPECT_LE(bounded, unbounded);
   EXPECT_GT(bounded, 0u);
+}
+
+TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
+  const auto parameters = chain(13, 28, 5);
+  ASSERT_TRUE(parameters.ok());
+  const plan::DiagonalIndices first = rows_of(5, 7), second = rows_of(9, 9);
+  plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
+  for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
+  const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
+  const Splits small = choose_splits(*parameters, layers, 4, {0, find_steps(*parameters, layers)});
+  const Splits usual = choose_splits(*parameters, layers, 4, {0, {}});
+  EXPECT_LT(2 * small.key_bytes, usual.key_bytes);
+  EXPECT_LT(2 * small.keys.size(), usual.keys.size());
+  std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const plan::DiagonalIndices& diagonals = *layers[i].diagonals;
+    const plan::BsgsSplit split = small.splits[i];
+    EXPECT_TRUE(split.chained);
+    const auto chains =
+        plan::make_chains(diagonals, make_bsgs(diagonals, split),
+                          plan::make_tables(diagonals, plan::steps_of(8192, small.keys, layers[i].level),
+                                            plan::steps_of(8192, small.keys, layers[i].level - 1)));
+    ASSERT_TRUE(chains) << i;
+    for (const plan::RotationUse& use :
+         plan::required_rotations(*chains, diagonals.slots, split, layers[i].level)) {
+      if (use.role != plan::RotationRole::kConjugation) {
+        EXPECT_TRUE(std::has_single_bit(static_cast<std::uint64_t>(std::abs(use.step)))) << use.step;
+      }
+      int& level = needed[element_of(*parameters, use)];
+      level = std::max(level, use.level);
+    }
+  }
+  // No key that is not used, and none at a level higher than it is used at.
+  ASSERT_EQ(small.keys.size(), needed.size());
+  auto expected = needed.begin();
+  for (const ckks::KeyRequest& key : small.keys) {
+    EXPECT_EQ(key.element, expected->first);
+    EXPECT_EQ(key.shape.level, expected->second);
+    EXPECT_TRUE(parameters->admits(key.shape));
+    ++expected;
+  }
+}
+
+TEST(ChainedSplits, OfNoLayersIsOneSmallKey) {
+  const auto parameters = chain(13, 28, 5);
+  ASSERT_TRUE(parameters.ok());
+  const Splits splits = choose_splits(*parameters, {}, -1, {0, find_steps(*parameters, {})});
+  EXPECT_EQ(splits.keys.size(), 1u);
+  EXPECT_TRUE(splits.splits.empty());
 }
 
 TEST(Splits, DigitsAreAsLargeAsNoiseAllows) {

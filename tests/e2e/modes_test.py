@@ -74,8 +74,16 @@ class Modes(TacitTest):
         clear = np.load(self.folder / "s.npy")
         self.assertLess(np.abs(outputs - clear).max(), 0.02 * np.abs(clear).max())
 
+    def test_small_keys(self):
+        _, usual_report = self.compile("usual", "--refresh")
+        package, report = self.compile("small", "--refresh", "--mode", "small-keys")
+        self.assertLess(2 * report["key_bytes"], usual_report["key_bytes"])
+        outputs, _ = self.run_encrypted(package, 3)
+        self.assert_close(outputs, self.net(self.images[:3]), 0.01)
+
     def test_served(self):
         self.compile("served", "--refresh")
+        self.compile("servedsmall", "--refresh", "--mode", "small-keys")
         self.compile("servedbatch", "--layers", "4:4", "--mode", "throughput", "--client-rest")
         service = self.start_service()
         pixels = [np.random.default_rng(SEED + i).integers(0, 256, (12, 12), np.uint8) for i in range(3)]
@@ -85,16 +93,24 @@ class Modes(TacitTest):
             paths.append(self.folder / f"image-{i}.png")
             paths[-1].write_bytes(images.png(image.tobytes(), 12, 12))
         tensors = torch.from_numpy(np.stack(pixels)).float().reshape(3, 1, 12, 12) / 255
-        for model in ("served", "servedbatch"):
+        for model in ("served", "servedsmall", "servedbatch"):
             done = tacit("features", "--server", service.url, "--model", model, *paths, "--output",
                          self.folder / "f.npy", "--json", home=self.home)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assert_close(np.load(self.folder / "f.npy"), self.net(tensors), 0.05)
 
-    def test_a_maximum_needs_the_client(self):
-        line = self.refused("compile.unsupported", "compile", self.onnx, "--calibration", self.calibration, "-o",
-                            self.folder / "no.tacit")
-        self.assertIn("--refresh", line)
+    def test_maxima_and_activations_on_ciphertexts(self):
+        """Degrees are chosen so that the labels of the calibration images, which these are, stay what they were."""
+        package, report = self.compile("encrypted")
+        outputs, _ = self.run_encrypted(package, 8)
+        outputs = outputs.reshape(8, -1)
+        np.testing.assert_array_equal(outputs.argmax(1), self.net(self.images[:8]).argmax(1).numpy())
+        networks = {entry["network"]: entry for entry in report["accuracy"]["networks"]}
+        self.assertGreaterEqual(networks["polynomial"]["agreement"], 0.99)
+        done = tacit("simulate", package, "--input", self.folder / "x.npy", "--output", self.folder / "s.npy", "--exact")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        polynomial = np.load(self.folder / "s.npy").reshape(8, -1)
+        self.assertLess(np.abs(outputs - polynomial).max(), 0.01 * np.abs(polynomial).max())
 
     def test_layers_that_are_none(self):
         for layers in ("9:", "x:y", "3", "4:2"):

@@ -155,10 +155,19 @@ class Maker:
         if back and self.chance(0.8):
             self.to_last()
 
+    def maximum(self, share, compares):
+        """Whether a pool takes maxima; where these are encrypted, in place of a function."""
+        if not self.chance(share):
+            return False
+        if not self.encrypted or not compares:
+            return True
+        self.functions -= 1
+        return self.functions >= 0
+
     def pool(self):
         back = self.to_first()
         kernel = [self.below(1, min(3, size)) for size in self.space]
-        maximum = not self.encrypted and self.chance(0.4)
+        maximum = self.maximum(0.4, max(kernel) > 1)
         options, space = self.windows(kernel, self.space, small_pads=True)
         if not maximum and self.chance(0.5):
             options["count_include_pad"] = self.below(0, 1)
@@ -310,7 +319,7 @@ class Maker:
                 self.go_on("ReduceMean", axes=space, keepdims=0)
             else:
                 self.to_first()
-                maximum = not self.encrypted and self.chance(0.3)
+                maximum = self.maximum(0.3, max(self.space) > 1)
                 self.go_on("GlobalMaxPool" if maximum else "GlobalAveragePool")
                 self.x = self.with_axes("Squeeze", self.x, list(range(2, rank + 1)))
         self.dims, self.last = (count,), False

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <set>
@@ -146,7 +147,8 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   const std::size_t width = std::size_t{1} << *rc::gen::inRange(0, static_cast<int>(std::bit_width(c.slots)));
   const int folding = *rc::gen::inRange(0, static_cast<int>(std::bit_width(diagonals.modulus)));
   const std::size_t shift = folding == 0 ? 0 : std::size_t{1} << (folding - 1);
-  const BsgsSplit split{width, shift};
+  const bool chained = *rc::gen::arbitrary<bool>();
+  const BsgsSplit split{width, shift, chained};
   const ckks::Bsgs bsgs = make_bsgs(diagonals.indices(), split);
   RC_ASSERT(bsgs.products() <= diagonals.diagonals.size());
   RC_ASSERT((shift != 0 ? 2 : 1) * bsgs.products() >= diagonals.diagonals.size());
@@ -167,8 +169,11 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   for (std::size_t i = 0; i < bsgs.babies.size(); ++i) {
     const auto [input, step] = bsgs.babies[i];
     if (i > 0) RC_ASSERT(bsgs.babies[i - 1] < bsgs.babies[i]);
-    RC_ASSERT(2 * step >= -static_cast<std::int64_t>(width) &&
-              2 * step < static_cast<std::int64_t>(std::max<std::size_t>(width, 2)));
+    const auto w = static_cast<std::int64_t>(width);
+    if (chained)
+      RC_ASSERT(step >= 0 && step < w);
+    else
+      RC_ASSERT(2 * step >= -w && 2 * step < std::max<std::int64_t>(w, 2));
     babies.push_back(rotate_with_key(c.input(input), step, kLevel));
     shifted.push_back(shift == 0 ? Slots()
                                  : rotate_with_key(rotate_with_key(c.input(input),
@@ -300,6 +305,41 @@ TEST(Bsgs, SplitsSmallOffsetsIntoFewSteps) {
   EXPECT_EQ(bsgs.groups[2].giant, 32);
   EXPECT_EQ(bsgs.rotated_babies(), 2u);
   EXPECT_EQ(bsgs.rotated_giants(), 2u);
+}
+
+TEST(Bsgs, ChainedBabiesAndGiantsAscendFromZero) {
+  DiagonalIndices diagonals = diagonal_frame(64, 64, 4096);
+  for (std::size_t d = 0; d < 64; ++d) diagonals.indices.push_back({0, 0, d});
+  const ckks::Bsgs bsgs = make_bsgs(diagonals, {16, 0, true});
+  ASSERT_EQ(bsgs.babies.size(), 16u);
+  ASSERT_EQ(bsgs.groups.size(), 4u);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(bsgs.babies[i].step, static_cast<std::int64_t>(i));
+  for (std::size_t g = 0; g < 4; ++g) EXPECT_EQ(bsgs.groups[g].giant, static_cast<std::int64_t>(16 * g));
+}
+
+TEST(Chains, StepsAreThoseOfTheKeysAtTheLevel) {
+  const auto parameters = ckks::Parameters::create(test::make_literal(13, 30, 27, 5));
+  ASSERT_TRUE(parameters.ok());
+  std::vector<ckks::KeyRequest> keys = {{ckks::kRelinearisation, {5, 1, 1}},
+                                        {ckks::conjugation_element(*parameters), {5, 1, 1}}};
+  for (const auto& [step, level] : {std::pair{8, 5}, {-8, 3}, {1, 3}, {-2048, 4}, {-1, 2}})
+    keys.push_back({ckks::rotation_element(*parameters, step), {level, 1, 1}});
+  std::ranges::sort(keys);
+  EXPECT_EQ(steps_of(8192, keys, 3), (std::vector<std::int64_t>{1, 8, -8, -2048}));
+  EXPECT_EQ(steps_of(8192, keys, 2), (std::vector<std::int64_t>{1, -1, 8, -8, -2048}));
+  EXPECT_EQ(steps_of(8192, keys, 5), (std::vector<std::int64_t>{8}));
+}
+
+TEST(KeyRequests, OfChainedLayersArePowersOfTwo) {
+  const Plan plan = test::make_chained(test::make_cryptonets(21));
+  const auto parameters = ckks::Parameters::create(plan.parameters);
+  ASSERT_TRUE(parameters.ok());
+  std::set<std::uint32_t> powers = {ckks::kRelinearisation};
+  for (std::int64_t step : ckks::power_of_two_steps(plan.slots))
+    powers.insert(ckks::rotation_element(*parameters, step));
+  for (const ckks::KeyRequest& key : plan.keys) EXPECT_TRUE(powers.contains(key.element)) << key.element;
+  for (const RotationUse& use : required_rotations(plan))
+    EXPECT_TRUE(powers.contains(element_of(*parameters, use))) << use.step;
 }
 
 TEST(KeyRequests, HaveEachAutomorphismOnceAtItsHighestLevel) {

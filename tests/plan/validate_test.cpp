@@ -2,6 +2,7 @@
 // A plan from a file is hostile until validate() has seen it: each test breaks one thing of a good plan.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/plan_fixture.h"
@@ -41,6 +42,27 @@ TEST_F(Validate, AcceptsWhatTheBuilderMakes) {
   EXPECT_TRUE(residual.validate().ok());
 }
 
+// A chained layer takes any keys whose rotations make up its own; without them it is refused.
+TEST_F(Validate, WantsKeysThatMakeUpChainedRotations) {
+  const Plan chained = test::make_chained(plain);
+  const auto parameters = ckks::Parameters::create(chained.parameters);
+  ASSERT_TRUE(parameters.ok());
+  EXPECT_LT(chained.keys.size(), plain.keys.size());
+  const auto key_of = [&](Plan& plan, std::int64_t step) {
+    return std::ranges::find(plan.keys, ckks::rotation_element(*parameters, step),
+                             &ckks::KeyRequest::element);
+  };
+  // Without the step 2, two of the step 1 do.
+  EXPECT_EQ(refused(chained, [&](Plan& p) { p.keys.erase(key_of(p, 2)); }), ErrorCode::kInternal);
+  // All odd rotations need the step 1, at the level of the first layer.
+  EXPECT_EQ(refused(chained, [&](Plan& p) { p.keys.erase(key_of(p, 1)); }), ErrorCode::kKeyMissing);
+  EXPECT_EQ(refused(chained, [&](Plan& p) { key_of(p, 1)->shape.level -= 1; }), ErrorCode::kKeyMissing);
+  EXPECT_EQ(refused(chained, [](Plan& p) { p.keys.resize(1); }), ErrorCode::kKeyMissing);
+  // Rotated one by one, the layer wants a key for each.
+  EXPECT_EQ(refused(chained, [](Plan& p) { operation<Linear>(p).split.chained = false; }),
+            ErrorCode::kKeyMissing);
+}
+
 TEST_F(Validate, RefusesParametersThatAreInsecureOrInvalid) {
   EXPECT_EQ(refused(plain,
                     [](Plan& p) {
@@ -63,6 +85,10 @@ TEST_F(Validate, RefusesIndicesOutOfRange) {
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Square>(p).output = kFar; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { operation<Linear>(p).map = 3; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(residual, [](Plan& p) { operation<Add>(p).right = kFar; }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused(residual, [](Plan& p) { operation<Product>(p).right = kFar; }),
+            ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused(residual, [](Plan& p) { operation<Product>(p).right = p.input; }),
+            ErrorCode::kDataMalformed);  // another layout
 }
 
 TEST_F(Validate, RefusesAScheduleOutOfOrder) {
@@ -98,6 +124,9 @@ TEST_F(Validate, RefusesLevelsThatTheOperationsDoNotMake) {
             ErrorCode::kLevelMismatch);
   EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Add>(p).output].level += 1; }),
             ErrorCode::kLevelMismatch);
+  for (int change : {-1, 1})
+    EXPECT_EQ(refused(residual, [&](Plan& p) { p.values[operation<Product>(p).output].level += change; }),
+              ErrorCode::kLevelMismatch);
 }
 
 TEST_F(Validate, RefusesScalesBeyondTheTolerance) {
@@ -111,6 +140,8 @@ TEST_F(Validate, RefusesScalesBeyondTheTolerance) {
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[p.output].bound = 16; }),
             ErrorCode::kScaleMismatch);  // 27 + 5 > 30
   EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Add>(p).right].scale *= 1 + 0x1p-30; }),
+            ErrorCode::kScaleMismatch);
+  EXPECT_EQ(refused(residual, [](Plan& p) { p.values[operation<Product>(p).output].scale *= 1 + 0x1p-30; }),
             ErrorCode::kScaleMismatch);
 }
 

@@ -42,7 +42,8 @@ plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random
   const auto activation = value("activation", hidden, 16, 2, delta * 0.9);
   const auto rescaled = value("rescaled", hidden, 16, 3, delta * 0.9);
   const auto sum = value("sum", hidden, 16, 2, delta * 0.9);
-  const auto logits = value("logits", last, 8, 1, delta);
+  const auto gated = value("gated", hidden, 16, 1, delta * 0.9 * delta / prime(2));
+  const auto logits = value("logits", last, 8, 0, delta);
   plan.input = input;
   plan.output = logits;
 
@@ -64,7 +65,7 @@ plan::Plan make_plan(const ckks::Parameters& parameters, std::mt19937_64& random
       plan::Linear{input, conv, 0, {4}},      plan::Square{conv, square},
       plan::Linear{square, dense, 1, {8, 8}}, plan::Polynomial{dense, activation, {0.3, 0.5, 0.2, -0.1}},
       plan::Rescaling{dense, rescaled, 0.7},  plan::Add{activation, rescaled, sum},
-      plan::Linear{sum, logits, 2, {1}}};
+      plan::Product{sum, dense, gated},       plan::Linear{gated, logits, 2, {1}}};
   return plan;
 }
 

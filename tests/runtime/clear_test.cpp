@@ -44,6 +44,9 @@ std::vector<Tensor> reference(const plan::Plan& plan, const Tensor& input) {
     } else if (const auto* add = std::get_if<plan::Add>(&operation)) {
       for (std::size_t i = 0; i < values[add->left].size(); ++i)
         out.push_back(values[add->left][i] + values[add->right][i]);
+    } else if (const auto* multiplied = std::get_if<plan::Product>(&operation)) {
+      for (std::size_t i = 0; i < values[multiplied->left].size(); ++i)
+        out.push_back(values[multiplied->left][i] * values[multiplied->right][i]);
     } else if (const auto* rescaling = std::get_if<plan::Rescaling>(&operation)) {
       for (double x : values[rescaling->input]) out.push_back(x * rescaling->factor);
     }

@@ -60,13 +60,27 @@ TEST(PlanCost, OfCryptoNetsIsThatOfItsLayers) {
   EXPECT_EQ(sum, cost->total);
 }
 
+TEST(PlanCost, OfChainedLayersIsThatOfTheirSteps) {
+  const plan::Plan plan = test::make_chained(test::make_cryptonets(83));
+  const auto cost = cost_of(plan);
+  ASSERT_TRUE(cost.ok()) << cost.error().to_line();
+  EXPECT_EQ(cost->total.rotations(), plan::required_rotations(plan).size());
+  EXPECT_EQ(cost->total.hoisted_limbs, 0u);
+  // 128 diagonals of a dense layer, split in the middle, and a dense one of 16; folds stay as they were.
+  const std::size_t width = std::get_if<plan::Linear>(&plan.operations[2])->split.width;
+  EXPECT_EQ(cost->operations[2].cost.babies, width - 1);
+  EXPECT_EQ(cost->operations[2].cost.giants, 128 / width - 1);
+  EXPECT_EQ(cost->operations[2].cost.folds, 4u);
+  EXPECT_EQ(cost->operations[2].cost.plaintext_products, 128u);
+}
+
 TEST(PlanCost, OfAPolynomialIsThatOfItsProducts) {
   const plan::Plan plan = test::make_residual(82);
   const auto cost = cost_of(plan);
   ASSERT_TRUE(cost.ok()) << cost.error().to_line();
   EXPECT_EQ(cost->operations[1].levels, 2);
   EXPECT_EQ(cost->operations[1].cost.ciphertext_products, 2u);  // T_2, and its product with the quotient
-  EXPECT_EQ(cost->total.ciphertext_products, 3u);
+  EXPECT_EQ(cost->total.ciphertext_products, 4u);               // and those of the square and the product
   EXPECT_EQ(cost->levels, plan.values[plan.input].level - plan.values[plan.output].level);
 }
 

@@ -94,12 +94,16 @@ TEST_F(NoiseModelTest, PredictsRelinearisation) {
 }
 
 // Every value of a whole plan: the noise of the real run within a factor of 1.5 of the simulated one.
-class NoiseOfPlan : public testing::TestWithParam<bool> {};
+struct Given {
+  const char* name;
+  plan::Plan (*make)(std::uint64_t seed);
+};
+class NoiseOfPlan : public testing::TestWithParam<Given> {};
 
 TEST_P(NoiseOfPlan, IsThatOfCiphertexts) {
   const std::uint64_t seed = 71;
   SCOPED_TRACE("seed " + std::to_string(seed));
-  const plan::Plan plan = GetParam() ? test::make_residual(seed) : test::make_cryptonets(seed);
+  const plan::Plan plan = GetParam().make(seed);
   test::Scheme scheme(unwrap(ckks::Parameters::create(plan.parameters)));
   for (const ckks::KeyRequest& key : plan.keys) scheme.add_key(key.element, key.shape);
   const EncodedPlan encoded = unwrap(EncodedPlan::create(plan, scheme.parameters));
@@ -135,8 +139,28 @@ TEST_P(NoiseOfPlan, IsThatOfCiphertexts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Plans, NoiseOfPlan, testing::Bool(),
-                         [](const auto& test) { return test.param ? "Residual" : "CryptoNets"; });
+// With folding, and with so few steps that babies come a long way.
+plan::Plan make_long_chains(std::uint64_t seed) {
+  plan::Plan plan = test::make_cryptonets(seed);
+  std::get_if<plan::Linear>(&plan.operations[0])->split.width = 1024;
+  std::get_if<plan::Linear>(&plan.operations[2])->split = {64, 1};
+  plan = test::make_chained(std::move(plan));
+  const ckks::Parameters parameters = unwrap(ckks::Parameters::create(plan.parameters));
+  for (std::int64_t step : {2, 4, 8, 16})
+    std::erase_if(plan.keys, [&](const ckks::KeyRequest& key) {
+      return key.element == ckks::rotation_element(parameters, step);
+    });
+  EXPECT_TRUE(plan.validate().ok());
+  return plan;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plans, NoiseOfPlan,
+    testing::Values(Given{"Residual", test::make_residual}, Given{"CryptoNets", test::make_cryptonets},
+                    Given{"Chained",
+                          [](std::uint64_t seed) { return test::make_chained(test::make_cryptonets(seed)); }},
+                    Given{"LongChains", make_long_chains}),
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(NoiseArithmetic, GivesTheSameNoiseForTheSameSeedOnly) {
   const plan::Plan plan = test::make_cryptonets(72);

@@ -84,6 +84,14 @@ class PlanBuilder {
     plan.operations.push_back(plan::Square{in, id});
     return id;
   }
+  plan::ValueId product(plan::ValueId left, plan::ValueId right) {
+    const plan::Value a = value(left), b = value(right);
+    const int level = std::min(a.level, b.level);
+    const plan::ValueId id = add_value("product" + std::to_string(plan.operations.size()), a.layout, a.period,
+                                       level - 1, a.scale * b.scale / prime(level));
+    plan.operations.push_back(plan::Product{left, right, id});
+    return id;
+  }
   plan::ValueId polynomial(plan::ValueId in, std::vector<double> coefficients) {
     const plan::Value from = value(in);
     const int level = from.level - plan::polynomial_depth(coefficients.size() - 1);
@@ -160,7 +168,7 @@ inline plan::Plan make_cryptonets(std::uint64_t seed) {
   return builder.finish(v);
 }
 
-// A residual block with a polynomial, a rescaling and a pooling that is fused with the last layer.
+// A residual block with a polynomial, a rescaling, a product and a pooling that is fused with the last layer.
 inline plan::Plan make_residual(std::uint64_t seed) {
   PlanBuilder builder(make_literal(14, 40, 34, 8), grid_layout(3, 8, 8, 1, 8), 256, seed);
   const plan::Layout wide = grid_layout(4, 8, 8, 1, 8);
@@ -171,10 +179,23 @@ inline plan::Plan make_residual(std::uint64_t seed) {
   const plan::ValueId skip = builder.rescaling(stem, 0.5, builder.value(branch).scale);
   const plan::ValueId sum = builder.add(branch, skip);
   const plan::ValueId squared = builder.square(sum);
+  const plan::ValueId product = builder.product(squared, active);
   const plan::ValueId out = builder.linear(
-      squared, {pooling(2, 2), plan::Scaling{{0.5f, 2.0f, 1.0f, -1.0f}}, plan::Matrix{6, 64, {}}},
+      product, {pooling(2, 2), plan::Scaling{{0.5f, 2.0f, 1.0f, -1.0f}}, plan::Matrix{6, 64, {}}},
       vector_layout(6), 8, 2);
   return builder.finish(out);
+}
+
+// The same plan with all its linear layers chained, by keys of powers of two.
+inline plan::Plan make_chained(plan::Plan plan, const plan::KeyPolicy& policy = {}) {
+  for (plan::Operation& operation : plan.operations)
+    if (auto* linear = std::get_if<plan::Linear>(&operation)) linear->split.chained = true;
+  auto parameters = ckks::Parameters::create(plan.parameters);
+  EXPECT_TRUE(parameters.ok()) << parameters.error().to_line();
+  plan.keys = key_requests(*parameters, plan, policy);
+  const Status status = plan.validate();
+  EXPECT_TRUE(status.ok()) << status.error().to_line();
+  return plan;
 }
 
 inline plan::Package make_package(plan::Plan plan) {
