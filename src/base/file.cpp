@@ -6,23 +6,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "base/descriptor.h"
 
 namespace tacit {
 namespace {
 
-// Closes its descriptor on every way out.
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-std::string reason() { return std::strerror(errno); }
-
 Error unwritable(const std::filesystem::path& path) {
-  return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + reason()};
+  return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + errno_text()};
 }
 
 }  // namespace
@@ -32,7 +23,7 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
   if (file.fd < 0) {
     ErrorCode code =
         errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
-    return Error{code, "cannot open " + path.string() + ": " + reason()};
+    return Error{code, "cannot open " + path.string() + ": " + errno_text()};
   }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -45,7 +36,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
   for (;;) {
     ssize_t got = ::read(file.fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + reason()};
+    if (got < 0)
+      return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + errno_text()};
     if (got == 0) return bytes;
     if (bytes.size() + static_cast<std::size_t>(got) > limit) {
       return Error{ErrorCode::kDataTooLarge,
