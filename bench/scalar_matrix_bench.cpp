@@ -36,6 +36,8 @@ void run_kernel(benchmark::State& state, const Kernels& kernels, int bits) {
   std::vector<AlignedVector<u64>> in(kInputs, random_limb(tile, q.value())), out(kOutputs, in[0]);
   std::vector<const u64*> x;
   std::vector<u64*> to;
+  x.reserve(in.size());
+  to.reserve(out.size());
   for (const auto& words : in) x.push_back(words.data());
   for (auto& words : out) to.push_back(words.data());
   const std::vector<ScalarProduct::Block> blocks(kBlocks, {ScalarProduct::kMaxOutputs, kInputs});
@@ -73,7 +75,8 @@ std::vector<ScalarMatrix::Row> convolution(std::mt19937_64& random) {
         const int y = place / kSide * kStride + tap / kWindow - 1,
                   x = place % kSide * kStride + tap % kWindow - 1;
         if (y >= 0 && x >= 0 && y < kPixels && x < kPixels)
-          row.push_back({static_cast<std::uint32_t>(y * kPixels + x), weight(random, kWindow * kWindow)});
+          row.push_back(
+              {static_cast<std::uint32_t>(y * kPixels + x), weight(random, std::size_t{kWindow} * kWindow)});
       }
     }
   }

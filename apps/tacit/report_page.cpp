@@ -144,9 +144,9 @@ std::string accuracy_section(const compiler::Accuracy& accuracy) {
   series.push_back({"agrees with the original", {}}), texts.emplace_back();
   for (const auto& [name, form] : forms) {
     names.push_back(name);
-    const auto add = [&](std::size_t at, std::size_t part) {
-      series[at].values.push_back(static_cast<double>(part) / static_cast<double>(form->images));
-      texts[at].push_back(percent_text(part, form->images));
+    const auto add = [&, images = form->images](std::size_t at, std::size_t part) {
+      series[at].values.push_back(static_cast<double>(part) / static_cast<double>(images));
+      texts[at].push_back(percent_text(part, images));
     };
     if (accuracy.labelled) add(0, form->right);
     add(series.size() - 1, form->agreeing);

@@ -68,7 +68,8 @@ def replaced_words(entry):
     return (f"{title(entry)} was trained with {kind}, which the compiler replaces by polynomials of degree\n"
             f"{entry['activations'][0]['degree']}: this moves outputs by up to {difference:.0f} % of their range and the "
             f"accuracy by {points:.1f} points, with\n{percent(entry['polynomial_agreement'])} of the labels as before. "
-            "Approximation is what costs, and a network that is trained with squares does\nnot pay it.\n")
+            f"That is far more than encryption moves, and a network that is trained with\nsquares does not pay it; "
+            f"[its card](../models/{entry['network']}/README.md) has the same over more images.\n")
 
 
 def accuracy_words(entries):

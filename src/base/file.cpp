@@ -6,29 +6,20 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "base/descriptor.h"
 
 namespace tacit {
 namespace {
 
-// Closes its descriptor on every way out.
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-std::string reason() { return std::strerror(errno); }
-
 Error unwritable(const std::filesystem::path& path) {
   const ErrorCode code =
       errno == ENOSPC || errno == EDQUOT ? ErrorCode::kDiskFull : ErrorCode::kFileUnwritable;
-  return Error{code, "cannot write " + path.string() + ": " + reason()};
+  return Error{code, "cannot write " + path.string() + ": " + errno_text()};
 }
 
 Status sync_folder(const std::filesystem::path& folder) {
-  Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd < 0 || ::fsync(directory.fd) != 0) return unwritable(folder);
   return {};
 }
@@ -44,7 +35,7 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
   if (file.fd < 0) {
     ErrorCode code =
         errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
-    return Error{code, "cannot open " + path.string() + ": " + reason()};
+    return Error{code, "cannot open " + path.string() + ": " + errno_text()};
   }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -57,7 +48,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
   for (;;) {
     ssize_t got = ::read(file.fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + reason()};
+    if (got < 0)
+      return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + errno_text()};
     if (got == 0) return bytes;
     if (bytes.size() + static_cast<std::size_t>(got) > limit) {
       return Error{ErrorCode::kDataTooLarge,
@@ -100,7 +92,7 @@ Status make_durable_folder(const std::filesystem::path& path) {
 Status remove_durably(const std::filesystem::path& path) {
   if (::unlink(path.c_str()) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
-    return Error{ErrorCode::kFileUnwritable, "cannot remove " + path.string() + ": " + reason()};
+    return Error{ErrorCode::kFileUnwritable, "cannot remove " + path.string() + ": " + errno_text()};
   }
   return sync_folder(folder_of(path));
 }

@@ -67,8 +67,8 @@ KernelCounts transform_counts(const TransformShape& shape);
 struct ChainedShape {
   int level = 1;
   std::uint32_t inputs = 1, outputs = 1;
-  std::vector<KeyShape>
-      rotations;  // of the inputs, folding's among them, and of the sums of products: all at `level`
+  // Of the inputs, folding's among them, and of the sums of products: all at `level`.
+  std::vector<KeyShape> rotations;
   std::size_t groups = 0, products = 0;
   std::optional<KeyShape> conjugation;  // where complex folding takes one
 };

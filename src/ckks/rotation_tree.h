@@ -28,7 +28,6 @@ class StepTable {
   std::size_t reduced(std::int64_t rotation) const {
     return static_cast<std::size_t>(rotation) & (distances_.size() - 1);
   }
-  std::size_t modulus() const { return distances_.size(); }
 
   static constexpr std::uint32_t kUnreachable = 0xffffffff;
 

@@ -92,7 +92,7 @@ class ChainedSearch {
       levels.push_back(step.level);
     }
     const SplitSearch search = search_at(levels);
-    return search.result(choose(search), parameters_, relinearisation_level);
+    return search.result(choose(search), relinearisation_level);
   }
 
  private:
@@ -157,12 +157,11 @@ class ChainedSearch {
     for (const plan::RotationUse& use :
          required_rotations(*chains, layer.diagonals->slots, split, layer.level))
       choice.needs[element_of(parameters_, use)].merge({use.level, use.role == plan::RotationRole::kGiant});
-    const auto cost = runtime::chained_cost(bsgs, *chains, layer.diagonals->slots, layer.level,
-                                            [&](const plan::RotationUse& use) -> Result<ckks::KeyShape> {
-                                              const KeyNeed& need =
-                                                  choice.needs.at(element_of(parameters_, use));
-                                              return key_shape(parameters_, need.level, need.rescaled);
-                                            });
+    const auto cost =
+        runtime::chained_cost(bsgs, *chains, layer.diagonals->slots, layer.level,
+                              [&](const plan::RotationUse& use) -> Result<ckks::KeyShape> {
+                                return prices_.shape(choice.needs.at(element_of(parameters_, use)));
+                              });
     choice.milliseconds = ckks::estimate_ms(cost.value(), unit_);
     return choice;
   }

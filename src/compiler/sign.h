@@ -19,8 +19,8 @@ namespace tacit::compiler {
 // `kink`: the largest |t| |p(t) - sign(t)| / 2 on [-1, 1], which is how far t (1 + p(t)) / 2 is from max(t, 0).
 struct SignComposition {
   double epsilon = 0, error = 0, kink = 0;
-  std::vector<ChebyshevSeries>
-      stages;  // odd; each on [-range, range], which holds all values of the one before
+  // Odd; each on [-range, range], which holds all values of the one before.
+  std::vector<ChebyshevSeries> stages;
 
   double operator()(double t) const;
   std::vector<std::size_t> degrees() const;

@@ -23,7 +23,7 @@ KeyPrices::KeyPrices(const ckks::Parameters& parameters) {
   for (bool rescaled : {false, true})
     for (int level = 0; level <= parameters.max_level(); ++level) {
       const ckks::KeyShape shape = key_shape(parameters, level, rescaled);
-      keys_[rescaled ? 1 : 0].push_back({shape, static_cast<double>(ckks::key_bytes(parameters, shape))});
+      keys_[rescaled ? 1 : 0].push_back({shape, ckks::key_bytes(parameters, shape)});
     }
 }
 
@@ -55,22 +55,20 @@ std::vector<std::size_t> SplitSearch::descend(std::vector<std::size_t> start, do
 double SplitSearch::cost(const std::vector<std::size_t>& chosen, double price) const {
   double cost = 0;
   for (std::size_t i = 0; i < chosen.size(); ++i) cost += (*choices_[i])[chosen[i]].milliseconds;
-  for (const auto& [element, need] : needs(chosen)) cost += price * 1e-6 * prices_.bytes(need);
+  for (const auto& [element, need] : needs(chosen))
+    cost += price * 1e-6 * static_cast<double>(prices_.bytes(need));
   return cost;
 }
 
-Splits SplitSearch::result(const std::vector<std::size_t>& chosen, const ckks::Parameters& parameters,
-                           int relinearisation_level) const {
-  Splits splits;
-  std::map<std::uint32_t, ckks::KeyShape> shapes;
-  if (relinearisation_level >= 0)
-    shapes[ckks::kRelinearisation] = key_shape(parameters, relinearisation_level, true);
-  for (const auto& [element, need] : needs(chosen)) shapes[element] = prices_.shape(need);
+Splits SplitSearch::result(const std::vector<std::size_t>& chosen, int relinearisation_level) const {
+  KeyNeeds all = needs(chosen);
+  if (relinearisation_level >= 0) all[ckks::kRelinearisation] = {relinearisation_level, true};
   // A client is known by its keys' tag, so that a model without rotations and products asks for a small key.
-  if (shapes.empty()) shapes[ckks::kRelinearisation] = key_shape(parameters, 0, true);
-  for (const auto& [element, shape] : shapes) {
-    splits.keys.push_back({element, shape});
-    splits.key_bytes += ckks::key_bytes(parameters, shape);
+  if (all.empty()) all[ckks::kRelinearisation] = {0, true};
+  Splits splits;
+  for (const auto& [element, need] : all) {
+    splits.keys.push_back({element, prices_.shape(need)});
+    splits.key_bytes += prices_.bytes(need);
   }
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const SplitChoice& choice = (*choices_[i])[chosen[i]];
@@ -95,9 +93,9 @@ double SplitSearch::cost(const SplitChoice& choice, const KeyNeeds& others, doub
     const auto found = others.find(element);
     if (found != others.end()) {
       merged.merge(found->second);
-      added -= prices_.bytes(found->second);
+      added -= static_cast<double>(prices_.bytes(found->second));
     }
-    added += prices_.bytes(merged);
+    added += static_cast<double>(prices_.bytes(merged));
   }
   return choice.milliseconds + price * 1e-6 * added;
 }

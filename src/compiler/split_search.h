@@ -30,12 +30,12 @@ class KeyPrices {
  public:
   explicit KeyPrices(const ckks::Parameters& parameters);
   const ckks::KeyShape& shape(const KeyNeed& need) const { return key(need).shape; }
-  double bytes(const KeyNeed& need) const { return key(need).bytes; }
+  std::uint64_t bytes(const KeyNeed& need) const { return key(need).bytes; }
 
  private:
   struct Key {
     ckks::KeyShape shape;
-    double bytes = 0;
+    std::uint64_t bytes = 0;
   };
   const Key& key(const KeyNeed& need) const {
     return keys_[need.rescaled ? 1 : 0][static_cast<std::size_t>(need.level)];
@@ -62,8 +62,7 @@ class SplitSearch {
   KeyNeeds needs(const std::vector<std::size_t>& chosen) const { return needs(chosen, choices_.size()); }
   // Time of all layers, and the price of their keys.
   double cost(const std::vector<std::size_t>& chosen, double price) const;
-  Splits result(const std::vector<std::size_t>& chosen, const ckks::Parameters& parameters,
-                int relinearisation_level) const;
+  Splits result(const std::vector<std::size_t>& chosen, int relinearisation_level) const;
 
  private:
   double cost(const SplitChoice& choice, const KeyNeeds& others, double price) const;

@@ -25,11 +25,12 @@ constexpr double kNttPerLog = 0.085, kKeyProduct = 0.25, kHoistedProduct = 0.3, 
                  kConversion = 0.175, kPointwise = 0.18, kScalarProduct = 0.06;
 
 // Every power of two as the babies' width, with each shift.
-std::vector<SplitChoice> hoisted_choices(const ckks::Parameters& parameters, const LinearUse& layer) {
+std::vector<SplitChoice> hoisted_choices(const ckks::Parameters& parameters, const KeyPrices& prices,
+                                         const LinearUse& layer) {
   const ckks::UnitCosts unit = fixed_unit_costs(parameters);
   const ckks::TransformDomain domain{layer.level, parameters.special_count(),
-                                     key_shape(parameters, layer.level, false).digit_size,
-                                     key_shape(parameters, layer.level, true).digit_size};
+                                     prices.shape({layer.level, false}).digit_size,
+                                     prices.shape({layer.level, true}).digit_size};
   const std::vector<std::size_t> shifts = candidate_shifts(*layer.diagonals);
   std::vector<SplitChoice> choices;
   for (std::size_t width = 1; width <= layer.diagonals->modulus; width *= 2)
@@ -80,22 +81,21 @@ namespace {
 
 Splits choose_hoisted(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
                       int relinearisation_level, std::uint64_t key_budget) {
-  std::vector<std::vector<SplitChoice>> choices;
-  std::vector<const std::vector<SplitChoice>*> pointers;
-  for (const LinearUse& layer : layers) choices.push_back(hoisted_choices(parameters, layer));
-  for (const std::vector<SplitChoice>& of_layer : choices) pointers.push_back(&of_layer);
   const KeyPrices prices(parameters);
+  std::vector<std::vector<SplitChoice>> choices;
+  choices.reserve(layers.size());
+  std::vector<const std::vector<SplitChoice>*> pointers;
+  pointers.reserve(layers.size());
+  for (const LinearUse& layer : layers) choices.push_back(hoisted_choices(parameters, prices, layer));
+  for (const std::vector<SplitChoice>& of_layer : choices) pointers.push_back(&of_layer);
   const SplitSearch search(prices, std::move(pointers));
-  const auto result = [&](const std::vector<std::size_t>& chosen) {
-    return search.result(chosen, parameters, relinearisation_level);
-  };
   double price = kBytePrice;
   std::vector<std::size_t> chosen = search.descend(search.start(), price);
-  Splits best = result(chosen);
+  Splits best = search.result(chosen, relinearisation_level);
   for (int i = 0; i < kPriceDoublings && best.key_bytes > key_budget; ++i) {
     price *= 2;
     chosen = search.descend(chosen, price);
-    Splits candidate = result(chosen);
+    Splits candidate = search.result(chosen, relinearisation_level);
     if (candidate.key_bytes < best.key_bytes) best = std::move(candidate);
   }
   return best;

@@ -43,9 +43,9 @@ struct KeyGoal {
 
 // Minimises time plus a price for the bytes of keys, one layer after the other until nothing changes;
 // rotations that several layers use have one key, at the highest of their levels. The price begins at
-// kBytePrice and doubles until the keys fit the budget or nothing gets smaller; where there are steps, all layers are chained
-// instead if that is worth it (chained_splits.h). Deterministic: time counts kernels with fixed weights. `relinearisation_level` as in
-// plan/key_plan.h.
+// kBytePrice and doubles until the keys fit the budget or nothing gets smaller; where there are steps, all
+// layers are chained instead if that is worth it (chained_splits.h). Deterministic: time counts kernels with
+// fixed weights. `relinearisation_level` as in plan/key_plan.h.
 Splits choose_splits(const ckks::Parameters& parameters, std::span<const LinearUse> layers,
                      int relinearisation_level, const KeyGoal& goal);
 

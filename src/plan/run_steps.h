@@ -52,6 +52,7 @@ Result<Tensors> run_steps(const ClientHalf& half, Tensors images, std::uint32_t 
     Tensors& made = clear[computation.output].emplace();
     for (std::size_t image = 0; image < clear[computation.inputs[0]]->size(); ++image) {
       std::vector<std::span<const float>> inputs;
+      inputs.reserve(computation.inputs.size());
       for (std::uint32_t value : computation.inputs) inputs.push_back((*clear[value])[image]);
       made.push_back(apply(computation.function, shape, inputs));
     }

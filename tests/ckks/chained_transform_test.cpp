@@ -35,27 +35,13 @@ class ChainedTransformTest : public testing::Test {
  protected:
   ChainedTransformTest() : scheme_(test::make_parameters(13, 45, 35, 2, 49, 1), kSeed) {}
 
-  std::vector<double> uniform(std::size_t count) {
-    std::uniform_real_distribution<double> distribution(-1, 1);
-    std::vector<double> values(count);
-    for (double& v : values) v = distribution(scheme_.random);
-    return values;
-  }
-
-  std::vector<double> repeated(std::size_t period) {
-    const std::vector<double> x = uniform(period);
-    std::vector<double> slots(scheme_.parameters.slots());
-    for (std::size_t t = 0; t < slots.size(); ++t) slots[t] = x[t % period];
-    return slots;
-  }
-
   Matrix random_matrix(std::uint32_t inputs, std::uint32_t outputs, std::size_t period, double share) {
     Matrix matrix{period, {}};
     std::bernoulli_distribution present(share);
     for (std::uint32_t o = 0; o < outputs; ++o)
       for (std::uint32_t i = 0; i < inputs; ++i)
         for (std::size_t d = 0; d < period; ++d)
-          if (d == period / 2 || present(scheme_.random)) matrix.values[{o, i, d}] = uniform(period);
+          if (d == period / 2 || present(scheme_.random)) matrix.values[{o, i, d}] = scheme_.uniform(period);
     return matrix;
   }
 
@@ -98,23 +84,17 @@ class ChainedTransformTest : public testing::Test {
     return steps;
   }
 
-  EvaluationKeys make_keys(const std::vector<KeyRequest>& requests) {
-    EvaluationKeys keys;
-    for (const KeyRequest& request : requests) keys.insert(unwrap(scheme_.holder.make_key(request)));
-    return keys;
-  }
-
   void expect_product(const Matrix& matrix, BsgsSplit split, const std::vector<std::int64_t>& steps) {
     SCOPED_TRACE("period " + std::to_string(matrix.period) + ", width " + std::to_string(split.width) +
                  ", shift " + std::to_string(split.shift) + ", seed " + std::to_string(kSeed));
     const auto transform =
         unwrap(ChainedTransform::create(scheme_.encoder, groups_of(matrix, split), kLevel,
                                         domain(matrix.period, steps), kScale, split.shift));
-    const EvaluationKeys keys = make_keys(requests(steps_of(transform), split.shift));
+    const EvaluationKeys keys = scheme_.make_keys(requests(steps_of(transform), split.shift));
     AlignedVector<Ciphertext> inputs;
     std::vector<std::vector<double>> x;
     for (std::size_t i = 0; i < transform.inputs(); ++i) {
-      x.push_back(repeated(matrix.period));
+      x.push_back(scheme_.repeated(matrix.period));
       inputs.push_back(scheme_.encrypt(x.back(), kScale, kLevel));
     }
     const AlignedVector<Ciphertext> y = unwrap(transform.apply(scheme_.evaluator, inputs, keys));
@@ -172,12 +152,12 @@ TEST_F(ChainedTransformTest, NeedsTheKeysOfItsSteps) {
       scheme_.encoder, groups_of(matrix, split), kLevel,
       domain(64, power_of_two_steps(scheme_.parameters.slots())), kScale, split.shift));
   const std::vector<KeyRequest> all = requests(steps_of(transform), split.shift);
-  const Ciphertext input = scheme_.encrypt(repeated(64), kScale, kLevel);
+  const Ciphertext input = scheme_.encrypt(scheme_.repeated(64), kScale, kLevel);
   ASSERT_GT(all.size(), 3u);
   for (std::size_t missing = 0; missing < all.size(); ++missing) {
     std::vector<KeyRequest> others = all;
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(missing));
-    const auto result = transform.apply(scheme_.evaluator, std::span(&input, 1), make_keys(others));
+    const auto result = transform.apply(scheme_.evaluator, std::span(&input, 1), scheme_.make_keys(others));
     ASSERT_FALSE(result.ok()) << all[missing].element << ", seed " << kSeed;
     EXPECT_EQ(result.error().code, ErrorCode::kKeyMissing);
   }
@@ -200,9 +180,9 @@ TEST_F(ChainedTransformTest, RefusesWhatItCannotDo) {
 
   const auto transform =
       unwrap(ChainedTransform::create(scheme_.encoder, groups, kLevel, domain(16, {1}), kScale));
-  const EvaluationKeys keys = make_keys(requests({1}, 0));
+  const EvaluationKeys keys = scheme_.make_keys(requests({1}, 0));
   AlignedVector<Ciphertext> inputs;
-  for (int i = 0; i < 2; ++i) inputs.push_back(scheme_.encrypt(repeated(16), kScale, kLevel));
+  for (int i = 0; i < 2; ++i) inputs.push_back(scheme_.encrypt(scheme_.repeated(16), kScale, kLevel));
   EXPECT_TRUE(transform.apply(scheme_.evaluator, inputs, keys).ok());
   EXPECT_EQ(transform.apply(scheme_.evaluator, std::span(inputs).first(1), keys).error().code,
             ErrorCode::kLevelMismatch);

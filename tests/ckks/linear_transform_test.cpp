@@ -24,30 +24,15 @@ class LinearTransformTest : public testing::Test {
  protected:
   LinearTransformTest() : scheme_(test::make_parameters(13, 45, 35, 2, 49, 1), kSeed) {}
 
-  std::vector<double> uniform(std::size_t count) {
-    std::uniform_real_distribution<double> distribution(-1, 1);
-    std::vector<double> values(count);
-    for (double& v : values) v = distribution(scheme_.random);
-    return values;
-  }
-
   // About `share` of the diagonals of a matrix on vectors of this period, at least one.
   Diagonals random_diagonals(std::size_t period, double share) {
     Diagonals diagonals{period, {}};
     std::bernoulli_distribution present(share);
     for (std::size_t d = 0; d < period; ++d) {
-      if (present(scheme_.random)) diagonals.values[d] = uniform(period);
+      if (present(scheme_.random)) diagonals.values[d] = scheme_.uniform(period);
     }
-    if (diagonals.values.empty()) diagonals.values[period / 3] = uniform(1);
+    if (diagonals.values.empty()) diagonals.values[period / 3] = scheme_.uniform(1);
     return diagonals;
-  }
-
-  // The slots of a vector that repeats with `period`.
-  std::vector<double> repeated(std::size_t period) {
-    const std::vector<double> x = uniform(period);
-    std::vector<double> slots(scheme_.parameters.slots());
-    for (std::size_t t = 0; t < slots.size(); ++t) slots[t] = x[t % period];
-    return slots;
   }
 
   static std::vector<double> product(const Diagonals& diagonals, const std::vector<double>& x) {
@@ -57,15 +42,9 @@ class LinearTransformTest : public testing::Test {
     return y;
   }
 
-  EvaluationKeys make_keys(const std::vector<KeyRequest>& requests) {
-    EvaluationKeys keys;
-    for (const KeyRequest& request : requests) keys.insert(unwrap(scheme_.holder.make_key(request)));
-    return keys;
-  }
-
   void expect_product(const LinearTransform& transform, const Diagonals& diagonals, int level) {
-    const std::vector<double> x = repeated(diagonals.period);
-    const EvaluationKeys keys = make_keys(transform.key_requests(scheme_.parameters));
+    const std::vector<double> x = scheme_.repeated(diagonals.period);
+    const EvaluationKeys keys = scheme_.make_keys(transform.key_requests(scheme_.parameters));
     const Ciphertext y = unwrap(transform.apply(scheme_.evaluator, scheme_.encrypt(x, kScale, level), keys));
     EXPECT_EQ(y.level(), level - 1);
     EXPECT_LT(distance(scheme_.decrypt(y), product(diagonals, x)), 0x1p-12);
@@ -148,7 +127,7 @@ TEST_F(LinearTransformTest, MultipliesVectorsOfSeveralCiphertexts) {
         for (std::size_t d = 0; d < kPeriod; ++d) {
           if (d != 0 && scheme_.random() % 3 == 0) continue;
           indices.push_back({o, i, d});
-          values[indices.back()] = uniform(kPeriod);
+          values[indices.back()] = scheme_.uniform(kPeriod);
         }
     const Bsgs bsgs = make_bsgs(indices, kPeriod, split);
     EXPECT_EQ(bsgs.inputs(), kInputs);
@@ -171,10 +150,10 @@ TEST_F(LinearTransformTest, MultipliesVectorsOfSeveralCiphertexts) {
     AlignedVector<Ciphertext> inputs;
     std::vector<std::vector<double>> x;
     for (std::uint32_t i = 0; i < kInputs; ++i) {
-      x.push_back(repeated(kPeriod));
+      x.push_back(scheme_.repeated(kPeriod));
       inputs.push_back(scheme_.encrypt(x.back(), kScale, 2));
     }
-    const EvaluationKeys keys = make_keys(transform.key_requests(scheme_.parameters));
+    const EvaluationKeys keys = scheme_.make_keys(transform.key_requests(scheme_.parameters));
     const AlignedVector<Ciphertext> y = unwrap(transform.apply(scheme_.evaluator, inputs, keys));
     ASSERT_EQ(y.size(), kOutputs);
     for (std::uint32_t o = 0; o < kOutputs; ++o) {
@@ -210,12 +189,12 @@ TEST_F(LinearTransformTest, NeedsTheKeysThatItAsksFor) {
   const auto transform =
       unwrap(LinearTransform::create(scheme_.encoder, diagonals, domain, kScale, BsgsSplit{8, 16}));
   const std::vector<KeyRequest> requests = transform.key_requests(scheme_.parameters);
-  const Ciphertext input = scheme_.encrypt(repeated(64), kScale, 2);
+  const Ciphertext input = scheme_.encrypt(scheme_.repeated(64), kScale, 2);
   ASSERT_GT(requests.size(), 2u);
   for (std::size_t missing = 0; missing < requests.size(); ++missing) {
     std::vector<KeyRequest> others = requests;
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(missing));
-    const auto result = transform.apply(scheme_.evaluator, input, make_keys(others));
+    const auto result = transform.apply(scheme_.evaluator, input, scheme_.make_keys(others));
     ASSERT_FALSE(result.ok()) << requests[missing].element << ", seed " << kSeed;
     EXPECT_EQ(result.error().code, ErrorCode::kKeyMissing);
   }
@@ -236,7 +215,7 @@ TEST_F(LinearTransformTest, IsTheSameUnderSeededKeys) {
     whole.insert(unwrap(read_key(scheme_.parameters, bytes, KeyForm::kWhole)));
     seeded.insert(unwrap(read_key(scheme_.parameters, bytes, KeyForm::kSeeded)));
   }
-  const Ciphertext input = scheme_.encrypt(repeated(64), kScale, 2);
+  const Ciphertext input = scheme_.encrypt(scheme_.repeated(64), kScale, 2);
   EXPECT_EQ(unwrap(transform.apply(scheme_.evaluator, input, seeded)).parts,
             unwrap(transform.apply(scheme_.evaluator, input, whole)).parts);
 }

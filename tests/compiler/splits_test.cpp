@@ -30,6 +30,29 @@ plan::DiagonalIndices rows_of(std::size_t rows, std::size_t count) {
   return diagonals;
 }
 
+// Two layers of rows and a dense one.
+struct ThreeLayers {
+  plan::DiagonalIndices first = rows_of(5, 7), second = rows_of(9, 9),
+                        last = plan::diagonal_frame(1024, 16, 4096);
+  ThreeLayers() {
+    for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
+  }
+  std::vector<LinearUse> uses() const { return {{&first, 5}, {&second, 3}, {&last, 1}}; }
+};
+
+// Keys for these elements, each at this level, and no others.
+void expect_keys(const ckks::Parameters& parameters, const std::vector<ckks::KeyRequest>& keys,
+                 const std::map<std::uint32_t, int>& needed) {
+  ASSERT_EQ(keys.size(), needed.size());
+  auto expected = needed.begin();
+  for (const ckks::KeyRequest& key : keys) {
+    EXPECT_EQ(key.element, expected->first);
+    EXPECT_EQ(key.shape.level, expected->second);
+    EXPECT_TRUE(parameters.admits(key.shape));
+    ++expected;
+  }
+}
+
 TEST(Chain, IsSecureAndNominal) {
   for (int log_degree = ckks::kMinLogDegree; log_degree <= ckks::kMaxLogDegree; ++log_degree)
     for (int bits : {kMinScaleBits, 30, kMaxScaleBits}) {
@@ -58,10 +81,8 @@ TEST(Chain, ShorterOnesArePrefixes) {
 TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const plan::DiagonalIndices first = rows_of(5, 7), second = rows_of(9, 9);
-  plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
-  for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
-  const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
+  const ThreeLayers three;
+  const std::vector<LinearUse> layers = three.uses();
   const Splits splits = choose_splits(*parameters, layers, 4, {1, {}});
   ASSERT_EQ(splits.splits.size(), layers.size());
   std::map<std::uint32_t, int> needed = {{ckks::kRelinearisation, 4}};
@@ -73,16 +94,9 @@ TEST(Splits, KeysCoverEveryRotationOnceAtItsHighestLevel) {
       level = std::max(level, use.level);
     }
   }
-  ASSERT_EQ(splits.keys.size(), needed.size());
+  expect_keys(*parameters, splits.keys, needed);
   std::uint64_t bytes = 0;
-  auto expected = needed.begin();
-  for (const ckks::KeyRequest& key : splits.keys) {
-    EXPECT_EQ(key.element, expected->first);
-    EXPECT_EQ(key.shape.level, expected->second);
-    EXPECT_TRUE(parameters->admits(key.shape));
-    bytes += ckks::key_bytes(*parameters, key.shape);
-    ++expected;
-  }
+  for (const ckks::KeyRequest& key : splits.keys) bytes += ckks::key_bytes(*parameters, key.shape);
   EXPECT_EQ(bytes, splits.key_bytes);
 }
 
@@ -110,10 +124,8 @@ TEST(Splits, ASmallerBudgetMakesFewerBytes) {
 TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
   const auto parameters = chain(13, 28, 5);
   ASSERT_TRUE(parameters.ok());
-  const plan::DiagonalIndices first = rows_of(5, 7), second = rows_of(9, 9);
-  plan::DiagonalIndices last = plan::diagonal_frame(1024, 16, 4096);
-  for (std::size_t i = 0; i < 16; ++i) last.indices.push_back({0, 0, i});
-  const std::vector<LinearUse> layers = {{&first, 5}, {&second, 3}, {&last, 1}};
+  const ThreeLayers three;
+  const std::vector<LinearUse> layers = three.uses();
   const Splits small = choose_splits(*parameters, layers, 4, {0, find_steps(*parameters, layers)});
   const Splits usual = choose_splits(*parameters, layers, 4, {0, {}});
   EXPECT_LT(2 * small.key_bytes, usual.key_bytes);
@@ -138,14 +150,7 @@ TEST(ChainedSplits, TakeFewAndSmallKeysThatMakeUpAllRotations) {
     }
   }
   // No key that is not used, and none at a level higher than it is used at.
-  ASSERT_EQ(small.keys.size(), needed.size());
-  auto expected = needed.begin();
-  for (const ckks::KeyRequest& key : small.keys) {
-    EXPECT_EQ(key.element, expected->first);
-    EXPECT_EQ(key.shape.level, expected->second);
-    EXPECT_TRUE(parameters->admits(key.shape));
-    ++expected;
-  }
+  expect_keys(*parameters, small.keys, needed);
 }
 
 TEST(ChainedSplits, OfNoLayersIsOneSmallKey) {

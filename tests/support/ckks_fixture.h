@@ -54,12 +54,26 @@ struct Scheme {
     add_key(ckks::rotation_element(parameters, step), shape);
   }
 
+  ckks::EvaluationKeys make_keys(const std::vector<ckks::KeyRequest>& requests) {
+    ckks::EvaluationKeys made;
+    for (const ckks::KeyRequest& request : requests) made.insert(unwrap(holder.make_key(request)));
+    return made;
+  }
+
   // Uniform in [-1, 1].
-  std::vector<double> random_vector() {
-    std::uniform_real_distribution<double> uniform(-1, 1);
-    std::vector<double> v(parameters.slots());
-    for (double& x : v) x = uniform(random);
+  std::vector<double> uniform(std::size_t count) {
+    std::uniform_real_distribution<double> distribution(-1, 1);
+    std::vector<double> v(count);
+    for (double& x : v) x = distribution(random);
     return v;
+  }
+  std::vector<double> random_vector() { return uniform(parameters.slots()); }
+  // The slots of a vector that repeats with `period`.
+  std::vector<double> repeated(std::size_t period) {
+    const std::vector<double> x = uniform(period);
+    std::vector<double> slots(parameters.slots());
+    for (std::size_t t = 0; t < slots.size(); ++t) slots[t] = x[t % period];
+    return slots;
   }
 
   ckks::Ciphertext encrypt(const std::vector<double>& values, double scale, int level) {

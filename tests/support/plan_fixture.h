@@ -28,6 +28,16 @@ inline plan::Layout grid_layout(int channels, int height, int width, int gap, in
 }
 inline plan::Layout vector_layout(int elements) { return {{elements, 1, 1}, 1, 1, 1}; }
 
+// A valid plan with the keys that it needs.
+inline plan::Plan with_keys(plan::Plan plan, const plan::KeyPolicy& policy) {
+  auto parameters = ckks::Parameters::create(plan.parameters);
+  EXPECT_TRUE(parameters.ok()) << parameters.error().to_line();
+  plan.keys = key_requests(*parameters, plan, policy);
+  const Status status = plan.validate();
+  EXPECT_TRUE(status.ok()) << status.error().to_line();
+  return plan;
+}
+
 // Every value is encrypted at the scale of the prime of its level, except where a square or a caller decides.
 class PlanBuilder {
  public:
@@ -117,12 +127,7 @@ class PlanBuilder {
 
   plan::Plan finish(plan::ValueId output, const plan::KeyPolicy& policy = {}) {
     plan.output = output;
-    auto parameters = ckks::Parameters::create(plan.parameters);
-    EXPECT_TRUE(parameters.ok()) << parameters.error().to_line();
-    plan.keys = key_requests(*parameters, plan, policy);
-    const Status status = plan.validate();
-    EXPECT_TRUE(status.ok()) << status.error().to_line();
-    return plan;
+    return with_keys(plan, policy);
   }
 
   std::vector<float> floats(std::size_t count, double magnitude) {
@@ -190,12 +195,7 @@ inline plan::Plan make_residual(std::uint64_t seed) {
 inline plan::Plan make_chained(plan::Plan plan, const plan::KeyPolicy& policy = {}) {
   for (plan::Operation& operation : plan.operations)
     if (auto* linear = std::get_if<plan::Linear>(&operation)) linear->split.chained = true;
-  auto parameters = ckks::Parameters::create(plan.parameters);
-  EXPECT_TRUE(parameters.ok()) << parameters.error().to_line();
-  plan.keys = key_requests(*parameters, plan, policy);
-  const Status status = plan.validate();
-  EXPECT_TRUE(status.ok()) << status.error().to_line();
-  return plan;
+  return with_keys(std::move(plan), policy);
 }
 
 inline plan::Package make_package(plan::Plan plan) {

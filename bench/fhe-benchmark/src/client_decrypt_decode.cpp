@@ -17,6 +17,7 @@ Result<plan::Tensors> decrypt_set(const Instance& instance, const client::ModelC
   TACIT_TRY(const MappedFile file, MappedFile::open(instance.download_set(set)));
   TACIT_TRY(const std::vector<ByteView> parts, read_bundle(file.bytes()));
   std::vector<Bytes> answer;
+  answer.reserve(parts.size());
   for (ByteView part : parts) answer.emplace_back(part.begin(), part.end());
   return cipher.decrypt(cipher.half().output_value(), answer, images);
 }

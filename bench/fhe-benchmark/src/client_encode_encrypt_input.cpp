@@ -24,7 +24,7 @@ Result<plan::Tensors> load_inputs(const Instance& instance, const plan::ClientHa
   return images;
 }
 
-Status encrypt_set(const Instance& instance, const client::ModelCipher& cipher, plan::Tensors images,
+Status encrypt_set(const Instance& instance, const client::ModelCipher& cipher, const plan::Tensors& images,
                    std::size_t set) {
   TACIT_TRY(const std::vector<Bytes> ciphertexts, cipher.encrypt(cipher.half().input_value(), images));
   return write_bundle(instance.upload_set(set), ciphertexts);

@@ -7,25 +7,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include "base/descriptor.h"
 
 namespace tacit::fhe_benchmark {
 namespace {
 
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-std::string reason() { return std::strerror(errno); }
-
 // Writes the strings one after the other.
 Status write_all(const std::filesystem::path& path, std::span<const ByteView> parts) {
   const auto unwritable = [&] {
-    return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + reason()};
+    return Error{ErrorCode::kFileUnwritable, "cannot write " + path.string() + ": " + errno_text()};
   };
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
   if (file.fd < 0) return unwritable();
@@ -47,7 +39,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   if (file.fd < 0) {
     const ErrorCode code =
         errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileUnreadable;
-    return Error{code, "cannot open " + path.string() + ": " + reason()};
+    return Error{code, "cannot open " + path.string() + ": " + errno_text()};
   }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode))
@@ -56,7 +48,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   if (size == 0) return MappedFile(nullptr, 0);  // there is no map of nothing
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.fd, 0);
   if (address == MAP_FAILED)
-    return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + reason()};
+    return Error{ErrorCode::kFileUnreadable, "cannot read " + path.string() + ": " + errno_text()};
   return MappedFile(address, size);
 }
 

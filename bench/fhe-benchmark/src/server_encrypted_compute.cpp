@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // server_encrypted_compute SIZE: the network on ciphertexts. It holds no code that could use a secret key.
-#include <optional>
-
 #include "base/parallel.h"
 #include "ckks/wire.h"
 #include "file_bundle.h"
@@ -19,14 +17,20 @@ struct PublicKeys {
 Result<PublicKeys> load_keys(const Instance& instance, const runtime::Model& model) {
   TACIT_TRY(const MappedFile file, MappedFile::open(instance.evaluation_keys()));
   TACIT_TRY(const std::vector<ByteView> parts, read_bundle(file.bytes()));
-  std::vector<std::optional<Result<ckks::SwitchingKey>>> read(parts.size());
-  parallel_for(parts.size(),
-               [&](std::size_t i) { read[i].emplace(ckks::read_key(model.parameters(), parts[i])); });
+  AlignedVector<ckks::SwitchingKey> read(parts.size());
+  std::vector<Status> statuses(parts.size());
+  parallel_for(parts.size(), [&](std::size_t i) {
+    Result<ckks::SwitchingKey> key = ckks::read_key(model.parameters(), parts[i]);
+    if (key.ok())
+      read[i] = std::move(key).value();
+    else
+      statuses[i] = std::move(key).error();
+  });
   PublicKeys keys;
-  for (auto& key : read) {
-    if (!key->ok()) return std::move(*key).error().within(instance.evaluation_keys().string());
-    keys.tag = key->value().tag;
-    keys.keys.insert(std::move(*key).value());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!statuses[i].ok()) return std::move(statuses[i]).error().within(instance.evaluation_keys().string());
+    keys.tag = read[i].tag;
+    keys.keys.insert(std::move(read[i]));
   }
   TACIT_CHECK(model.check_keys(keys.keys));
   return keys;
