@@ -8,6 +8,7 @@
 #include <thread>
 #else
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 #endif
 
 #include <cstddef>
@@ -34,6 +35,18 @@ void parallel_for(std::size_t count, const Body& body) {
   helper.join();
 #else
   tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner());
+#endif
+}
+
+// Calls body(), whose loops use at most so many cores.
+template <class Body>
+void with_cores(std::size_t cores, const Body& body) {
+#if defined(__SANITIZE_THREAD__)
+  static_cast<void>(cores);
+  body();
+#else
+  tbb::task_arena arena(static_cast<int>(cores));
+  arena.execute(body);
 #endif
 }
 

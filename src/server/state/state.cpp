@@ -5,11 +5,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "server/state/database.h"
 #include "server/state/folder_blobs.h"
@@ -35,7 +34,7 @@ class FolderLock {
     lock.fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock.fd_ < 0)
       return Error{ErrorCode::kFileUnwritable,
-                   "cannot write " + file.string() + ": " + std::strerror(errno) +
+                   "cannot write " + file.string() + ": " + errno_text() +
                        "; give a folder that this user may write to with --state"};
     if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0)
       return Error{ErrorCode::kStateInUse, "another process uses the state folder " + folder.string() +

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Predictions in their turn: which runs next, on how many cores and within how much memory. Cores and bytes are handed out and
+// given back, so that neither is ever promised twice; what does not fit waits in a line of bounded length, or is refused.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tacit::server {
+
+struct Task {
+  std::string group;        // tasks of one group work with the same keys in memory
+  std::uint64_t bytes = 0;  // that it may take up, keys included
+  // Called once, in an arena of the cores that it was given. Must not throw.
+  std::function<void()> run;
+};
+
+class Executor {
+ public:
+  struct Limits {
+    std::size_t cores = 1;
+    std::uint64_t bytes = ~std::uint64_t{0};
+    std::size_t waiting = 64;
+  };
+  explicit Executor(const Limits& limits);
+  ~Executor() { stop(); }
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // kOutOfMemory for a task that would not fit alone; kServerBusy where the line is full or was stopped; the task is
+  // dropped then.
+  Status submit(Task task);
+
+  // Tasks that wait elsewhere, in the ledger: `next` is asked for one when it is their turn, with the group that had the last one
+  // where more of it are welcome. It may block and must not throw. Set before the first wake().
+  using Source = std::function<std::optional<Task>(const std::string& group)>;
+  void set_source(Source next);
+  // There may be one in the source.
+  void wake();
+
+  // How long a task that is submitted now will wait, about: from the time that others took of late.
+  std::chrono::milliseconds expected_wait() const;
+  struct Load {
+    std::size_t running = 0, waiting = 0, cores = 0;
+    std::uint64_t bytes = 0;  // given to what runs
+  };
+  Load load() const;
+
+  // Runs what was submitted, asks the source for nothing more, and ends the threads. Called twice it does nothing.
+  void stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void work();
+  // With the lock held, which it may let go for a while: the next task that can begin, taken out of the line.
+  std::optional<Task> take(std::unique_lock<std::mutex>& lock);
+  std::optional<Task> from_line();
+  bool fits(const Task& task) const { return task.bytes <= limits_.bytes - used_bytes_; }
+
+  const Limits limits_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Task> line_;      // the oldest first
+  std::optional<Task> ahead_;  // out of the source, to run before anything else
+  Source source_;
+  bool source_may_have_ = false, asking_ = false, sources_turn_ = false;
+  std::string group_;        // of the task that began last
+  std::size_t in_row_ = 0;   // so many of its group have begun one after the other
+  std::size_t running_ = 0, used_cores_ = 0;
+  std::uint64_t used_bytes_ = 0;
+  double core_seconds_ = 0;  // that a task takes, averaged
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tacit::server
