@@ -114,6 +114,9 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.max_body_bytes = config.max_body_bytes;
   options.key_cache_bytes = config.key_cache_bytes;
   options.max_waiting_inferences = config.queue_length;
+  options.cores = config.threads;
+  options.memory_bytes = config.memory_bytes;
+  options.keep_results = std::chrono::seconds(config.keep_results_seconds);
   options.quota.key_bytes = config.quota_key_bytes;
   options.quota.key_sets = config.quota_key_sets;
   options.quota.jobs = config.quota_jobs;

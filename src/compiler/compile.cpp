@@ -12,10 +12,10 @@
 #include "compiler/levels.h"
 #include "compiler/lower.h"
 #include "compiler/maxima.h"
-#include "compiler/memory.h"
 #include "compiler/partition.h"
 #include "graph/simplify.h"
 #include "runtime/cost.h"
+#include "runtime/memory.h"
 #include "runtime/noise.h"
 
 namespace tacit::compiler {
@@ -145,7 +145,7 @@ Result<Candidate> plan_candidate(const Problem& problem, int log_degree, int sca
   Candidate candidate;
   candidate.scale_bits = scale_bits;
   TACIT_TRY(const runtime::PlanCost cost, runtime::cost_of(plan, diagonals));
-  TACIT_TRY(const MemoryEstimate memory, estimate_memory(plan, diagonals));
+  TACIT_TRY(const runtime::MemoryEstimate memory, runtime::estimate_memory(plan, diagonals));
   candidate.memory = memory.total();
   double key_bytes = 0;
   for (const ckks::KeyRequest& key : plan.keys)

@@ -115,7 +115,7 @@ Result<Report> describe(const plan::Package& package) {
   report.download_bytes = client.download_bytes;
   report.estimated_ms = client.estimated_ms;
   report.batch = client.batch();
-  TACIT_TRY(report.memory, estimate_memory(plan));
+  TACIT_TRY(report.memory, runtime::estimate_memory(plan));
   report.client = client_views(plan);
   for (std::size_t i = 0; i < plan.operations.size(); ++i) {
     const plan::Operation& operation = plan.operations[i];

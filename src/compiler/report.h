@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "compiler/memory.h"
 #include "plan/package.h"
+#include "runtime/memory.h"
 
 namespace tacit::compiler {
 
@@ -46,7 +46,7 @@ struct Report {
   std::uint64_t keys = 0, key_bytes = 0, upload_bytes = 0, download_bytes = 0;
   double estimated_ms = 0;  // server time with all cores
   std::size_t batch = 1;    // images that one run takes
-  MemoryEstimate memory;
+  runtime::MemoryEstimate memory;
   std::vector<ClientView> client;
 };
 

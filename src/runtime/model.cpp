@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/model.h"
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/parallel.h"
 #include "runtime/cipher.h"
+#include "runtime/memory.h"
 
 namespace tacit::runtime {
 
@@ -14,6 +17,7 @@ struct Model::State {
   ckks::Parameters parameters;
   std::string client_json;
   std::vector<plan::Stage> stages;
+  std::uint64_t run_bytes = 0;
   std::unique_ptr<const EncodedPlan> encoded;  // refers to package.plan
 };
 
@@ -35,6 +39,8 @@ Result<std::shared_ptr<const Model>> Model::create(plan::Package package) {
   auto state = std::make_unique<State>(std::move(package), std::move(parameters));
   state->client_json = plan::to_json(state->package.client);
   state->stages = plan::stages_of(state->package.plan);
+  TACIT_TRY(const MemoryEstimate memory, estimate_memory(state->package.plan));
+  state->run_bytes = memory.keys + memory.ciphertexts;
   TACIT_TRY(EncodedPlan encoded, EncodedPlan::create(state->package.plan, state->parameters));
   state->encoded = std::make_unique<const EncodedPlan>(std::move(encoded));
   return std::shared_ptr<const Model>(new Model(std::move(state)));
@@ -45,6 +51,13 @@ const std::string& Model::client_json() const { return state_->client_json; }
 const plan::Plan& Model::plan() const { return state_->package.plan; }
 const ckks::Parameters& Model::parameters() const { return state_->parameters; }
 std::size_t Model::memory_bytes() const { return state_->encoded->memory_bytes(); }
+std::uint64_t Model::run_bytes() const { return state_->run_bytes; }
+
+const std::string& Model::layer_name(std::size_t stage, std::size_t done) const {
+  const std::vector<std::size_t>& operations = stages()[stage].operations;
+  const std::size_t at = operations[std::min(done, operations.size() - 1)];
+  return plan().values[plan::output_of(plan().operations[at])].name;
+}
 
 Status Model::check_keys(const ckks::EvaluationKeys& keys) const {
   for (const ckks::KeyRequest& request : plan().keys) {

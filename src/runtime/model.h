@@ -36,6 +36,10 @@ class Model {
   const ckks::Parameters& parameters() const;
   // Bytes of encoded diagonals in memory.
   std::size_t memory_bytes() const;
+  // What one run takes up beside it at most, about, with one client's evaluation keys (runtime/memory.h).
+  std::uint64_t run_bytes() const;
+  // The layer that a stage is in when so many of its operations are done, by its name in the network.
+  const std::string& layer_name(std::size_t stage, std::size_t done) const;
 
   // kKeyMissing, naming the first one, unless `keys` has all that the plan needs.
   Status check_keys(const ckks::EvaluationKeys& keys) const;

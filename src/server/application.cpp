@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/application.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <thread>
 
+#include "base/file.h"
 #include "server/log.h"
 #include "server/problem.h"
 #include "server/routes/routes.h"
@@ -20,10 +24,6 @@ Response answer(const Error& error, const RequestHead& head, std::string_view in
   return problem_response(error, instance);
 }
 
-Response answer(Result<Response> result, const RequestHead& head, std::string_view instance) {
-  return result.ok() ? std::move(result).value() : answer(result.error(), head, instance);
-}
-
 // `work`, with what libraries throw turned into errors.
 template <class Work>
 auto guarded(const Work& work) -> decltype(work()) {
@@ -32,6 +32,31 @@ auto guarded(const Work& work) -> decltype(work()) {
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kOutOfMemory, "there is no memory for this request now; try again later"};
   } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
+}
+
+// Of the machine, or of the control group that the process is in.
+std::uint64_t memory_there_is() {
+  std::uint64_t bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 1L)) *
+                        static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
+  if (const auto limit = read_file("/sys/fs/cgroup/memory.max", 64); limit.ok()) {
+    std::string_view text = as_text(*limit);
+    while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+    bytes = std::min(bytes, parse_number(text).value_or(bytes));
+  }
+  return bytes;
+}
+
+Executor::Limits executor_limits(const ApplicationOptions& options) {
+  return {options.cores > 0 ? options.cores : std::max(std::thread::hardware_concurrency(), 1u),
+          options.memory_bytes > 0 ? options.memory_bytes : memory_there_is() / 2,
+          options.max_waiting_inferences};
+}
+
+Jobs::Limits job_limits(const ApplicationOptions& options) {
+  Jobs::Limits limits;
+  limits.of_tenant = {options.quota.jobs, options.quota.stored_results};
+  limits.keep_results = limits.wait_for_client = options.keep_results.count();
+  return limits;
 }
 
 }  // namespace
@@ -62,35 +87,53 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
 
   void run(Bytes body, std::function<void(Response)> done) override {
     call_.body = std::move(body);
-    Outcome outcome = guarded([&]() -> Outcome { return endpoint_.handle(call_); });
-    if (auto* response = std::get_if<Response>(&outcome)) return done(std::move(*response));
-    if (auto* error = std::get_if<Error>(&outcome)) return done(answer(*error, call_.head, call_.instance));
-    Later& later = *std::get_if<Later>(&outcome);
-    JobPool& pool = later.pool == Pool::kInference ? application_.inference_ : application_.blocking_;
-    const bool taken = pool.submit([self = shared_from_this(), work = std::move(later.work), done,
-                                    submitted = Clock::now()] { self->finish(work, done, submitted); });
-    if (!taken) {
-      done(answer(
-          Error{ErrorCode::kServerBusy, "as many requests as allowed are waiting already; try again later"},
-          call_.head, call_.instance));
-    }
+    go_on(guarded([&]() -> Outcome { return endpoint_.handle(call_); }), done);
   }
 
   void cancel() override { cancelled_ = true; }
 
  private:
-  void finish(const std::function<Result<Response>(const WorkContext&)>& work,
-              const std::function<void(Response)>& done, Clock::time_point submitted) {
-    const std::chrono::duration<double, std::milli> waited = Clock::now() - submitted;
-    Result<Response> result =
-        cancelled_ ? Result<Response>(Error{ErrorCode::kCancelled, "the run was cancelled"}) : guarded([&] {
-          return work(WorkContext{cancelled_, waited.count()});
-        });
-    if (!result.ok() && result.error().code == ErrorCode::kCancelled && application_.stopping_) {
-      result = Error{ErrorCode::kServerStopping,
-                     "the server is about to end and stopped this run; try another one"};
+  using Done = std::function<void(Response)>;
+  using Work = std::function<Outcome(const WorkContext&)>;
+
+  // What an outcome asks for next, until it is an answer.
+  void go_on(Outcome outcome, const Done& done) {
+    if (auto* response = std::get_if<Response>(&outcome)) return done(std::move(*response));
+    if (auto* error = std::get_if<Error>(&outcome)) return refuse(std::move(*error), done);
+    if (auto* awaited = std::get_if<Awaited>(&outcome))
+      return awaited->begin(
+          [self = shared_from_this(), done](Outcome next) { self->go_on(std::move(next), done); });
+    if (auto* later = std::get_if<Later>(&outcome)) {
+      if (!application_.blocking_.submit(continuation(std::move(later->work), done)))
+        refuse({ErrorCode::kServerBusy, "as many requests as allowed are waiting already; try again later"},
+               done);
+      return;
     }
-    done(answer(std::move(result), call_.head, call_.instance));
+    Turn& turn = *std::get_if<Turn>(&outcome);
+    const Status taken = application_.executor_.submit(
+        {std::move(turn.group), turn.bytes, continuation(std::move(turn.work), done)});
+    if (!taken.ok()) refuse(taken.error(), done);
+  }
+
+  std::function<void()> continuation(Work work, const Done& done) {
+    return [self = shared_from_this(), work = std::move(work), done, submitted = Clock::now()] {
+      const std::chrono::duration<double, std::milli> waited = Clock::now() - submitted;
+      const auto cancelled = [] { return Outcome(Error{ErrorCode::kCancelled, "the run was cancelled"}); };
+      self->go_on(self->cancelled_ ? cancelled() : guarded([&]() -> Outcome {
+                    return work(WorkContext{self->cancelled_, waited.count()});
+                  }),
+                  done);
+    };
+  }
+
+  void refuse(Error error, const Done& done) {
+    if (error.code == ErrorCode::kCancelled && application_.stopping_) {
+      error = Error{ErrorCode::kServerStopping,
+                    "the server is about to end and stopped this run; try another one"};
+    }
+    Response response = answer(error, call_.head, call_.instance);
+    if (error.code == ErrorCode::kServerBusy) response.fields.set("Retry-After", application_.retry_after());
+    done(std::move(response));
   }
 
   Application& application_;
@@ -136,31 +179,44 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
   TACIT_TRY(std::unique_ptr<State> state, State::open(options.state));
   std::unique_ptr<Application> application(new Application(std::move(models), std::move(state), options));
   TACIT_TRY(application->gate_, Gate::create(application->state_->ledger(), options.quota));
-  TACIT_TRY(const std::size_t orphans, application->keys_.sweep());
-  if (orphans > 0) log_warning(std::to_string(orphans) + " evaluation keys removed that nobody was told of");
+  TACIT_TRY(const std::size_t orphans, application->state_->sweep());
+  if (orphans > 0) log_warning(std::to_string(orphans) + " files removed that nobody was told of");
+  TACIT_CHECK(application->jobs_.start());
   return application;
 }
 
 Application::Application(ModelRegistry models, std::unique_ptr<State> state,
                          const ApplicationOptions& options)
-    : models_(std::move(models)),
+    : models_(std::move(models), options.models),
       state_(std::move(state)),
       keys_(state_->ledger(), state_->blobs(),
             [this](ByteView bytes) -> Result<ckks::KeyHeader> {
               TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
-              TACIT_TRY(const ckks::Parameters* parameters, models_.parameters_for(header));
-              return ckks::check_key(*parameters, bytes);
+              TACIT_TRY(const std::shared_ptr<const ServedModel> served, models_.now()->model_for(header));
+              return ckks::check_key(served->model->parameters(), bytes);
             }),
       cache_(options.key_cache_bytes),
-      services_{models_, keys_, cache_, options.max_body_bytes, stopping_},
-      blocking_(kBlockingThreads, kMaxBlockingJobs),
-      inference_(1, options.max_waiting_inferences) {
+      executor_(executor_limits(options)),
+      jobs_(*state_, models_, keys_, cache_, executor_, job_limits(options)),
+      services_{models_, keys_, cache_, executor_, jobs_, options.max_body_bytes, stopping_},
+      blocking_(kBlockingThreads, kMaxBlockingJobs) {
   add_all_routes(router_, services_);
 }
 
 Application::~Application() {
-  inference_.stop();
+  jobs_.stop();
+  executor_.stop();
   blocking_.stop();
+}
+
+void Application::announce_stop() {
+  stopping_ = true;
+  jobs_.hold();
+}
+
+std::string Application::retry_after() const {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(executor_.expected_wait());
+  return std::to_string(std::clamp<std::int64_t>(seconds.count(), 1, 120));
 }
 
 bool Application::reserve(std::uint64_t bytes) {

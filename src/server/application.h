@@ -5,8 +5,10 @@
 #include <atomic>
 #include <filesystem>
 
+#include "server/executor.h"
 #include "server/gate.h"
 #include "server/job_pool.h"
+#include "server/jobs.h"
 #include "server/limits.h"
 #include "server/model_registry.h"
 #include "server/router.h"
@@ -22,7 +24,11 @@ struct ApplicationOptions {
   std::uint64_t max_body_bytes = kMaxBodyBytes;
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
+  std::size_t cores = 0;  // for predictions; 0: all that there are
+  std::uint64_t memory_bytes =
+      0;        // for keys and ciphertexts of predictions that run; 0: half of what there is
   Quota quota;  // of each tenant
+  std::chrono::milliseconds keep_results{std::chrono::hours(1)};
 };
 
 class Application final : public Service {
@@ -34,8 +40,10 @@ class Application final : public Service {
   ~Application() override;
 
   std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) override;
-  // From now on the server says that it is not ready, and runs that are stopped say why.
-  void announce_stop() { stopping_ = true; }
+  // From now on the server says that it is not ready, begins no job, and runs that are stopped say why.
+  void announce_stop();
+  // Reads the models folder anew, without dropping a request. Errors of ModelRegistry::load; the models stay then.
+  Status reload_models() { return models_.reload(); }
   const Router& router() const { return router_; }
   // Whether anybody may do anything, because there is no token.
   bool is_open() const { return gate_->is_open(); }
@@ -46,18 +54,21 @@ class Application final : public Service {
   bool reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes) { in_flight_ -= bytes; }
 
-  ModelRegistry models_;
+  std::string retry_after() const;
+
+  ModelShelf models_;
   std::unique_ptr<State> state_;
   std::unique_ptr<Gate> gate_;
   KeyStore keys_;
   KeyCache cache_;
+  Executor executor_;
+  Jobs jobs_;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> in_flight_ = 0;
   Services services_;
   Router router_;
   // Last, so that their threads end before what they work with.
   JobPool blocking_;
-  JobPool inference_;
 };
 
 // What every request must keep, whatever its route: number of fields, Host, no Transfer-Encoding, no Content-Encoding,

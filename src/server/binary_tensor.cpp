@@ -116,13 +116,22 @@ Result<std::size_t> parse_stage(const Json* stage) {
   return stage->get<std::size_t>();
 }
 
+Result<bool> parse_timings(const Json* timings) {
+  if (timings == nullptr) return false;
+  if (!timings->is_boolean()) return malformed("\"timings\" must be true or false");
+  return timings->get<bool>();
+}
+
 Result<InferenceRequest> parse_raw(const RequestHead& head, ByteView body) {
   const auto key = head.fields.find(kKeyIdField);
   if (!key)
     return malformed("a request without JSON must name its evaluation keys in the field Tacit-Key-Id");
   const auto id = digest_from_hex(*key);
   if (!id.ok()) return malformed("the field Tacit-Key-Id must have 64 hexadecimal digits");
-  InferenceRequest request{std::nullopt, *id, 0, {body}, true};
+  InferenceRequest request;
+  request.key_id = *id;
+  request.ciphertexts = {body};
+  request.raw = true;
   if (const auto stage = head.fields.find(kStageField)) {
     const auto number = parse_number(*stage);
     if (!number || *number >= kMaxStages)
@@ -167,9 +176,10 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
     request.id = id->get<std::string>();
   }
   const Json* parameters = member(json, "parameters");
-  TACIT_CHECK(check_parameters(parameters, {"key_id", "stage", "binary_data_output"}, "the request"));
+  TACIT_CHECK(check_parameters(parameters, {"key_id", "stage", "timings", "binary_data_output"}, "the request"));
   TACIT_TRY(request.key_id, parse_key_id(parameters == nullptr ? nullptr : member(*parameters, "key_id")));
   TACIT_TRY(request.stage, parse_stage(member(*parameters, "stage")));
+  TACIT_TRY(request.timings, parse_timings(member(*parameters, "timings")));
   TACIT_CHECK(refuse_json_output(parameters, "binary_data_output"));
   const Json* inputs = member(json, "inputs");
   if (inputs == nullptr || !inputs->is_array() || inputs->size() != 1) {
@@ -192,6 +202,12 @@ Response inference_response(const InferenceResult& result) {
                         {"keys_ms", rounded(result.keys_ms)},
                         {"queue_ms", rounded(result.queue_ms)},
                         {"peak_memory_bytes", result.peak_memory_bytes}};
+  if (result.timings) {
+    // Values of parameters are numbers and strings only.
+    Json layers = Json::array();
+    for (const auto& [layer, ms] : result.layers) layers.push_back({{"layer", layer}, {"ms", rounded(ms)}});
+    json["parameters"]["timings"] = dump(layers);
+  }
   std::size_t tensor_bytes = 0;
   for (const Bytes& ciphertext : result.ciphertexts)
     tensor_bytes += sizeof(std::uint32_t) + ciphertext.size();
@@ -204,11 +220,15 @@ Response inference_response(const InferenceResult& result) {
   ByteWriter out;
   out.raw(as_bytes(text));
   for (const Bytes& ciphertext : result.ciphertexts) out.blob(ciphertext);
+  return inference_response(std::move(out).take(), text.size());
+}
+
+Response inference_response(Bytes body, std::size_t json_bytes) {
   Response response;
   response.fields.add("Content-Type", "application/octet-stream");
   response.fields.add("Cache-Control", "no-store");
-  response.fields.add(std::string(kInferenceHeaderLength), std::to_string(text.size()));
-  response.body = std::move(out).take();
+  response.fields.add(std::string(kInferenceHeaderLength), std::to_string(json_bytes));
+  response.body = std::move(body);
   return response;
 }
 

@@ -25,6 +25,7 @@ struct InferenceRequest {
   // Within the body. In the raw form one element, the ciphertexts after each other.
   std::vector<ByteView> ciphertexts;
   bool raw = false;
+  bool timings = false;  // the response is to say how long each layer took
 };
 
 // The value of Inference-Header-Content-Length. kMediaType where the field is not there, because the body is then JSON
@@ -43,8 +44,16 @@ struct InferenceResult {
   double queue_ms = 0;                  // waiting for other requests
   std::uint64_t peak_memory_bytes = 0;  // of the server's process so far
   std::vector<Bytes> ciphertexts;
+  struct LayerTime {
+    std::string layer;
+    double ms = 0;
+  };
+  std::vector<LayerTime> layers;  // in the order in which they were computed
+  bool timings = false;           // they are told
 };
 
 Response inference_response(const InferenceResult& result);
+// A body that the function above has made, whose first `json_bytes` are JSON.
+Response inference_response(Bytes body, std::size_t json_bytes);
 
 }  // namespace tacit::server

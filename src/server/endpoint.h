@@ -49,16 +49,32 @@ struct WorkContext {
   double queue_ms = 0;
 };
 
-// Where work is done that network threads must not do.
-enum class Pool { kBlocking, kInference };
+struct Outcome;
 
-// The rest of the work, to be done elsewhere.
+// The rest of the work, to be done on threads that may wait for disk and digests.
 struct Later {
-  Pool pool = Pool::kBlocking;
-  std::function<Result<Response>(const WorkContext&)> work;
+  std::function<Outcome(const WorkContext&)> work;
+};
+// The rest of the work, to be done by the executor: on all cores that it gives, in its turn.
+struct Turn {
+  std::string group;  // as Task
+  std::uint64_t bytes = 0;
+  std::function<Outcome(const WorkContext&)> work;
+};
+// The answer comes when something else has happened: `begin` is called once, and calls its argument once, on any thread.
+struct Awaited {
+  std::function<void(std::function<void(Outcome)>)> begin;
 };
 
-using Outcome = std::variant<Response, Error, Later>;
+struct Outcome : std::variant<Response, Error, Later, Turn, Awaited> {
+  using variant::variant;
+  Outcome(Result<Response> result) {
+    if (result.ok())
+      emplace<Response>(std::move(result).value());
+    else
+      emplace<Error>(std::move(result).error());
+  }
+};
 
 struct Endpoint {
   Method method = Method::kGet;

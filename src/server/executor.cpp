@@ -114,8 +114,10 @@ void Executor::work() {
     });
     if (!task) return;
     // All cores for the only one; where others wait or run, they get theirs.
-    const std::size_t others = std::min(running_ + line_.size() + (source_may_have_ ? 1 : 0), limits_.cores - 1);
-    const std::size_t cores = std::clamp<std::size_t>(limits_.cores / (1 + others), 1, limits_.cores - used_cores_);
+    const std::size_t others =
+        std::min(running_ + line_.size() + (source_may_have_ ? 1 : 0), limits_.cores - 1);
+    const std::size_t cores =
+        std::clamp<std::size_t>(limits_.cores / (1 + others), 1, limits_.cores - used_cores_);
     in_row_ = task->group == group_ ? in_row_ + 1 : 1;
     group_ = task->group;
     const std::uint64_t bytes = std::min(task->bytes, limits_.bytes - used_bytes_);
@@ -129,7 +131,8 @@ void Executor::work() {
     lock.lock();
     --running_, used_cores_ -= cores, used_bytes_ -= bytes;
     const double core_seconds = took.count() * static_cast<double>(cores);
-    core_seconds_ = core_seconds_ == 0 ? core_seconds : core_seconds_ + kWeight * (core_seconds - core_seconds_);
+    core_seconds_ =
+        core_seconds_ == 0 ? core_seconds : core_seconds_ + kWeight * (core_seconds - core_seconds_);
     changed_.notify_all();
   }
 }

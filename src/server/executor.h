@@ -74,8 +74,8 @@ class Executor {
   std::optional<Task> ahead_;  // out of the source, to run before anything else
   Source source_;
   bool source_may_have_ = false, asking_ = false, sources_turn_ = false;
-  std::string group_;        // of the task that began last
-  std::size_t in_row_ = 0;   // so many of its group have begun one after the other
+  std::string group_;       // of the task that began last
+  std::size_t in_row_ = 0;  // so many of its group have begun one after the other
   std::size_t running_ = 0, used_cores_ = 0;
   std::uint64_t used_bytes_ = 0;
   double core_seconds_ = 0;  // that a task takes, averaged

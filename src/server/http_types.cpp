@@ -23,6 +23,8 @@ std::string_view to_string(Method method) {
       return "PUT";
     case Method::kPost:
       return "POST";
+    case Method::kDelete:
+      return "DELETE";
     case Method::kOther:
       break;
   }
@@ -31,6 +33,11 @@ std::string_view to_string(Method method) {
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+void Fields::set(std::string_view name, std::string value) {
+  std::erase_if(fields_, [&](const auto& field) { return equal_ignoring_case(field.first, name); });
+  add(std::string(name), std::move(value));
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {

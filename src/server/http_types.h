@@ -13,7 +13,7 @@
 
 namespace tacit::server {
 
-enum class Method { kGet, kPut, kPost, kOther };
+enum class Method { kGet, kPut, kPost, kDelete, kOther };
 
 std::string_view to_string(Method method);
 
@@ -21,6 +21,8 @@ std::string_view to_string(Method method);
 class Fields {
  public:
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  // The only one of its name from now on.
+  void set(std::string_view name, std::string value);
   // The first field of this name.
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t size() const { return fields_.size(); }

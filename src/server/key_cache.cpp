@@ -49,7 +49,7 @@ std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const Ke
 Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, std::string_view tenant,
                                        const KeySet& set) {
   const runtime::Model& model = *served.model;
-  const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + model.name();
+  const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + served.etag;
   if (Keys keys = find(name)) return Loaded{std::move(keys), true};
 
   const auto pieces = assign(model, set);

@@ -23,21 +23,6 @@ Digest key_set_id(std::span<const Digest> sorted_pieces) {
   return blake2b(std::move(out).take());
 }
 
-Result<std::size_t> KeyStore::sweep() {
-  const std::unique_lock lock(removal_);
-  TACIT_TRY(const std::vector<BlobName> names, blobs_.list());
-  TACIT_TRY(const std::vector<Ledger::Owned> rows, ledger_.pieces());
-  std::set<BlobName> known;
-  for (const Ledger::Owned& row : rows) known.insert(blob_of(row.tenant, row.digest));
-  std::size_t removed = 0;
-  for (const BlobName& name : names) {
-    if (name.kind != BlobKind::kPiece || known.contains(name)) continue;
-    TACIT_CHECK(blobs_.remove(name));
-    ++removed;
-  }
-  return removed;
-}
-
 Result<bool> KeyStore::put_piece(std::string_view tenant, const Digest& digest, ByteView bytes, Time now) {
   if (blake2b(bytes) != digest) {
     return Error{ErrorCode::kKeyDigest, "the bytes have the digest " + to_hex(blake2b(bytes)) +

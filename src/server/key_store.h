@@ -26,10 +26,6 @@ class KeyStore {
   KeyStore(Ledger& ledger, Blobs& blobs, Check check)
       : ledger_(ledger), blobs_(blobs), check_(std::move(check)) {}
 
-  // Removes the bytes of pieces that the ledger does not know, which a crash between bytes and row leaves behind; answers how
-  // many. Only while nobody uploads.
-  Result<std::size_t> sweep();
-
   // Stores the bytes if they pass the check and have this digest (kKeyDigest). True where they were not there before. Errors of
   // Ledger and Blobs.
   Result<bool> put_piece(std::string_view tenant, const Digest& digest, ByteView bytes, Time now);

@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxRefusedConnections = 64;
 // Announced body bytes of all requests being received or worked on.
 inline constexpr std::uint64_t kMaxBodyBytesInFlight = std::uint64_t{4} << 30;
 inline constexpr std::size_t kNetworkThreads = 2;
-inline constexpr std::size_t kBlockingThreads = 2;                       // disk and digests
+inline constexpr std::size_t kBlockingThreads = 4;                       // disk and digests
 inline constexpr std::size_t kMaxBlockingJobs = 256;                     // waiting
 inline constexpr std::size_t kMaxInferenceJobs = 64;                     // waiting
 inline constexpr std::uint64_t kKeyCacheBytes = std::uint64_t{4} << 30;  // --key-cache-bytes

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/model_registry.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -10,6 +12,8 @@
 
 namespace tacit::server {
 namespace {
+
+constexpr std::string_view kUnloaded = "unloaded";
 
 Result<std::vector<std::filesystem::path>> package_files(const std::filesystem::path& folder) {
   std::error_code failure;
@@ -36,6 +40,36 @@ std::string name_of(const std::filesystem::path& file) {
   return name.empty() ? "_" : name;
 }
 
+FileStamp stamp_of(const std::filesystem::path& file) {
+  FileStamp stamp{file, 0, 0, 0};
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return stamp;
+  stamp.written = status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
+  stamp.bytes = static_cast<std::uint64_t>(status.st_size);
+  stamp.inode = status.st_ino;
+  return stamp;
+}
+
+std::shared_ptr<const ServedModel> serve(std::shared_ptr<const runtime::Model> model, FileStamp file) {
+  const std::string etag = "\"" + to_hex(blake2b(as_bytes(model->client_json()))) + "\"";
+  return std::make_shared<const ServedModel>(ServedModel{std::move(model), etag, std::move(file)});
+}
+
+// The file's model, which `earlier` may have.
+Result<std::shared_ptr<const ServedModel>> load_file(const std::filesystem::path& file,
+                                                     const ModelRegistry& earlier) {
+  FileStamp stamp = stamp_of(file);
+  for (const auto& [name, served] : earlier.models())
+    if (served->file == stamp) return served;
+  const auto start = std::chrono::steady_clock::now();
+  TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(file));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  log_info("model " + model->name() + " loaded from " + file.string() + ", " +
+           std::to_string(model->memory_bytes() >> 20) + " MiB, " +
+           std::to_string(seconds.count()).substr(0, 5) + " s");
+  return serve(std::move(model), std::move(stamp));
+}
+
 }  // namespace
 
 bool is_model_name(std::string_view text) {
@@ -50,42 +84,34 @@ bool fits(const ckks::Parameters& parameters, const ckks::KeyHeader& header) {
          header.basis == parameters.basis_digest(shape.level, shape.special_count);
 }
 
-bool ModelRegistry::add(std::shared_ptr<const runtime::Model> model) {
-  const std::string name = model->name();
-  const std::string etag = "\"" + to_hex(blake2b(as_bytes(model->client_json()))) + "\"";
-  if (!models_.emplace(name, ServedModel{std::move(model), etag}).second) return false;
+bool ModelRegistry::add(std::shared_ptr<const ServedModel> served) {
+  const std::string name = served->model->name();
+  if (!models_.emplace(name, std::move(served)).second) return false;
   states_.push_back({name, true, ""});
   return true;
 }
 
 ModelRegistry::ModelRegistry(std::span<const std::shared_ptr<const runtime::Model>> models) {
-  for (const auto& model : models) add(model);
+  for (const auto& model : models) add(serve(model, {}));
 }
 
-Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
+Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder, const ModelRegistry& earlier,
+                                          const Names& left_out) {
   TACIT_TRY(const std::vector<std::filesystem::path> files, package_files(folder));
   ModelRegistry registry;
   for (const std::filesystem::path& file : files) {
-    const auto start = std::chrono::steady_clock::now();
-    auto model = runtime::Model::load(file);
-    if (!model.ok()) {
-      log_error("model skipped: " + model.error().to_line());
-      registry.states_.push_back({name_of(file), false, std::string(to_string(model.error().code))});
-      continue;
-    }
-    const auto& loaded = *model.value();
-    const std::string line = "model " + loaded.name() + " loaded from " + file.string() + ", " +
-                             std::to_string(loaded.memory_bytes() >> 20) + " MiB";
-    if (!registry.add(model.value())) {
-      log_error("model skipped: " + file.string() + " has the name " + loaded.name() +
-                ", which another file has too");
+    const auto served = load_file(file, earlier);
+    if (!served.ok()) {
+      log_error("model skipped: " + served.error().to_line());
+      registry.states_.push_back({name_of(file), false, std::string(to_string(served.error().code))});
+    } else if (const std::string& name = served.value()->model->name(); left_out.contains(name)) {
+      registry.states_.push_back({name, false, std::string(kUnloaded)});
+    } else if (!registry.add(*served)) {
+      log_error("model skipped: " + file.string() + " has the name " + name + ", which another file has too");
       registry.states_.push_back({name_of(file), false, std::string(to_string(ErrorCode::kInvalidArgument))});
-      continue;
     }
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    log_info(line + ", " + std::to_string(seconds.count()).substr(0, 5) + " s");
   }
-  if (registry.models_.empty()) {
+  if (registry.models_.empty() && left_out.empty()) {
     return Error{ErrorCode::kNoModels,
                  "no model could be loaded from " + folder.string() +
                      (files.empty() ? ": there is no .tacit file; `tacit compile` makes one"
@@ -94,13 +120,14 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
   return registry;
 }
 
-Result<const ServedModel*> ModelRegistry::find(std::string_view name) const {
+Result<std::shared_ptr<const ServedModel>> ModelRegistry::find(std::string_view name) const {
   if (is_model_name(name)) {
-    if (const auto found = models_.find(name); found != models_.end()) return &found->second;
-    const auto named = [&](const ModelState& state) { return state.name == name; };
-    if (const auto state = std::ranges::find_if(states_, named); state != states_.end()) {
-      return Error{ErrorCode::kModelUnavailable, "the model \"" + state->name + "\" could not be loaded (" +
-                                                     state->reason + "); see the server's log"};
+    if (const auto found = models_.find(name); found != models_.end()) return found->second;
+    if (const auto state = std::ranges::find(states_, name, &ModelState::name); state != states_.end()) {
+      return Error{ErrorCode::kModelUnavailable,
+                   state->reason == kUnloaded ? "the model \"" + state->name + "\" was taken out of service"
+                                              : "the model \"" + state->name + "\" could not be loaded (" +
+                                                    state->reason + "); see the server's log"};
     }
   }
   return Error{ErrorCode::kModelUnknown,
@@ -108,17 +135,57 @@ Result<const ServedModel*> ModelRegistry::find(std::string_view name) const {
 }
 
 bool ModelRegistry::all_ready() const {
-  return std::ranges::all_of(states_, [](const ModelState& state) { return state.ready; });
+  return std::ranges::all_of(
+      states_, [](const ModelState& state) { return state.ready || state.reason == kUnloaded; });
 }
 
-Result<const ckks::Parameters*> ModelRegistry::parameters_for(const ckks::KeyHeader& header) const {
+Result<std::shared_ptr<const ServedModel>> ModelRegistry::model_for(const ckks::KeyHeader& header) const {
   for (const auto& [name, served] : models_) {
-    if (fits(served.model->parameters(), header)) return &served.model->parameters();
+    if (fits(served->model->parameters(), header)) return served;
   }
   return Error{
       ErrorCode::kParametersMismatch,
       "the evaluation key was made for parameters that no model here uses; make it from the client half that "
       "GET /v2/models/{model}/client answers"};
+}
+
+ModelShelf::ModelShelf(ModelRegistry registry, std::filesystem::path folder)
+    : folder_(std::move(folder)), registry_(std::make_shared<const ModelRegistry>(std::move(registry))) {}
+
+std::shared_ptr<const ModelRegistry> ModelShelf::now() const {
+  const std::lock_guard lock(mutex_);
+  return registry_;
+}
+
+Status ModelShelf::replace(const ModelRegistry::Names& left_out) {
+  TACIT_TRY(ModelRegistry read, ModelRegistry::load(folder_, *now(), left_out));
+  auto registry = std::make_shared<const ModelRegistry>(std::move(read));
+  left_out_ = left_out;
+  const std::lock_guard lock(mutex_);
+  registry_.swap(registry);
+  return {};
+}
+
+Status ModelShelf::reload() {
+  const std::lock_guard lock(changing_);
+  return replace(left_out_);
+}
+
+Status ModelShelf::load(std::string_view name) {
+  const std::lock_guard lock(changing_);
+  ModelRegistry::Names left_out = left_out_;
+  if (const auto found = left_out.find(name); found != left_out.end()) left_out.erase(found);
+  TACIT_CHECK(replace(left_out));
+  TACIT_CHECK(now()->find(name));
+  return {};
+}
+
+Status ModelShelf::unload(std::string_view name) {
+  const std::lock_guard lock(changing_);
+  TACIT_CHECK(now()->find(name));
+  ModelRegistry::Names left_out = left_out_;
+  left_out.emplace(name);
+  return replace(left_out);
 }
 
 }  // namespace tacit::server

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "server/jobs.h"
 #include "server/key_cache.h"
 #include "server/key_store.h"
 #include "server/model_registry.h"
@@ -11,9 +12,11 @@
 namespace tacit::server {
 
 struct Services {
-  const ModelRegistry& models;
+  ModelShelf& models;
   KeyStore& keys;
   KeyCache& cache;
+  Executor& executor;
+  Jobs& jobs;
   std::uint64_t max_body_bytes;
   const std::atomic<bool>& stopping;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory as it is estimated against what the runtime allocates, and what the compiler does with a budget.
-#include "compiler/memory.h"
+#include "runtime/memory.h"
 
 #include "networks.h"
 #include "runtime/model.h"
@@ -32,7 +32,7 @@ TEST(Memory, PlaintextsAreThoseOfTheModel) {
     options.mode = mode;
     const auto result = compiled(options);
     ASSERT_TRUE(result.ok()) << result.error().to_line();
-    const auto estimate = estimate_memory(result->package.plan);
+    const auto estimate = runtime::estimate_memory(result->package.plan);
     ASSERT_TRUE(estimate.ok()) << estimate.error().to_line();
     EXPECT_EQ(*estimate, result->report.memory);
     const auto model = runtime::Model::create(result->package);

@@ -53,7 +53,7 @@ class KeyStoreTest : public testing::Test {
     ASSERT_TRUE(state.ok()) << state.error().to_line();
     state_ = std::move(state).value();
     store_.emplace(state_->ledger(), state_->blobs(), check);
-    swept_ = store_->sweep().value();
+    swept_ = state_->sweep().value();
   }
   Digest put(const Bytes& bytes) {
     const Digest digest = blake2b(bytes);

@@ -20,9 +20,10 @@ Outcome live(const Call&) { return json_response(200, {{"live", true}}); }
 Outcome ready(const Services& services) {
   if (services.stopping)
     return json_response(kNotReady, {{"ready", false}, {"reason", "the server is about to end"}});
-  if (services.models.all_ready()) return json_response(200, {{"ready", true}});
+  const auto registry = services.models.now();
+  if (registry->all_ready()) return json_response(200, {{"ready", true}});
   Json unavailable = Json::array();
-  for (const ModelState& state : services.models.states()) {
+  for (const ModelState& state : registry->states()) {
     if (!state.ready) unavailable.push_back({{"name", state.name}, {"reason", state.reason}});
   }
   return json_response(kNotReady, {{"ready", false}, {"unavailable", unavailable}});

@@ -1,139 +1,154 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running a model on a ciphertext (protocol/inference.md). Everything that can be refused is refused before the request
-// waits for its turn.
-#include <sys/resource.h>
-
+// Running a model on ciphertexts (protocol/inference.md): on the connection, or as a job (protocol/jobs.md). Everything that can be
+// refused is refused before the request waits for its turn.
 #include <algorithm>
-#include <chrono>
-#include <limits>
-#include <numeric>
 
-#include "server/binary_tensor.h"
 #include "server/limits.h"
 #include "server/routes/routes.h"
 
 namespace tacit::server {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+// Preferences that the server knows (RFC 7240); others are to be ignored.
+bool wants_job(const RequestHead& head) {
+  const std::string_view field = head.fields.find("Prefer").value_or("");
+  std::size_t start = 0;
+  while (start <= field.size()) {
+    const std::size_t end = std::min(field.find(',', start), field.size());
+    std::string_view item = field.substr(start, end - start);
+    item = item.substr(0, item.find(';'));
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (equal_ignoring_case(item, "respond-async")) return true;
+    start = end + 1;
+  }
+  return false;
 }
 
-std::uint64_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-}
-
-// The bytes of a stage's input ciphertexts.
-struct InputBytes {
-  std::vector<std::uint64_t> fresh, computed;
-  std::uint64_t total(const std::vector<std::uint64_t>& sizes) const {
-    return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
-  }
-};
-
-InputBytes input_bytes(const runtime::Model& model, std::size_t stage) {
-  InputBytes bytes;
-  for (plan::ValueId id : model.input_ciphertexts(stage)) {
-    const int level = model.plan().values[id].level;
-    bytes.fresh.push_back(ckks::seeded_ciphertext_bytes(model.parameters(), level));
-    bytes.computed.push_back(ckks::ciphertext_bytes(model.parameters(), level));
-  }
-  return bytes;
-}
-
-// The body of a model of one stage has one of two lengths: that of fresh ciphertexts of its input, or of computed ones. Of
-// several stages, and where both kinds are sent together, only bounds are known before the JSON is there.
-Result<BodyPlan> plan_body(const Services& services, const RequestHead& head, const PathArguments& path) {
-  TACIT_TRY(const ServedModel* served, model_of(services, path));
-  TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));
-  const runtime::Model& model = *served->model;
-  std::uint64_t least = std::numeric_limits<std::uint64_t>::max(), most = 0;
-  bool exact = model.stages().size() == 1;
-  for (std::size_t stage = 0; stage < model.stages().size(); ++stage) {
-    const InputBytes bytes = input_bytes(model, stage);
-    const std::uint64_t framing =
-        json_bytes == 0 ? 0 : json_bytes + bytes.fresh.size() * sizeof(std::uint32_t);
-    exact = exact && bytes.fresh.size() == 1;
-    least = std::min(least, framing + bytes.total(bytes.fresh));
-    most = std::max(most, framing + bytes.total(bytes.computed));
-  }
-  const std::uint64_t length = head.content_length.value_or(least);
-  if (length < least || length > most || (exact && length != least && length != most)) {
-    return Error{length > most ? ErrorCode::kDataTooLarge : ErrorCode::kDataMalformed,
-                 "a request to this model has " + std::to_string(least) + (exact ? " or " : " to ") +
-                     std::to_string(most) +
-                     " bytes, with fresh or computed ciphertexts; Content-Length says " +
-                     std::to_string(length)};
-  }
-  return BodyPlan{most};
-}
-
-// The raw form's one element as ciphertexts: all are fresh or all are computed.
-Status split_raw(const runtime::Model& model, InferenceRequest& request) {
-  const InputBytes bytes = input_bytes(model, request.stage);
-  ByteView body = request.ciphertexts.front();
-  const std::vector<std::uint64_t>& sizes =
-      body.size() == bytes.total(bytes.fresh) ? bytes.fresh : bytes.computed;
-  if (body.size() != bytes.total(sizes))
+// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a quoted string; one without quotes is taken as well.
+Result<std::optional<std::string>> idempotency_key(const RequestHead& head) {
+  const auto field = head.fields.find("Idempotency-Key");
+  if (!field) return std::optional<std::string>();
+  std::string_view key = *field;
+  if (key.size() >= 2 && key.starts_with('"') && key.ends_with('"')) key = key.substr(1, key.size() - 2);
+  const bool sound =
+      !key.empty() && key.size() <= kMaxIdempotencyKeyBytes &&
+      std::ranges::all_of(key, [](char c) { return c > ' ' && c < 127 && c != '"' && c != '\\'; });
+  if (!sound)
     return Error{ErrorCode::kRequestMalformed,
-                 "without JSON, all ciphertexts must be fresh or all computed: " +
-                     std::to_string(bytes.total(bytes.fresh)) + " or " +
-                     std::to_string(bytes.total(bytes.computed)) + " bytes for this stage"};
-  request.ciphertexts.clear();
-  for (std::uint64_t size : sizes) {
-    request.ciphertexts.push_back(body.first(size));
-    body = body.subspan(size);
-  }
-  return {};
+                 "Idempotency-Key must have 1 to 255 visible characters, in quotes"};
+  return std::optional(std::string(key));
 }
 
-Result<Response> run(const Services& services, const ServedModel& served, const InferenceRequest& request,
-                     std::string_view tenant, const KeySet& set, const WorkContext& context) {
-  InferenceResult result;
-  result.model_name = served.model->name();
-  result.id = request.id;
-  result.queue_ms = context.queue_ms;
-  const auto begin = Clock::now();
-  TACIT_TRY(const KeyCache::Loaded loaded, services.cache.get(served, services.keys, tenant, set));
-  if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
-  const auto start = Clock::now();
-  const auto go_on = [&](std::size_t, std::size_t) { return !context.cancelled; };
-  TACIT_TRY(result.ciphertexts,
-            served.model->run(*loaded.keys, set.tag, request.stage, request.ciphertexts, go_on));
-  result.compute_ms = milliseconds_since(start);
-  result.peak_memory_bytes = peak_memory_bytes();
-  return inference_response(result);
+// Of everything that makes two requests the same one.
+Digest digest_of(const Call& call) {
+  ByteWriter out;
+  for (const std::string_view part :
+       {std::string_view(call.instance), call.head.fields.find(kInferenceHeaderLength).value_or(""),
+        call.head.fields.find(kKeyIdField).value_or(""), call.head.fields.find(kStageField).value_or("")})
+    out.string(part);
+  out.raw(blake2b(call.body));
+  return blake2b(std::move(out).take());
+}
+
+Outcome run_now(const Services& services, const Prediction& prediction,
+                const std::vector<ByteView>& ciphertexts) {
+  return Turn{prediction.group(), prediction.model->model->run_bytes(),
+              [&services, prediction, ciphertexts](const WorkContext& context) -> Outcome {
+                const auto steps = [&](std::size_t, std::size_t, const std::string&) {
+                  return !context.cancelled;
+                };
+                auto result = predict(prediction, ciphertexts, services.keys, services.cache, steps);
+                if (!result.ok()) return std::move(result).error();
+                result->queue_ms = context.queue_ms;
+                return inference_response(*result);
+              }};
+}
+
+// What a finished job answers, as if it had been waited for.
+Outcome final_answer(const Services& services, const Job& job) {
+  Response response;
+  if (auto result = services.jobs.result(job); result.ok())
+    response = std::move(result).value();
+  else
+    return std::move(result).error();
+  response.fields.add("Location", "/v2/jobs/" + job.id);
+  return response;
+}
+
+// Waits on the connection for a job that goes on without it.
+Outcome await(const Services& services, const Job& job) {
+  return Awaited{[&services, job](std::function<void(Outcome)> done) {
+    struct Wait {
+      std::function<void(Outcome)> done;
+      std::atomic<bool> over = false;
+    };
+    const auto wait = std::make_shared<Wait>();
+    wait->done = std::move(done);
+    const auto rest = [&services, id = job.id, tenant = job.tenant, wait](bool stopping) {
+      if (wait->over.exchange(true)) return;
+      if (stopping)
+        return wait->done(
+            Error{ErrorCode::kServerStopping,
+                  "the server is about to end; the job goes on after its next start, ask for it "
+                  "with the same Idempotency-Key or at /v2/jobs/" +
+                      id});
+      wait->done(Later{[&services, id, tenant](const WorkContext&) -> Outcome {
+        TACIT_TRY(const Job now, services.jobs.find(tenant, id));
+        return final_answer(services, now);
+      }});
+    };
+    const ProgressBoard::Watch watch =
+        services.jobs.board().watch(job.id, [rest](const ProgressBoard::News& news) {
+          if (news.state == JobState::kRunning) return true;
+          rest(news.state == JobState::kQueued);
+          return false;
+        });
+    // It may have ended before anybody watched.
+    const auto now = services.jobs.find(job.tenant, job.id);
+    if (now.ok() && (now->state == JobState::kQueued || now->state == JobState::kRunning)) return;
+    services.jobs.board().unwatch(job.id, watch);
+    rest(false);
+  }};
+}
+
+Outcome submit(const Services& services, const Call& call, const Prediction& prediction,
+               const InferenceRequest& request, const std::optional<std::string>& key) {
+  const bool async = wants_job(call.head);
+  Job job;
+  job.tenant = call.tenant;
+  job.model = prediction.model->model->name();
+  job.stage = request.stage;
+  job.key_id = request.key_id;
+  job.request_id = call.head.id;
+  job.client_id = request.id;
+  job.timings = request.timings;
+  std::optional<Idempotency> idempotency;
+  if (key) idempotency = Idempotency{*key, digest_of(call), now() + services.jobs.limits().keep_results};
+  TACIT_TRY(const Submission submission,
+            services.jobs.submit(std::move(job), request.ciphertexts, idempotency));
+  const Job& accepted_job = submission.job;
+  if (async) return accepted(services, accepted_job);
+  if (!submission.repeated) return await(services, accepted_job);
+  if (!is_final(accepted_job.state) && accepted_job.state != JobState::kAwaitingClient)
+    return Error{ErrorCode::kIdempotencyInProgress,
+                 "the first request with this Idempotency-Key is still being worked on, as /v2/jobs/" +
+                     accepted_job.id};
+  return final_answer(services, accepted_job);
 }
 
 Outcome infer(const Services& services, const Call& call) {
-  auto served = model_of(services, call.path);
-  if (!served.ok()) return std::move(served).error();
-  auto request = parse_inference_request(call.head, call.body);
-  if (!request.ok()) return std::move(request).error();
-  if (request->stage >= (*served)->model->stages().size())
-    return Error{ErrorCode::kRequestMalformed,
-                 "the model has " + std::to_string((*served)->model->stages().size()) +
-                     " stages, counted from 0; there is no stage " + std::to_string(request->stage)};
-  if (request->raw) {
-    if (Status split = split_raw(*(*served)->model, *request); !split.ok()) return std::move(split).error();
-  }
-  auto set = services.keys.ledger().find_set(call.tenant, request->key_id);
-  if (!set.ok()) return std::move(set).error();
-  const ServedModel& model = **served;
-  if (const auto missing = missing_keys(*model.model, *set); !missing.empty()) {
-    return Error{ErrorCode::kKeyMissing,
-                 "the key set lacks " + std::to_string(missing.size()) +
-                     " evaluation keys that the model needs, the first for Galois element " +
-                     std::to_string(missing.front().element) + "; POST /v2/keys with \"model\" lists them"};
-  }
-  return Later{Pool::kInference,
-               [&services, &call, &model, request = *request, set = *set](const WorkContext& context) {
-                 return run(services, model, request, call.tenant, set, context);
-               }};
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(std::shared_ptr<const ServedModel> served, model_of(services, call.path));
+    TACIT_TRY(const InferenceRequest request, read_prediction(*served->model, call.head, call.body));
+    TACIT_TRY(const std::optional<std::string> key, idempotency_key(call.head));
+    TACIT_TRY(const Prediction prediction,
+              prepare_prediction(std::move(served), services.keys.ledger(), call.tenant, request));
+    if (key || wants_job(call.head)) return submit(services, call, prediction, request, key);
+    return run_now(services, prediction, request.ciphertexts);
+  }};
 }
 
 }  // namespace
@@ -142,8 +157,9 @@ void add_infer_routes(Router& router, const Services& services) {
   Endpoint endpoint;
   endpoint.method = Method::kPost;
   endpoint.scope = kScopeInfer;
-  endpoint.plan_body = [&services](const RequestHead& head, const PathArguments& path) {
-    return plan_body(services, head, path);
+  endpoint.plan_body = [&services](const RequestHead& head, const PathArguments& path) -> Result<BodyPlan> {
+    TACIT_TRY(const std::shared_ptr<const ServedModel> served, model_of(services, path));
+    return plan_prediction_body(*served->model, head);
   };
   endpoint.handle = [&services](const Call& call) { return infer(services, call); };
   add_model_endpoint(router, "/infer", std::move(endpoint));

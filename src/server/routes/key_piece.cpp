@@ -15,8 +15,8 @@ Result<BodyPlan> plan_body(const Services& services, const PathArguments& path) 
 // The header names shape and primes; with them the length of the whole is known before the rest of it is read.
 Status inspect(const Services& services, const RequestHead& head, ByteView prefix) {
   TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(prefix));
-  TACIT_TRY(const ckks::Parameters* parameters, services.models.parameters_for(header));
-  const std::uint64_t expected = ckks::key_bytes(*parameters, header.request.shape);
+  TACIT_TRY(const std::shared_ptr<const ServedModel> served, services.models.now()->model_for(header));
+  const std::uint64_t expected = ckks::key_bytes(served->model->parameters(), header.request.shape);
   const std::uint64_t announced = head.content_length.value_or(0);
   if (announced == expected) return {};
   return Error{announced < expected ? ErrorCode::kDataTruncated : ErrorCode::kDataTrailing,
@@ -27,11 +27,10 @@ Status inspect(const Services& services, const RequestHead& head, ByteView prefi
 Outcome put(const Services& services, const Call& call) {
   const auto digest = digest_from_hex(call.path.get("digest"));
   if (!digest.ok()) return digest.error();
-  return Later{
-      Pool::kBlocking, [&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
-        TACIT_TRY(const bool created, services.keys.put_piece(call.tenant, digest, call.body, now()));
-        return json_response(created ? 201 : 200, {{"digest", to_hex(digest)}, {"bytes", call.body.size()}});
-      }};
+  return Later{[&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
+    TACIT_TRY(const bool created, services.keys.put_piece(call.tenant, digest, call.body, now()));
+    return json_response(created ? 201 : 200, {{"digest", to_hex(digest)}, {"bytes", call.body.size()}});
+  }};
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace tacit::server {
 namespace {
 
 struct SetRequest {
-  const ServedModel* model = nullptr;  // or none
+  std::shared_ptr<const ServedModel> model;  // or none
   std::vector<Digest> pieces;
 };
 
@@ -19,7 +19,7 @@ Result<SetRequest> parse_request(const Services& services, ByteView body) {
   SetRequest request;
   if (const Json* name = member(json, "model")) {
     if (!name->is_string()) return malformed("\"model\" must be the name of a model");
-    TACIT_TRY(request.model, services.models.find(name->get_ref<const std::string&>()));
+    TACIT_TRY(request.model, services.models.now()->find(name->get_ref<const std::string&>()));
   }
   const Json* pieces = member(json, "pieces");
   if (pieces == nullptr || !pieces->is_array()) return malformed("\"pieces\" must be a list of digests");
@@ -82,9 +82,9 @@ Result<Response> store_set(const Services& services, const SetRequest& request, 
 Outcome post(const Services& services, const Call& call) {
   auto request = parse_request(services, call.body);
   if (!request.ok()) return std::move(request).error();
-  return Later{Pool::kBlocking, [&services, &call, request = std::move(request).value()](const WorkContext&) {
-                 return store_set(services, request, call);
-               }};
+  return Later{[&services, &call, request = std::move(request).value()](const WorkContext&) {
+    return store_set(services, request, call);
+  }};
 }
 
 Outcome get(const Services& services, const Call& call) {
@@ -93,14 +93,15 @@ Outcome get(const Services& services, const Call& call) {
     return Error{ErrorCode::kKeyUnknown,
                  "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
   }
-  return Later{Pool::kBlocking, [&services, &call, id = *id](const WorkContext&) -> Result<Response> {
-                 TACIT_TRY(const KeySet set, services.keys.ledger().find_set(call.tenant, id));
-                 Json page = describe(set);
-                 page["models"] = Json::array();
-                 for (const auto& [name, served] : services.models.models())
-                   if (missing_keys(*served.model, set).empty()) page["models"].push_back(name);
-                 return json_response(200, page);
-               }};
+  return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
+    TACIT_TRY(const KeySet set, services.keys.ledger().find_set(call.tenant, id));
+    Json page = describe(set);
+    page["models"] = Json::array();
+    const auto registry = services.models.now();
+    for (const auto& [name, served] : registry->models())
+      if (missing_keys(*served->model, set).empty()) page["models"].push_back(name);
+    return json_response(200, page);
+  }};
 }
 
 }  // namespace

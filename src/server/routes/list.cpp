@@ -32,10 +32,11 @@ Json summary(const runtime::Model& model) {
 
 Outcome list_models(const Services& services) {
   Json models = Json::array();
-  for (const auto& [name, served] : services.models.models()) models.push_back(summary(*served.model));
+  const auto registry = services.models.now();
+  for (const auto& [name, served] : registry->models()) models.push_back(summary(*served->model));
   // Kept apart, so that everything under "models" can be used.
   Json unavailable = Json::array();
-  for (const ModelState& state : services.models.states()) {
+  for (const ModelState& state : registry->states()) {
     if (!state.ready)
       unavailable.push_back({{"name", state.name}, {"state", "UNAVAILABLE"}, {"reason", state.reason}});
   }
@@ -53,7 +54,8 @@ Outcome repository_index(const Services& services, const Call& call) {
     }
   }
   Json index = Json::array();
-  for (const ModelState& state : services.models.states()) {
+  const auto registry = services.models.now();
+  for (const ModelState& state : registry->states()) {
     if (only_ready && !state.ready) continue;
     index.push_back({{"name", state.name},
                      {"version", std::string(kModelVersion)},
@@ -63,19 +65,53 @@ Outcome repository_index(const Services& services, const Call& call) {
   return json_response(200, index);
 }
 
+// Which model of the repository the path names, and what Triton's clients may send along.
+Result<std::string> named_model(const Call& call) {
+  if (!call.body.empty()) TACIT_CHECK(parse_object(call.body, "the request body"));
+  std::string name(call.path.get("model"));
+  if (!is_model_name(name)) return ModelRegistry().find(name).error();
+  return name;
+}
+
+Outcome change_repository(const Call& call, ModelShelf& models,
+                          Status (ModelShelf::*change)(std::string_view)) {
+  const auto name = named_model(call);
+  if (!name.ok()) return name.error();
+  return Later{[&models, change, name = *name](const WorkContext&) -> Outcome {
+    if (Status status = (models.*change)(name); !status.ok()) return std::move(status).error();
+    return Response{};
+  }};
+}
+
 }  // namespace
 
 void add_list_routes(Router& router, const Services& services) {
   router.add({Method::kGet, "/v2/models", kScopeInfer, {}, {}, [&services](const Call&) {
                 return list_models(services);
               }});
+  const auto json_body = [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> {
+    return BodyPlan{kMaxJsonBytes};
+  };
   router.add(
-      {Method::kPost,
-       "/v2/repository/index",
-       kScopeInfer,
-       [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
-       {},
-       [&services](const Call& call) { return repository_index(services, call); }});
+      {Method::kPost, "/v2/repository/index", kScopeInfer, json_body, {}, [&services](const Call& call) {
+         return repository_index(services, call);
+       }});
+  router.add({Method::kPost,
+              "/v2/repository/models/{model}/load",
+              kScopeModels,
+              json_body,
+              {},
+              [&services](const Call& call) {
+                return change_repository(call, services.models, &ModelShelf::load);
+              }});
+  router.add({Method::kPost,
+              "/v2/repository/models/{model}/unload",
+              kScopeModels,
+              json_body,
+              {},
+              [&services](const Call& call) {
+                return change_repository(call, services.models, &ModelShelf::unload);
+              }});
 }
 
 }  // namespace tacit::server

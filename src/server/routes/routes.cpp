@@ -9,12 +9,13 @@ void add_all_routes(Router& router, const Services& services) {
   add_model_routes(router, services);
   add_client_half_routes(router, services);
   add_infer_routes(router, services);
+  add_job_routes(router, services);
   add_key_piece_routes(router, services);
   add_key_set_routes(router, services);
 }
 
-Result<const ServedModel*> model_of(const Services& services, const PathArguments& path) {
-  TACIT_TRY(const ServedModel* model, services.models.find(path.get("model")));
+Result<std::shared_ptr<const ServedModel>> model_of(const Services& services, const PathArguments& path) {
+  TACIT_TRY(std::shared_ptr<const ServedModel> model, services.models.now()->find(path.get("model")));
   if (path.has("version") && path.get("version") != kModelVersion) {
     return Error{ErrorCode::kModelUnknown,
                  "the model \"" + model->model->name() + "\" has only the version 1"};

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/result.h"
+#include "server/state/blobs.h"
 #include "server/state/ledger.h"
 
 namespace tacit::server {
@@ -25,17 +26,25 @@ struct Job {
   std::string model;
   std::size_t stage = 0;
   Digest key_id{};
-  Digest input{};  // of the request's body, which is the blob of kind kInput with the job's identifier
+  Digest input{};  // of the blob that input_blob names
   std::string request_id;
   std::optional<std::string> client_id;  // "id" of the inference request
-  bool raw = false;                      // the raw form of an inference request
+  bool timings = false;                  // the result says how long each layer took
   JobState state = JobState::kQueued;
-  int attempt = 0;               // how often it has been begun
-  std::optional<Digest> result;  // of the blob of kind kResult; where it has succeeded or awaits the client
-  std::optional<Error> error;    // where it has failed
+  int attempt = 0;  // how often it has been begun
+  std::optional<Digest>
+      result;  // of the blob that result_blob names; where it has succeeded or awaits the client
+  std::optional<Error> error;  // where it has failed
   Time created = 0, started = 0, ended = 0;
-  Time expires = 0;  // when result and row may go; 0 while it is not final
+  Time expires = 0;  // when result and row may go, or a client that is waited for is given up; else 0
 };
+
+// The ciphertexts of the stage that the job is in, and what that stage made of them. Each stage has names of its own, so that a row
+// always names whole bytes.
+BlobName input_blob(const Job& job);
+BlobName result_blob(const Job& job);
+// The job that a blob of these kinds belongs to.
+std::string job_of(const BlobName& blob);
 
 // A client's promise that a repeated request is the same one.
 struct Idempotency {
@@ -49,6 +58,12 @@ struct Submission {
   bool repeated = false;  // the job was there: the same key and the same request
 };
 
+// How many jobs a tenant may have; 0: as many as it likes.
+struct JobQuota {
+  std::uint64_t unfinished = 0;  // queued, running or waiting for the client
+  std::uint64_t kept = 0;        // final
+};
+
 // How a queue stands; of one tenant or of all.
 struct QueueCounts {
   std::size_t queued = 0, running = 0, awaiting = 0, kept = 0;
@@ -59,14 +74,20 @@ class Queue {
   virtual ~Queue() = default;
 
   // The input must be in the blobs already, unless the job turns out to be a repeated one. kIdempotencyMismatch where the key
-  // was used for another request.
-  virtual Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency) = 0;
+  // was used for another request; kQuota.
+  virtual Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency,
+                                    const JobQuota& quota = {}) = 0;
   // The oldest queued job among those with one of the `preferred` keys, or else the oldest; nothing where none is queued.
   // It is running from now on.
   virtual Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) = 0;
   // Each of these is false, and nothing has changed, where the attempt is no longer the job's running one.
   virtual Result<bool> succeed(const Job& job, const Digest& result, Time now, Time expires) = 0;
   virtual Result<bool> fail(const Job& job, const Error& error, Time now, Time expires) = 0;
+  // Where there are further stages: waits for the client until `expires`.
+  virtual Result<bool> await_client(const Job& job, const Digest& result, Time now, Time expires) = 0;
+  // Queues the next stage of a job that awaits the client, whose input is in the blobs already. The answer is the job as it stood
+  // before, whose blobs are to be removed. kJobUnknown; kJobNotAwaiting.
+  virtual Result<Job> resume(std::string_view tenant, std::string_view id, const Digest& input) = 0;
   // Back into the queue at its old place, the attempt not counted: the server is about to end.
   virtual Result<bool> put_back(const Job& job) = 0;
 
@@ -82,8 +103,9 @@ class Queue {
 
   // After a start: what was running is queued again, or has failed (kJobPoisoned) where it was begun `attempts` times.
   virtual Result<std::size_t> recover(int attempts, Time now, Time expires) = 0;
-  // Takes out final jobs whose time has come, and idempotency keys; answers the jobs, whose blobs are to be removed.
-  virtual Result<std::vector<Job>> expire(Time now) = 0;
+  // Ends jobs for whose client the time is over (kJobExpired, kept until `keep_until`), and takes out final jobs whose time has come, and idempotency keys; answers the jobs
+  // taken out, whose blobs are to be removed.
+  virtual Result<std::vector<Job>> expire(Time now, Time keep_until) = 0;
   // Takes out one final job. False where it is not final. kJobUnknown.
   virtual Result<bool> remove(std::string_view tenant, std::string_view id) = 0;
   // Every job of every tenant.

@@ -60,7 +60,7 @@ CREATE TABLE job (
   input BLOB NOT NULL,
   request_id TEXT NOT NULL,
   client_id TEXT,
-  raw INTEGER NOT NULL,
+  timings INTEGER NOT NULL,
   state INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   result BLOB,

@@ -24,7 +24,7 @@ static_assert(static_cast<int>(JobState::kSucceeded) == 3 && static_cast<int>(Jo
 constexpr std::int64_t number_of(JobState state) { return static_cast<std::int64_t>(state); }
 
 #define TACIT_JOB_COLUMNS                                                                         \
-  "id, tenant, model, stage, key_id, input, request_id, client_id, raw, state, attempt, result, " \
+  "id, tenant, model, stage, key_id, input, request_id, client_id, timings, state, attempt, result, " \
   "error_code, "                                                                                  \
   "error_text, created, started, ended, expires"
 
@@ -38,7 +38,7 @@ Job read_job(Query& row) {
   job.input = row.digest(5);
   job.request_id = row.text(6);
   if (!row.is_null(7)) job.client_id = row.text(7);
-  job.raw = row.number(8) != 0;
+  job.timings = row.number(8) != 0;
   job.state =
       static_cast<JobState>(std::clamp<std::int64_t>(row.number(9), 0, number_of(JobState::kCancelled)));
   job.attempt = static_cast<int>(row.number(10));
@@ -59,7 +59,8 @@ class SqliteQueue final : public Queue {
  public:
   explicit SqliteQueue(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
-  Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency) override {
+  Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency,
+                            const JobQuota& quota) override {
     return database_->transact([&]() -> Result<Submission> {
       if (idempotency) {
         Query known = database_->query("SELECT request, job FROM idempotency WHERE tenant = ? AND key = ?");
@@ -71,6 +72,7 @@ class SqliteQueue final : public Queue {
           return Submission{std::move(earlier), true};
         }
       }
+      TACIT_CHECK(check_quota(job.tenant, quota));
       database_
           ->query("INSERT INTO job (" TACIT_JOB_COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL, ?, 0, 0, 0)")
@@ -82,7 +84,7 @@ class SqliteQueue final : public Queue {
           .with(job.input)
           .with(job.request_id)
           .with(job.client_id)
-          .with(std::int64_t{job.raw ? 1 : 0})
+          .with(std::int64_t{job.timings ? 1 : 0})
           .with(number_of(JobState::kQueued))
           .with(job.created)
           .run();
@@ -157,6 +159,39 @@ class SqliteQueue final : public Queue {
     });
   }
 
+  Result<bool> await_client(const Job& job, const Digest& result, Time now, Time expires) override {
+    return database_->transact([&]() -> Result<bool> {
+      return database_
+                 ->query(
+                     "UPDATE job SET state = 2, result = ?, ended = ?, expires = ? "
+                     "WHERE id = ? AND state = 1 AND attempt = ?")
+                 .with(result)
+                 .with(now)
+                 .with(expires)
+                 .with(job.id)
+                 .with(std::int64_t{job.attempt})
+                 .run() > 0;
+    });
+  }
+
+  Result<Job> resume(std::string_view tenant, std::string_view id, const Digest& input) override {
+    return database_->transact([&]() -> Result<Job> {
+      TACIT_TRY(const Job job, load(tenant, id));
+      if (job.state != JobState::kAwaitingClient)
+        return Error{ErrorCode::kJobNotAwaiting, "the job is " + std::string(to_string(job.state)) +
+                                                     "; it takes an input only while it is awaiting_client"};
+      // It has its place in the queue from when it was submitted, so that rounds do not wait behind newer jobs.
+      database_
+          ->query(
+              "UPDATE job SET state = 0, stage = stage + 1, input = ?, result = NULL, attempt = 0, "
+              "started = 0, ended = 0, expires = 0 WHERE id = ?")
+          .with(input)
+          .with(id)
+          .run();
+      return job;
+    });
+  }
+
   Result<bool> put_back(const Job& job) override {
     return database_->transact([&]() -> Result<bool> {
       return database_
@@ -206,29 +241,7 @@ class SqliteQueue final : public Queue {
   }
 
   Result<QueueCounts> counts(std::optional<std::string_view> tenant) override {
-    return database_->transact([&]() -> Result<QueueCounts> {
-      Query rows =
-          database_->query("SELECT state, count(*) FROM job WHERE ?1 IS NULL OR tenant = ?1 GROUP BY state");
-      rows.with(tenant);
-      QueueCounts counts;
-      while (rows.next()) {
-        const auto count = static_cast<std::size_t>(rows.number(1));
-        switch (static_cast<JobState>(rows.number(0))) {
-          case JobState::kQueued:
-            counts.queued = count;
-            break;
-          case JobState::kRunning:
-            counts.running = count;
-            break;
-          case JobState::kAwaitingClient:
-            counts.awaiting = count;
-            break;
-          default:
-            counts.kept += count;
-        }
-      }
-      return counts;
-    });
+    return database_->transact([&]() -> Result<QueueCounts> { return count(tenant); });
   }
 
   Result<std::size_t> recover(int attempts, Time now, Time expires) override {
@@ -248,8 +261,18 @@ class SqliteQueue final : public Queue {
     });
   }
 
-  Result<std::vector<Job>> expire(Time now) override {
+  Result<std::vector<Job>> expire(Time now, Time keep_until) override {
     return database_->transact([&]() -> Result<std::vector<Job>> {
+      database_
+          ->query(
+              "UPDATE job SET state = 4, error_code = ?, error_text = ?, ended = ?, expires = ? "
+              "WHERE state = 2 AND expires <= ?")
+          .with(to_string(ErrorCode::kJobExpired))
+          .with("the next input did not come in time; begin anew")
+          .with(now)
+          .with(keep_until)
+          .with(now)
+          .run();
       std::vector<Job> gone;
       {
         Query rows = database_->query("SELECT " TACIT_JOB_COLUMNS
@@ -285,6 +308,44 @@ class SqliteQueue final : public Queue {
     return read_job(row);
   }
 
+  QueueCounts count(std::optional<std::string_view> tenant) {
+    Query rows =
+        database_->query("SELECT state, count(*) FROM job WHERE ?1 IS NULL OR tenant = ?1 GROUP BY state");
+    rows.with(tenant);
+    QueueCounts counts;
+    while (rows.next()) {
+      const auto jobs = static_cast<std::size_t>(rows.number(1));
+      switch (static_cast<JobState>(rows.number(0))) {
+        case JobState::kQueued:
+          counts.queued = jobs;
+          break;
+        case JobState::kRunning:
+          counts.running = jobs;
+          break;
+        case JobState::kAwaitingClient:
+          counts.awaiting = jobs;
+          break;
+        default:
+          counts.kept += jobs;
+      }
+    }
+    return counts;
+  }
+
+  Status check_quota(std::string_view tenant, const JobQuota& quota) {
+    const QueueCounts counts = count(tenant);
+    const std::size_t unfinished = counts.queued + counts.running + counts.awaiting;
+    if (quota.unfinished > 0 && unfinished >= quota.unfinished)
+      return Error{ErrorCode::kQuota, "this tenant has " + std::to_string(unfinished) +
+                                          " jobs that are not finished, as many as it may; wait for one, or "
+                                          "DELETE one"};
+    if (quota.kept > 0 && counts.kept >= quota.kept)
+      return Error{ErrorCode::kQuota,
+                   "this tenant has " + std::to_string(counts.kept) +
+                       " finished jobs, as many as it may; DELETE those whose results it has"};
+    return {};
+  }
+
   static std::vector<Job> all_of(Query& rows) {
     std::vector<Job> jobs;
     while (rows.next()) jobs.push_back(read_job(rows));
@@ -295,6 +356,21 @@ class SqliteQueue final : public Queue {
 };
 
 }  // namespace
+
+namespace {
+
+std::string blob_id(const Job& job) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string id = job.id;
+  for (int shift = 12; shift >= 0; shift -= 4) id += kDigits[(job.stage >> shift) & 15];
+  return id;
+}
+
+}  // namespace
+
+BlobName input_blob(const Job& job) { return {job.tenant, BlobKind::kInput, blob_id(job)}; }
+BlobName result_blob(const Job& job) { return {job.tenant, BlobKind::kResult, blob_id(job)}; }
+std::string job_of(const BlobName& blob) { return blob.id.substr(0, blob.id.size() - 4); }
 
 std::string_view to_string(JobState state) { return kStates[static_cast<std::size_t>(state)].second; }
 

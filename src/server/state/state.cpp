@@ -60,8 +60,9 @@ Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) 
     expected[{piece.tenant, BlobKind::kPiece, to_hex(piece.digest)}] = piece.digest;
   TACIT_TRY(const std::vector<Job> jobs, queue.jobs());
   for (const Job& job : jobs) {
-    if (!is_final(job.state)) expected[{job.tenant, BlobKind::kInput, job.id}] = job.input;
-    if (job.result) expected[{job.tenant, BlobKind::kResult, job.id}] = *job.result;
+    if (job.state == JobState::kQueued || job.state == JobState::kRunning)
+      expected[input_blob(job)] = job.input;
+    if (job.result) expected[result_blob(job)] = *job.result;
   }
   return expected;
 }
@@ -69,8 +70,8 @@ Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) 
 // Takes out the row that names a blob which is not there.
 Status forget(Ledger& ledger, Queue& queue, const BlobName& name, const Digest& digest) {
   if (name.kind == BlobKind::kPiece) return ledger.forget_piece(name.tenant, digest);
-  TACIT_CHECK(queue.cancel(name.tenant, name.id, 0, 0));
-  TACIT_CHECK(queue.remove(name.tenant, name.id));
+  TACIT_CHECK(queue.cancel(name.tenant, job_of(name), 0, 0));
+  TACIT_CHECK(queue.remove(name.tenant, job_of(name)));
   return {};
 }
 
@@ -86,6 +87,18 @@ class FolderState final : public State {
   Ledger& ledger() override { return *ledger_; }
   Queue& queue() override { return *queue_; }
   Blobs& blobs() override { return *blobs_; }
+
+  Result<std::size_t> sweep() override {
+    TACIT_TRY(const auto expected, expected_blobs(*ledger_, *queue_));
+    TACIT_TRY(const std::vector<BlobName> names, blobs_->list());
+    std::size_t removed = 0;
+    for (const BlobName& name : names) {
+      if (expected.contains(name)) continue;
+      TACIT_CHECK(blobs_->remove(name));
+      ++removed;
+    }
+    return removed;
+  }
 
   Result<std::vector<std::string>> check() override {
     TACIT_TRY(std::vector<std::string> troubles, database_->check());

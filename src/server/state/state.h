@@ -22,6 +22,8 @@ class State {
   virtual Queue& queue() = 0;
   virtual Blobs& blobs() = 0;
 
+  // Removes bytes without a row, which a crash between bytes and row leaves behind; answers how many. Only while nobody writes.
+  virtual Result<std::size_t> sweep() = 0;
   // What is wrong with the folder: damage to the database, rows whose bytes are missing or altered, bytes without a row.
   // Reads everything.
   virtual Result<std::vector<std::string>> check() = 0;

@@ -247,8 +247,8 @@ TEST_F(State, AJobIsDoneOnce) {
   const Job done = get(queue_->find("a", job.id));
   EXPECT_EQ(done.state, JobState::kSucceeded);
   EXPECT_EQ(done.result, digest_of(7));
-  EXPECT_TRUE(get(queue_->expire(99)).empty());
-  EXPECT_EQ(get(queue_->expire(100)).size(), 1u);
+  EXPECT_TRUE(get(queue_->expire(99, 1000)).empty());
+  EXPECT_EQ(get(queue_->expire(100, 1000)).size(), 1u);
   EXPECT_EQ(queue_->find("a", job.id).error().code, ErrorCode::kJobUnknown);
 }
 
@@ -296,7 +296,7 @@ TEST_F(State, RepeatedRequestsAreOneJob) {
   other.request = digest_of(51);
   EXPECT_EQ(queue_->submit(make_job(3), other).error().code, ErrorCode::kIdempotencyMismatch);
   EXPECT_FALSE(get(queue_->submit(make_job(4, "b"), other)).repeated) << "keys belong to a tenant";
-  get(queue_->expire(100));
+  get(queue_->expire(100, 1000));
   EXPECT_FALSE(get(queue_->submit(make_job(5), other)).repeated) << "the promise has expired";
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/memory.h"
+#include "runtime/memory.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,7 @@
 #include "plan/chains.h"
 #include "plan/stages.h"
 
-namespace tacit::compiler {
+namespace tacit::runtime {
 
 namespace {
 
@@ -144,4 +144,4 @@ Result<MemoryEstimate> estimate_memory(const plan::Plan& plan,
   return Estimator(plan, parameters, diagonals).estimate();
 }
 
-}  // namespace tacit::compiler
+}  // namespace tacit::runtime

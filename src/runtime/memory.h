@@ -7,7 +7,7 @@
 
 #include "plan/plan.h"
 
-namespace tacit::compiler {
+namespace tacit::runtime {
 
 // Bytes. Buffers of the process, packages and other models are not counted.
 struct MemoryEstimate {
@@ -25,4 +25,4 @@ struct MemoryEstimate {
 Result<MemoryEstimate> estimate_memory(const plan::Plan& plan,
                                        std::span<const plan::DiagonalIndices> diagonals = {});
 
-}  // namespace tacit::compiler
+}  // namespace tacit::runtime

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/jobs.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include "server/log.h"
+#include "server/problem.h"
+
+namespace tacit::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kRetry{1};
+constexpr std::chrono::seconds kExpiry{30};
+constexpr std::uint64_t kMaxStoredBytes = std::uint64_t{1} << 34;
+
+Bytes pack_input(std::span<const ByteView> ciphertexts) {
+  ByteWriter out;
+  out.u32(static_cast<std::uint32_t>(ciphertexts.size()));
+  for (ByteView ciphertext : ciphertexts) out.blob(ciphertext);
+  return std::move(out).take();
+}
+
+Result<std::vector<ByteView>> unpack_input(ByteView bytes) {
+  ByteReader in(bytes, "stored input");
+  TACIT_TRY(const std::uint32_t count, in.u32());
+  std::vector<ByteView> ciphertexts;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    TACIT_TRY(const ByteView ciphertext, in.blob(bytes.size()));
+    ciphertexts.push_back(ciphertext);
+  }
+  TACIT_CHECK(in.finish());
+  return ciphertexts;
+}
+
+// A response of the infer route: how long its JSON is, and the body.
+Bytes pack_result(const Response& response) {
+  const auto json_bytes = parse_number(response.fields.find(kInferenceHeaderLength).value_or("")).value_or(0);
+  ByteWriter out;
+  out.u32(static_cast<std::uint32_t>(json_bytes));
+  out.raw(response.body);
+  return std::move(out).take();
+}
+
+Result<Response> unpack_result(ByteView bytes) {
+  ByteReader in(bytes, "stored result");
+  TACIT_TRY(const std::uint32_t json_bytes, in.u32());
+  TACIT_TRY(const ByteView body, in.raw(in.remaining()));
+  return inference_response(Bytes(body.begin(), body.end()), json_bytes);
+}
+
+}  // namespace
+
+std::string make_job_id() {
+  std::array<std::uint8_t, 16> bytes;
+  randombytes_buf(bytes.data(), bytes.size());
+  return to_hex(ByteView(bytes));
+}
+
+// A claimed job on its way.
+struct Jobs::Run {
+  Job job;
+  Prediction prediction;
+  std::shared_ptr<std::atomic<bool>> stop;
+};
+
+Jobs::Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cache, Executor& executor,
+           const Limits& limits)
+    : state_(state),
+      queue_(state.queue()),
+      models_(models),
+      keys_(keys),
+      cache_(cache),
+      executor_(executor),
+      limits_(limits) {}
+
+Status Jobs::start() {
+  TACIT_TRY(const std::size_t again, queue_.recover(limits_.attempts, now(), now() + limits_.keep_results));
+  if (again > 0) log_warning(std::to_string(again) + " jobs that ran when the server ended are queued again");
+  executor_.set_source([this](const std::string& group) { return next(group); });
+  maintenance_ = std::thread([this] { maintain(); });
+  executor_.wake();
+  return {};
+}
+
+void Jobs::stop() {
+  std::thread maintenance;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& [id, flag] : running_) *flag = true;
+    maintenance.swap(maintenance_);
+  }
+  woken_.notify_all();
+  if (maintenance.joinable()) maintenance.join();
+}
+
+Result<Submission> Jobs::submit(Job job, std::span<const ByteView> ciphertexts,
+                                const std::optional<Idempotency>& idempotency) {
+  job.id = make_job_id();
+  job.created = now();
+  const Bytes input = pack_input(ciphertexts);
+  job.input = blake2b(input);
+  TACIT_CHECK(state_.blobs().put(input_blob(job), input));
+  Result<Submission> submission = queue_.submit(job, idempotency, limits_.of_tenant);
+  // What failed may still have been written: only where certainly no row names the bytes may they go.
+  const bool refused = submission.ok() ? submission->repeated
+                                       : submission.error().code == ErrorCode::kIdempotencyMismatch ||
+                                             submission.error().code == ErrorCode::kQuota;
+  if (refused) remove_blobs(job);
+  if (submission.ok() && !submission->repeated) executor_.wake();
+  return submission;
+}
+
+Result<Job> Jobs::resume(std::string_view tenant, std::string_view id,
+                         std::span<const ByteView> ciphertexts) {
+  TACIT_TRY(Job job, queue_.find(tenant, id));
+  if (job.state != JobState::kAwaitingClient)
+    return Error{ErrorCode::kJobNotAwaiting, "the job is " + std::string(to_string(job.state)) +
+                                                 "; it takes an input only while it is awaiting_client"};
+  const Job before = job;
+  ++job.stage;
+  const Bytes input = pack_input(ciphertexts);
+  TACIT_CHECK(state_.blobs().put(input_blob(job), input));
+  TACIT_CHECK(queue_.resume(tenant, id, blake2b(input)));
+  remove_blobs(before);
+  board_.state(job.id, JobState::kQueued);
+  executor_.wake();
+  return queue_.find(tenant, id);
+}
+
+Result<Response> Jobs::result(const Job& job) {
+  switch (job.state) {
+    case JobState::kSucceeded:
+    case JobState::kAwaitingClient:
+      break;
+    case JobState::kCancelled:
+      return Error{ErrorCode::kJobCancelled, "the job was cancelled, so it has no result"};
+    case JobState::kFailed:
+      return job.error.value_or(Error{ErrorCode::kInternal, "the job failed"});
+    default:
+      return Error{ErrorCode::kJobNotFinished,
+                   "the job is " + std::string(to_string(job.state)) + "; ask again later"};
+  }
+  TACIT_TRY(const Bytes bytes, state_.blobs().get(result_blob(job), kMaxStoredBytes));
+  if (!job.result || blake2b(bytes) != *job.result)
+    return Error{ErrorCode::kStateCorrupt, "the result of job " + job.id + " was altered on the disk"};
+  return unpack_result(bytes);
+}
+
+Result<bool> Jobs::remove(std::string_view tenant, std::string_view id) {
+  TACIT_TRY(const Job job, queue_.find(tenant, id));
+  if (is_final(job.state)) {
+    TACIT_TRY(const bool removed, queue_.remove(tenant, id));
+    if (removed) remove_blobs(job);
+    return removed;
+  }
+  TACIT_TRY(const Job cancelled, queue_.cancel(tenant, id, now(), now() + limits_.keep_results));
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto run = running_.find(id); run != running_.end()) *run->second = true;
+  }
+  if (cancelled.state == JobState::kCancelled) {
+    remove_blobs(job);
+    board_.state(job.id, JobState::kCancelled);
+  }
+  return false;
+}
+
+// Bytes without a row harm nobody and go at the next start.
+void Jobs::remove_blobs(const Job& job) {
+  for (const BlobName& name : {input_blob(job), result_blob(job)})
+    if (const Status status = state_.blobs().remove(name); !status.ok()) log_error(status.error().to_line());
+}
+
+std::optional<Task> Jobs::next(const std::string& group) {
+  {
+    // What could not be written yet would only become more.
+    const std::lock_guard lock(mutex_);
+    if (holding_ || stopping_ || !unsettled_.empty()) return std::nullopt;
+  }
+  std::vector<Digest> preferred;
+  if (const auto slash = group.find('/'); slash != std::string::npos)
+    if (const auto key = digest_from_hex(std::string_view(group).substr(slash + 1, 64)); key.ok())
+      preferred.push_back(*key);
+  while (!holding_ && !stopping_) {
+    const Result<std::optional<Job>> claimed = queue_.claim(preferred, now());
+    if (!claimed.ok()) {
+      log_error("no job can be begun now: " + claimed.error().to_line());
+      return std::nullopt;
+    }
+    if (!*claimed) return std::nullopt;
+    if (std::optional<Task> task = begin(**claimed)) return task;
+  }
+  return std::nullopt;
+}
+
+// Nothing where the job has failed already.
+std::optional<Task> Jobs::begin(const Job& job) {
+  InferenceRequest request;
+  request.key_id = job.key_id;
+  request.stage = job.stage;
+  request.id = job.client_id;
+  request.timings = job.timings;
+  const auto prediction = [&]() -> Result<Prediction> {
+    TACIT_TRY(std::shared_ptr<const ServedModel> model, models_.now()->find(job.model));
+    if (job.stage >= model->model->stages().size())
+      return Error{ErrorCode::kModelUnknown, "the model was replaced by one of fewer stages"};
+    return prepare_prediction(std::move(model), keys_.ledger(), job.tenant, request);
+  }();
+  if (!prediction.ok()) {
+    fail(job, prediction.error());
+    return std::nullopt;
+  }
+  auto started = std::make_shared<Run>(Run{job, *prediction, std::make_shared<std::atomic<bool>>(false)});
+  {
+    const std::lock_guard lock(mutex_);
+    running_[job.id] = started->stop;
+    if (stopping_) *started->stop = true;
+  }
+  board_.step(job.id, {0, 1, prediction->model->model->layer_name(job.stage, 0)});
+  return Task{prediction->group(), prediction->model->model->run_bytes(), [this, started] { run(*started); }};
+}
+
+void Jobs::run(Run& run) {
+  const Job& job = run.job;
+  auto steps = [&](std::size_t done, std::size_t total, const std::string& layer) {
+    board_.step(job.id, {done, total, layer});
+    return !*run.stop;
+  };
+  auto work = [&]() -> Result<InferenceResult> {
+    try {
+      TACIT_TRY(const Bytes input, state_.blobs().get(input_blob(job), kMaxStoredBytes));
+      if (blake2b(input) != job.input)
+        return Error{ErrorCode::kStateCorrupt, "the job's input was altered on the disk"};
+      TACIT_TRY(const std::vector<ByteView> ciphertexts, unpack_input(input));
+      return predict(run.prediction, ciphertexts, keys_, cache_, steps);
+    } catch (const std::bad_alloc&) {
+      return Error{ErrorCode::kOutOfMemory, "there was no memory for this job; submit it again later"};
+    } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
+  };
+  Result<InferenceResult> result = work();
+  {
+    const std::lock_guard lock(mutex_);
+    running_.erase(job.id);
+  }
+  if (result.ok()) {
+    result->queue_ms = static_cast<double>(std::max<Time>(job.started - job.created, 0));
+    succeed(job, std::move(result).value(), job.stage + 1 == run.prediction.model->model->stages().size());
+  } else if (result.error().code != ErrorCode::kCancelled) {
+    fail(job, result.error());
+  } else if (stopping_) {
+    // Where this cannot be written, the next start finds it running and queues it again.
+    if (const auto back = queue_.put_back(job); !back.ok()) log_error(back.error().to_line());
+    board_.state(job.id, JobState::kQueued);
+  } else {
+    // Its row says so already.
+    board_.state(job.id, JobState::kCancelled);
+  }
+}
+
+void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
+  settle([this, job, last, bytes = pack_result(inference_response(result))]() -> Status {
+    const Digest digest = blake2b(bytes);
+    TACIT_CHECK(state_.blobs().put(result_blob(job), bytes));
+    const Time time = now();
+    TACIT_TRY(const bool done, last ? queue_.succeed(job, digest, time, time + limits_.keep_results)
+                                    : queue_.await_client(job, digest, time, time + limits_.wait_for_client));
+    if (!done) {  // cancelled meanwhile
+      remove_blobs(job);
+      return {};
+    }
+    if (const Status status = state_.blobs().remove(input_blob(job)); !status.ok())
+      log_error(status.error().to_line());
+    board_.state(job.id, last ? JobState::kSucceeded : JobState::kAwaitingClient);
+    return {};
+  });
+}
+
+void Jobs::fail(const Job& job, const Error& error) {
+  if (status_of(error.code) == 500) log_error("job " + job.id + " " + error.to_line());
+  settle([this, job, error]() -> Status {
+    const Time time = now();
+    TACIT_TRY(const bool done, queue_.fail(job, error, time, time + limits_.keep_results));
+    remove_blobs(job);
+    if (done) board_.state(job.id, JobState::kFailed);
+    return {};
+  });
+}
+
+void Jobs::settle(std::function<Status()> work) {
+  const Status status = work();
+  if (status.ok()) return;
+  log_error("a job's end cannot be written and is tried again: " + status.error().to_line());
+  const std::lock_guard lock(mutex_);
+  unsettled_.push_back(std::move(work));
+}
+
+void Jobs::maintain() {
+  Clock::time_point expiry = Clock::now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    std::vector<std::function<Status()>> unsettled = std::move(unsettled_);
+    unsettled_.clear();
+    lock.unlock();
+    std::erase_if(unsettled, [](const std::function<Status()>& work) { return work().ok(); });
+    if (Clock::now() >= expiry) {
+      expire();
+      expiry = Clock::now() + kExpiry;
+    }
+    lock.lock();
+    unsettled_.insert(unsettled_.begin(), unsettled.begin(), unsettled.end());
+    // A claim that failed is not repeated by the executor.
+    if (unsettled_.empty()) executor_.wake();
+    woken_.wait_for(lock, kRetry, [this] { return stopping_.load(); });
+  }
+}
+
+void Jobs::expire() {
+  const Time time = now();
+  const Result<std::vector<Job>> gone = queue_.expire(time, time + limits_.keep_results);
+  if (!gone.ok()) return log_error("old results are not removed: " + gone.error().to_line());
+  for (const Job& job : *gone) remove_blobs(job);
+}
+
+}  // namespace tacit::server

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs: where they are, what they made, the client's part of a refresh, and their end (protocol/jobs.md).
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+#include "server/json.h"
+#include "server/limits.h"
+#include "server/routes/routes.h"
+
+namespace tacit::server {
+namespace {
+
+constexpr std::size_t kListed = 100;
+
+// RFC 3339 with milliseconds, or null.
+Json time_text(Time time) {
+  if (time == 0) return nullptr;
+  const std::time_t seconds = time / 1000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 40> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(time % 1000));
+  return std::string(text.data()) + fraction.data();
+}
+
+int retry_seconds(const Services& services) {
+  return static_cast<int>(
+      std::clamp<std::int64_t>(services.executor.expected_wait().count() / 1000 + 1, 1, 60));
+}
+
+Result<Response> with_retry(const Services& services, const Job& job, Response response) {
+  if (job.state == JobState::kQueued || job.state == JobState::kRunning)
+    response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
+  return response;
+}
+
+Outcome show(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
+    return with_retry(services, job, json_response(200, describe_job(services, job)));
+  }};
+}
+
+Outcome list(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(const std::vector<Job> jobs, services.jobs.list(call.tenant, kListed));
+    Json all = Json::array();
+    for (const Job& job : jobs) all.push_back(describe_job(services, job));
+    return json_response(200, {{"jobs", std::move(all)}});
+  }};
+}
+
+Outcome result(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
+    return services.jobs.result(job);
+  }};
+}
+
+Outcome remove(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(const bool gone, services.jobs.remove(call.tenant, call.path.get("job")));
+    if (gone) return Response{.status = 204, .fields = {}, .body = {}};
+    TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
+    return json_response(200, describe_job(services, job));
+  }};
+}
+
+// Of the longest request to any stage of any model: which model the job has is not known without the disk.
+Result<BodyPlan> plan_input(const Services& services, const RequestHead& head) {
+  TACIT_CHECK(inference_header_bytes(head));
+  return BodyPlan{services.max_body_bytes};
+}
+
+Outcome input(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
+    TACIT_TRY(const std::shared_ptr<const ServedModel> served, services.models.now()->find(job.model));
+    TACIT_TRY(const InferenceRequest request, read_prediction(*served->model, call.head, call.body));
+    if (request.key_id != job.key_id)
+      return Error{ErrorCode::kParametersMismatch, "the job runs with the keys " + to_hex(job.key_id)};
+    if (job.state == JobState::kAwaitingClient && request.stage != job.stage + 1)
+      return Error{ErrorCode::kRequestMalformed,
+                   "the job waits for the input of stage " + std::to_string(job.stage + 1) +
+                       ", the request is for stage " + std::to_string(request.stage)};
+    TACIT_TRY(const Job resumed, services.jobs.resume(call.tenant, job.id, request.ciphertexts));
+    return accepted(services, resumed);
+  }};
+}
+
+}  // namespace
+
+Json describe_job(const Services& services, const Job& job) {
+  const std::optional<JobStep> step = services.jobs.board().step_of(job.id);
+  const bool has_result = job.state == JobState::kSucceeded || job.state == JobState::kAwaitingClient;
+  Json page = {{"job_id", job.id}, {"model", job.model}, {"version", std::string(kModelVersion)}};
+  if (job.client_id) page["id"] = *job.client_id;
+  page["key_id"] = to_hex(job.key_id);
+  page["state"] = std::string(to_string(job.state));
+  page["stage"] = job.stage;
+  page["layer"] = step ? Json(step->layer) : Json();
+  page["progress"] = has_result ? 1.0
+                     : step && step->total > 0
+                         ? static_cast<double>(step->done) / static_cast<double>(step->total)
+                         : 0.0;
+  page["attempt"] = job.attempt;
+  if (job.state == JobState::kQueued)
+    if (const auto before = services.jobs.position(job); before.ok()) page["position"] = *before;
+  page["created"] = time_text(job.created);
+  page["started"] = time_text(job.started);
+  page["ended"] = time_text(job.ended);
+  page["expires"] = time_text(job.expires);
+  page["result"] = has_result ? Json("/v2/jobs/" + job.id + "/result") : Json();
+  page["error"] =
+      job.error ? Json{{"code", std::string(to_string(job.error->code))}, {"detail", job.error->message}}
+                : Json();
+  return page;
+}
+
+Response accepted(const Services& services, const Job& job) {
+  Response response = json_response(202, describe_job(services, job));
+  response.fields.add("Location", "/v2/jobs/" + job.id);
+  response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
+  response.fields.add("Preference-Applied", "respond-async");
+  return response;
+}
+
+void add_job_routes(Router& router, const Services& services) {
+  const auto add = [&](Method method, std::string pattern, Outcome (*handle)(const Services&, const Call&)) {
+    router.add({method, std::move(pattern), kScopeInfer, {}, {}, [&services, handle](const Call& call) {
+                  return handle(services, call);
+                }});
+  };
+  add(Method::kGet, "/v2/jobs", list);
+  add(Method::kGet, "/v2/jobs/{job}", show);
+  add(Method::kDelete, "/v2/jobs/{job}", remove);
+  add(Method::kGet, "/v2/jobs/{job}/result", result);
+  router.add(
+      {Method::kPost,
+       "/v2/jobs/{job}/input",
+       kScopeInfer,
+       [&services](const RequestHead& head, const PathArguments&) { return plan_input(services, head); },
+       {},
+       [&services](const Call& call) { return input(services, call); }});
+}
+
+}  // namespace tacit::server
