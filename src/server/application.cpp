@@ -152,6 +152,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
               return ckks::check_key(*parameters, bytes);
             }),
       cache_(options.key_cache_bytes),
+      max_in_flight_(options.max_body_bytes_in_flight),
       services_{models_, keys_, cache_, options.max_body_bytes, stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs),
       inference_(1, options.max_waiting_inferences) {
@@ -166,7 +167,7 @@ Application::~Application() {
 bool Application::reserve(std::uint64_t bytes) {
   std::uint64_t taken = in_flight_;
   do {
-    if (bytes > kMaxBodyBytesInFlight || taken > kMaxBodyBytesInFlight - bytes) return false;
+    if (bytes > max_in_flight_ || taken > max_in_flight_ - bytes) return false;
   } while (!in_flight_.compare_exchange_weak(taken, taken + bytes));
   return true;
 }

@@ -20,6 +20,7 @@ struct ApplicationOptions {
   std::filesystem::path models;
   std::filesystem::path state;
   std::uint64_t max_body_bytes = kMaxBodyBytes;
+  std::uint64_t max_body_bytes_in_flight = kMaxBodyBytesInFlight;
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
   Quota quota;  // of each tenant
@@ -52,6 +53,7 @@ class Application final : public Service {
   KeyStore keys_;
   KeyCache cache_;
   std::atomic<bool> stopping_ = false;
+  const std::uint64_t max_in_flight_;
   std::atomic<std::uint64_t> in_flight_ = 0;
   Services services_;
   Router router_;
