@@ -62,7 +62,8 @@ Result<client::KeyFolder> KeyOptions::open_folder() const {
 }
 
 void ServerOptions::declare(CLI::App& verb, bool required) {
-  verb.add_option("--server", url, "The server, as https://HOST:PORT or http://HOST:PORT")->required(required);
+  verb.add_option("--server", url, "The server, as https://HOST:PORT or http://HOST:PORT")
+      ->required(required);
   verb.add_option("--ca-file", ca_file,
                   "PEM file of the authorities whose certificates are trusted, instead of the system's");
   verb.add_option("--token-file", token_file, "File with your token for the server (default: $TACIT_TOKEN)");
@@ -95,7 +96,8 @@ Result<client::Api> ServerOptions::connect() const {
   if (!ca_file.empty()) {
     TACIT_TRY(const Bytes pem, read_file(ca_file, kMaxAuthoritiesBytes));
     if (as_text(pem).find("-----BEGIN CERTIFICATE-----") == std::string_view::npos)
-      return Error{ErrorCode::kInvalidArgument, "--ca-file " + ca_file.string() + " has no certificate in PEM"};
+      return Error{ErrorCode::kInvalidArgument,
+                   "--ca-file " + ca_file.string() + " has no certificate in PEM"};
     options.authorities = as_text(pem);
   }
   TACIT_TRY(options.token, token());

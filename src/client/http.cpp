@@ -145,8 +145,8 @@ Error failure(CURLcode code, const Transfer& transfer, const std::string& url, c
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_HTTP2:
     case CURLE_BAD_CONTENT_ENCODING:
-      return Error{ErrorCode::kServerProtocol,
-                   url + " does not speak HTTP: " + why + "; check the address and port, and whether it is https"};
+      return Error{ErrorCode::kServerProtocol, url + " does not speak HTTP: " + why +
+                                                   "; check the address and port, and whether it is https"};
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:

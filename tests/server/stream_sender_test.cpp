@@ -6,12 +6,14 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <thread>
 
 #include "server/http_server.h"
 #include "server/raw_socket.h"
+#include "server/temporary_folder.h"
 
 namespace tacit::server {
 namespace {
@@ -95,9 +97,9 @@ class StreamSenderTest : public testing::Test {
 
 // A curl that prints what comes at once (-N), and the status at the end.
 struct Curl {
-  explicit Curl(std::uint16_t port, const std::string& flags = "")
-      : pipe(::popen(("curl -sN --max-time 60 " + flags +
-                      " -w '[%{http_code} %{exitcode}]' http://127.0.0.1:" + std::to_string(port) + "/stream")
+  explicit Curl(std::uint16_t port, const std::string& flags = "", const std::string& scheme = "http")
+      : pipe(::popen(("curl -sN --max-time 60 " + flags + " -w '[%{http_code} %{exitcode}]' " + scheme +
+                      "://127.0.0.1:" + std::to_string(port) + "/stream")
                          .c_str(),
                      "r")) {}
   ~Curl() {
@@ -181,8 +183,8 @@ TEST_F(StreamSenderTest, HeadAsksForNothing) {
   RawSocket socket(server_->port());
   socket.send(request("1.1", "HEAD"));
   ASSERT_TRUE(socket.read_response());
+  EXPECT_TRUE(soon([&] { return body().cancelled == 1; }));
   EXPECT_EQ(body().asked, 0);
-  EXPECT_EQ(body().cancelled, 1);
   socket.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(socket.read_response().value_or(RawResponse{}).body, "plain");
 }
@@ -271,6 +273,32 @@ TEST_F(StreamSenderTest, AReaderThatStandsStillDoesNotHoldUpStopping) {
   EXPECT_TRUE(soon([&] { return stopped.load(); }));
   stopper.join();
   EXPECT_EQ(body().cancelled, 1);
+}
+
+TEST_F(StreamSenderTest, TheSameOverTls) {
+  TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  ASSERT_EQ(
+      std::system(("/usr/bin/python3 -B " TACIT_SOURCE_DIR "/tests/support/certificates.py " + path).c_str()),
+      0);
+  options_.certificate = path + "/server.pem";
+  options_.private_key = path + "/server.key";
+  start();
+  {
+    Curl curl(server_->port(), "--cacert " + path + "/authority.pem", "https");
+    for (const char* event : {"first\n", "second\n"}) {
+      body().push(bytes_of(event));
+      EXPECT_TRUE(curl.read_until(event).ends_with(event)) << curl.text;
+    }
+    body().push(Bytes(1 << 20, 'x'));
+    body().push(std::nullopt);
+    EXPECT_TRUE(curl.read_until("]").ends_with("x[200 0]"));
+    EXPECT_EQ(body().cancelled, 0);
+  }
+  service_.body = std::make_shared<TestBody>();
+  Curl curl(server_->port(), "--cacert " + path + "/authority.pem --max-time 1", "https");
+  EXPECT_TRUE(soon([&] { return body().cancelled == 1; })) << "a client that left was not noticed";
+  EXPECT_EQ(body().asked, 1);
 }
 
 // Pieces and the end come from many threads while clients come and go.
