@@ -24,7 +24,7 @@ using Ready = std::function<void(std::optional<Bytes>)>;
 Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 // A body whose pieces the test gives, from any thread.
-class TestBody : public BodyStream {
+class GivenBody : public BodyStream {
  public:
   void next(Ready ready) override {
     const std::lock_guard lock(mutex_);
@@ -69,7 +69,7 @@ class StreamService : public Service {
     ++opened;
     return response;
   }
-  std::shared_ptr<TestBody> body = std::make_shared<TestBody>();
+  std::shared_ptr<GivenBody> body = std::make_shared<GivenBody>();
   std::atomic<int> opened = 0;
 };
 
@@ -88,7 +88,7 @@ class StreamSenderTest : public testing::Test {
   static std::string request(const std::string& version = "1.1", const std::string& method = "GET") {
     return method + " /stream HTTP/" + version + "\r\nHost: x\r\n\r\n";
   }
-  TestBody& body() { return *service_.body; }
+  GivenBody& body() { return *service_.body; }
 
   StreamService service_;
   HttpOptions options_;
@@ -118,7 +118,7 @@ struct Curl {
 TEST_F(StreamSenderTest, CurlGetsEachPieceWhenItIsThere) {
   start();
   for (const char* flags : {"", "--http1.0"}) {
-    service_.body = std::make_shared<TestBody>();
+    service_.body = std::make_shared<GivenBody>();
     Curl curl(server_->port(), flags);
     for (int i = 0; i < 5; ++i) {
       // Nothing follows before this one was read by curl, so it cannot have been kept back.
@@ -240,7 +240,7 @@ TEST_F(StreamSenderTest, StoppingEndsTheBodyWhereItIs) {
   body().push(bytes_of("first\n"));
   curl.read_until("first\n");
   RawSocket silent(server_->port());  // takes the stream too, and waits
-  const auto other = std::make_shared<TestBody>();
+  const auto other = std::make_shared<GivenBody>();
   const auto first = std::exchange(service_.body, other);
   silent.send(request());
   ASSERT_TRUE(silent.read_response());
@@ -295,7 +295,7 @@ TEST_F(StreamSenderTest, TheSameOverTls) {
     EXPECT_TRUE(curl.read_until("]").ends_with("x[200 0]"));
     EXPECT_EQ(body().cancelled, 0);
   }
-  service_.body = std::make_shared<TestBody>();
+  service_.body = std::make_shared<GivenBody>();
   Curl curl(server_->port(), "--cacert " + path + "/authority.pem --max-time 1", "https");
   EXPECT_TRUE(soon([&] { return body().cancelled == 1; })) << "a client that left was not noticed";
   EXPECT_EQ(body().asked, 1);
@@ -308,7 +308,7 @@ TEST_F(StreamSenderTest, ManyStreamsAtOnce) {
   constexpr int kRounds = 40;
   std::atomic<int> whole = 0;
   for (int round = 0; round < kRounds; ++round) {
-    service_.body = std::make_shared<TestBody>();
+    service_.body = std::make_shared<GivenBody>();
     const auto body = service_.body;
     RawSocket socket(server_->port());
     socket.send(request());
