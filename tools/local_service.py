@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tacitd of one's own on the loopback interface, for the demo and the end-to-end tests."""
 import http.client
+import os
 import re
 import socket
+import ssl
 import subprocess
 import time
 
 START_SECONDS = 120
-LISTENING = re.compile(r"^tacitd: listening on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
+LISTENING = re.compile(r"^tacitd: listening on (https?)://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
 class ServiceError(Exception):
@@ -23,10 +25,15 @@ def free_port():
 
 class Service:
     """tacitd on a free port, while the `with` block lasts or from start() to stop(). Its log goes to `log`; `url`,
-    `port` and `process` are for callers and change with every start."""
+    `port` and `process` are for callers and change with every start. `settings` are keys of the configuration, for
+    instance {"quota.burst": 7}; `authority` is the certificate that a server with TLS is checked with."""
 
-    def __init__(self, program, models, state, log):
+    def __init__(self, program, models, state, log, settings=None, authority=None):
         self.log = log
+        self.authority = authority
+        self.environment = dict(os.environ)
+        for name, value in (settings or {}).items():
+            self.environment["TACITD_" + name.replace(".", "_").upper()] = str(value)
         self.command = [str(program), "--models", str(models), "--state", str(state), "--listen", "127.0.0.1:0"]
         self.process = self.port = self.url = None
 
@@ -41,7 +48,8 @@ class Service:
         """Starts the server and returns when it is ready."""
         with open(self.log, "wb") as log:
             try:
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                env=self.environment)
             except OSError as error:
                 raise ServiceError(f"cannot start {self.command[0]}: {error.strerror}") from None
         try:
@@ -63,13 +71,17 @@ class Service:
         """Whether the server has said where it listens."""
         match = LISTENING.search(self.read_log())
         if match:
-            self.port = int(match[1])
-            self.url = f"http://127.0.0.1:{self.port}"
+            self.port = int(match[2])
+            self.url = f"{match[1]}://127.0.0.1:{self.port}"
         return match is not None
 
     def answers(self, path):
         """Whether GET `path` is answered with 200."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        if self.url.startswith("https:"):
+            context = ssl.create_default_context(cafile=self.authority)
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)
             return connection.getresponse().status == 200

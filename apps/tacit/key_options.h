@@ -22,14 +22,20 @@ struct KeyOptions {
   secret::PassphraseSource passphrase() const { return {passphrase_file, "/dev/tty"}; }
 };
 
-// --server and --timeout.
+// --server, --ca-file, --token-file and --timeout.
 struct ServerOptions {
   std::string url;
+  std::filesystem::path ca_file;     // empty: the system's authorities
+  std::filesystem::path token_file;  // empty: $TACIT_TOKEN, or no token
   double timeout_seconds = 1800;
 
   // `required`: whether the verb makes no sense without a server.
   void declare(CLI::App& verb, bool required = true);
+  // argument.invalid for what cannot be a token; errors of read_file and HttpClient::create.
   Result<client::Api> connect() const;
+
+ private:
+  Result<std::string> token() const;
 };
 
 // --server, --model and the rest.

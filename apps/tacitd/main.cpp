@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacitd: serves compiled models on ciphertexts. It holds no code that could make or use a secret key.
+#include <sys/resource.h>
 #include <tbb/global_control.h>
 
 #include <CLI/CLI.hpp>
@@ -84,12 +85,13 @@ void list_config(const server::Config& config) {
   }
 }
 
-// Blocks the signals that end the server in this thread and all that it will start, so that sigwait gets them.
+// Blocks the signals that the server minds in this thread and all that it will start, so that sigwait gets them.
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -107,11 +109,50 @@ Status check_open(const server::Application& application, const server::HttpOpti
   return {};
 }
 
+Result<server::HttpOptions> http_options(const server::Config& config) {
+  server::HttpOptions http;
+  TACIT_CHECK(server::parse_address(config.listen, http));
+  http.max_connections = config.max_connections;
+  http.max_connections_per_address = config.connections_per_address;
+  http.certificate = config.certificate;
+  http.private_key = config.private_key;
+  return http;
+}
+
+// What goes over a network in the clear can be read and changed on the way.
+void warn_of_clear_text(const server::HttpOptions& http) {
+  if (!http.certificate.empty() || server::is_loopback(http)) return;
+  say("NO TLS: tokens and evaluation keys go over the network in the clear unless a proxy in front of this "
+      "server does TLS; set tls.certificate and tls.private_key");
+}
+
+// A descriptor for each connection, and some for files. The soft limit of most systems is 1024.
+void allow_descriptors(std::uint64_t connections) {
+  constexpr rlim_t kOthers = 256;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = connections + kOthers;
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    say("limits.connections is " + std::to_string(connections) + ", but this process may only have " +
+        std::to_string(limit.rlim_cur) + " open files (ulimit -n)");
+}
+
+// SIGHUP: what may change while the server runs.
+void reload(server::HttpServer& server, server::Application& application) {
+  server::log_info("SIGHUP: reading anew what can change");
+  if (const Status status = server.reload_certificate(); !status.ok())
+    server::log_error("the certificate stays as it was: " + status.error().to_line());
+  application.reload();
+}
+
 server::ApplicationOptions application_options(const server::Config& config) {
   server::ApplicationOptions options;
   options.models = config.models;
   options.state = config.state;
   options.max_body_bytes = config.max_body_bytes;
+  options.max_body_bytes_in_flight = config.body_bytes_in_flight;
   options.key_cache_bytes = config.key_cache_bytes;
   options.max_waiting_inferences = config.queue_length;
   options.cores = config.threads;
@@ -129,8 +170,7 @@ server::ApplicationOptions application_options(const server::Config& config) {
 Status serve(const server::Config& config) {
   TACIT_CHECK(server::check(config));
   const sigset_t signals = block_signals();
-  server::HttpOptions http;
-  TACIT_CHECK(server::parse_address(config.listen, http));
+  TACIT_TRY(const server::HttpOptions http, http_options(config));
   TACIT_CHECK(server::start_log(config.log_level));
   std::optional<tbb::global_control> cores;
   if (config.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, config.threads);
@@ -138,11 +178,13 @@ Status serve(const server::Config& config) {
   TACIT_TRY(const std::unique_ptr<server::Application> application,
             server::Application::create(application_options(config)));
   TACIT_CHECK(check_open(*application, http));
+  warn_of_clear_text(http);
+  allow_descriptors(http.max_connections);
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(*server, *application);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   server::log_info("stopping: finishing what runs");
   application->announce_stop();

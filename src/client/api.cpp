@@ -58,10 +58,11 @@ bool asks_for_pieces(const HttpResponse& response) {
          member(body, "missing_pieces").is_array();
 }
 
-// How long a busy server asks to wait: whole seconds, at least one.
+// How long a busy server, or one that is asked too often, wants to be left alone: whole seconds, at least one.
 std::optional<std::chrono::milliseconds> retry_after(const HttpResponse& response) {
   auto field = response.headers.find("retry-after");
-  if (response.status != 503 || field == response.headers.end()) return std::nullopt;
+  const bool later = response.status == 503 || response.status == 429;
+  if (!later || field == response.headers.end()) return std::nullopt;
   const std::string& text = field->second;
   std::uint32_t seconds = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);

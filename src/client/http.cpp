@@ -130,15 +130,23 @@ Error failure(CURLcode code, const Transfer& transfer, const std::string& url, c
                                                   seconds(transfer.options.connect) +
                                                   "; check the address and the network"};
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-      return Error{ErrorCode::kServerUntrusted, "the certificate of " + url + " is not accepted: " + why};
+      return Error{ErrorCode::kServerUntrusted,
+                   "the certificate of " + url + " is not accepted: " + why +
+                       "; check the address, or name the authority that signed it with --ca-file"};
+    case CURLE_SSL_CACERT_BADFILE:
+      return Error{ErrorCode::kServerUntrusted,
+                   "there is no certificate of an authority (PEM) to check " + url + " with: " + why};
+    case CURLE_SSL_CONNECT_ERROR:
+      return Error{ErrorCode::kServerUnreachable,
+                   "no TLS connection to " + url + ": " + why +
+                       "; check the address and port, and whether the server speaks https"};
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_HTTP2:
     case CURLE_BAD_CONTENT_ENCODING:
-      return Error{ErrorCode::kServerProtocol,
-                   url + " does not speak HTTP: " + why + "; check the address and port"};
+      return Error{ErrorCode::kServerProtocol, url + " does not speak HTTP: " + why +
+                                                   "; check the address and port, and whether it is https"};
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
@@ -217,14 +225,16 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request) {
 
   // Without "Expect: 100-continue" the body goes out at once.
   std::unique_ptr<curl_slist, FreeList> headers(curl_slist_append(nullptr, "Expect:"));
-  for (const auto& [name, value] : request.headers) {
-    std::string line = name;
-    line.append(": ").append(value);
+  const auto add = [&](const std::string& line) {
     curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-    if (longer == nullptr) return Error{ErrorCode::kOutOfMemory, "there is no memory for a request"};
+    if (longer == nullptr) return false;
     static_cast<void>(headers.release());
     headers.reset(longer);
-  }
+    return true;
+  };
+  bool added = state_->options.token.empty() || add("Authorization: Bearer " + state_->options.token);
+  for (const auto& [name, value] : request.headers) added = added && add(name + ": " + value);
+  if (!added) return Error{ErrorCode::kOutOfMemory, "there is no memory for a request"};
 
   curl_easy_reset(curl);  // keeps the connection
   state_->reason[0] = '\0';
@@ -233,6 +243,12 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!state_->options.authorities.empty()) {
+    curl_blob pem{state_->options.authorities.data(), state_->options.authorities.size(), CURL_BLOB_NOCOPY};
+    curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &pem);
+    curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
+  }
   curl_easy_setopt(curl, CURLOPT_NOPROXY, state_->no_proxy.c_str());
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "tacit");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -262,6 +278,14 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request) {
   return std::move(transfer.response);
 }
 
+Status check_token(std::string_view token) {
+  constexpr std::size_t kLongest = 512;
+  const bool visible = std::ranges::all_of(token, [](char c) { return c > 0x20 && c < 0x7F; });
+  if (!token.empty() && token.size() <= kLongest && visible) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               "a token is one line of letters, digits, '_' and '-', as tacitd token create prints it"};
+}
+
 Error refusal(const HttpResponse& response, std::string_view url) {
   auto problem = nlohmann::json::parse(response.body.begin(), response.body.end(), nullptr, false);
   auto member = [&](const char* name) -> std::string {
@@ -277,7 +301,11 @@ Error refusal(const HttpResponse& response, std::string_view url) {
                      (detail.empty() ? std::string() : " (" + printable(detail) + ")") +
                      "; is it a Tacit server?"};
   }
-  if (auto known = known_code(code)) return Error{*known, "the server says: " + printable(detail)};
+  if (auto known = known_code(code)) {
+    const std::string advice =
+        *known == ErrorCode::kAuthentication ? "; give it with --token-file or in TACIT_TOKEN" : "";
+    return Error{*known, "the server says: " + printable(detail) + advice};
+  }
   return Error{ErrorCode::kServerError, "the server says: " + printable(code) + ": " + printable(detail)};
 }
 

@@ -21,6 +21,10 @@ struct HttpOptions {
   // From the last byte of the request to the first one of the answer; a prediction may take minutes.
   std::chrono::milliseconds answer{30 * 60'000};
   std::uint64_t max_answer_bytes = std::uint64_t{256} << 20;
+  // Certificates in PEM of the authorities that are trusted instead of the system's; empty: the system's.
+  std::string authorities;
+  // Goes with every request as "Authorization: Bearer"; empty: none. check_token() must have taken it.
+  std::string token;
 };
 
 struct HttpRequest {
@@ -64,6 +68,9 @@ class HttpClient {
   std::string url_;  // without a '/' at the end
   std::unique_ptr<State> state_;
 };
+
+// A token as it may stand in a header field: 1 to 512 visible ASCII characters. argument.invalid, which does not repeat it.
+Status check_token(std::string_view token);
 
 // What a refusal (RFC 9457, application/problem+json) means: the server's code and detail. A code that this
 // release does not know becomes server.error, an answer that is no problem document server.protocol.

@@ -198,6 +198,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
       cache_(options.key_cache_bytes),
       executor_(executor_limits(options)),
       jobs_(*state_, models_, keys_, cache_, executor_, job_limits(options)),
+      max_in_flight_(options.max_body_bytes_in_flight),
       services_{models_, keys_, cache_, executor_, jobs_, options.max_body_bytes, stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs) {
   add_all_routes(router_, services_);
@@ -222,7 +223,7 @@ std::string Application::retry_after() const {
 bool Application::reserve(std::uint64_t bytes) {
   std::uint64_t taken = in_flight_;
   do {
-    if (bytes > kMaxBodyBytesInFlight || taken > kMaxBodyBytesInFlight - bytes) return false;
+    if (bytes > max_in_flight_ || taken > max_in_flight_ - bytes) return false;
   } while (!in_flight_.compare_exchange_weak(taken, taken + bytes));
   return true;
 }

@@ -22,6 +22,7 @@ struct ApplicationOptions {
   std::filesystem::path models;
   std::filesystem::path state;
   std::uint64_t max_body_bytes = kMaxBodyBytes;
+  std::uint64_t max_body_bytes_in_flight = kMaxBodyBytesInFlight;
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
   std::size_t cores = 0;  // for predictions; 0: all that there are
@@ -64,6 +65,7 @@ class Application final : public Service {
   Executor executor_;
   Jobs jobs_;
   std::atomic<bool> stopping_ = false;
+  const std::uint64_t max_in_flight_;
   std::atomic<std::uint64_t> in_flight_ = 0;
   Services services_;
   Router router_;

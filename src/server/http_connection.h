@@ -12,8 +12,12 @@
 #include <mutex>
 #include <set>
 
+#include "server/connection_limits.h"
+#include "server/http_head.h"
+#include "server/http_stream.h"
 #include "server/limits.h"
 #include "server/service.h"
+#include "server/stream_sender.h"
 
 namespace tacit::server {
 
@@ -24,6 +28,7 @@ struct ConnectionHub {
   Service& service;
   const Timeouts timeouts;
   std::atomic<bool> stopping = false;
+  ConnectionLimits limits;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -33,22 +38,20 @@ struct ConnectionHub {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
-
-  // The socket's executor must be a strand of its own; every function but the constructor runs on it.
-  Connection(Socket socket, ConnectionHub& hub);
+  // `stream`'s executor must be a strand of its own; every function but the constructor runs on it. The hub's limits have
+  // said `verdict` about `address`, and are told when the connection ends.
+  Connection(std::shared_ptr<HttpStream> stream, const boost::asio::ip::address& address,
+             ConnectionLimits::Verdict verdict, ConnectionHub& hub);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Answers requests until the client or the server ends the connection.
-  boost::asio::awaitable<void> serve();
-  // Tells the client that there are too many connections.
-  boost::asio::awaitable<void> turn_away();
+  // Answers requests until the client or the server ends the connection, or tells the client that there are too many.
+  boost::asio::awaitable<void> live();
 
-  auto executor() { return socket_.get_executor(); }
-  // Ends a connection on which no request is being received or answered.
-  void close_if_idle();
+  auto executor() { return stream_->executor(); }
+  // Ends a connection on which no request is being received or answered, and a body that is made while it is sent.
+  void wind_down();
   // Cancels the request that is being answered, and ends the connection unless an answer is owed.
   void abort();
 
@@ -62,34 +65,32 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::uint64_t received = 0;
   };
 
+  boost::asio::awaitable<void> turn_away();
   boost::asio::awaitable<bool> serve_one();
-  boost::asio::awaitable<bool> answer(RequestHead head, bool client_keeps, bool expects_continue);
+  boost::asio::awaitable<bool> read_head(HeadReader& reader);
+  boost::asio::awaitable<bool> answer(const HeadReader& reader);
   boost::asio::awaitable<std::optional<Response>> receive_body(Exchange& exchange, Bytes& body);
   boost::asio::awaitable<bool> receive_until(Bytes& body, std::uint64_t size);
   boost::asio::awaitable<std::optional<Response>> run(std::shared_ptr<Exchange> exchange, Bytes body);
   boost::asio::awaitable<bool> discard_body();
   boost::asio::awaitable<bool> write(const Response& response, std::string_view id, bool head_only,
                                      bool keep);
-  boost::asio::awaitable<bool> write_refusal(const Response& response);
-  boost::asio::awaitable<void> linger();
-  void watch_for_hangup(std::shared_ptr<Answer> answer);
-
-  // Cancels what the socket is doing after `time`; timed_out_ then says why.
-  void arm(milliseconds time);
-  void disarm();
+  boost::asio::awaitable<bool> write_stream(std::shared_ptr<BodyStream> body, bool chunked, int status);
+  boost::asio::awaitable<void> refuse(Error error);
   void log(int status, std::uint64_t sent) const;
 
-  Socket socket_;
+  const std::shared_ptr<HttpStream> stream_;
+  const boost::asio::ip::address address_;
+  const ConnectionLimits::Verdict verdict_;
   ConnectionHub& hub_;
-  boost::asio::steady_timer deadline_;
   boost::beast::flat_buffer buffer_;
-  std::string peer_;
   Account account_;
   bool idle_ = true;
-  bool timed_out_ = false;
   std::uint64_t unread_ = 0;  // bytes of the current body that have not been read
   Clock::time_point body_start_;
+  int version_ = 11;                 // of HTTP, times 10, that the client speaks
   std::shared_ptr<Answer> pending_;  // while the service works
+  std::weak_ptr<StreamSender> sender_;
 };
 
 }  // namespace tacit::server

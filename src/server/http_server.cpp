@@ -13,6 +13,7 @@
 
 #include "server/http_connection.h"
 #include "server/log.h"
+#include "server/tls.h"
 
 namespace tacit::server {
 namespace {
@@ -39,10 +40,16 @@ void report(std::exception_ptr thrown) {
 
 struct HttpServer::State {
   State(Service& service, const HttpOptions& o)
-      : options(o), hub{service, o.timeouts, {}, {}, {}, {}, {}}, acceptor(asio::make_strand(io)) {}
+      : options(o),
+        hub{service, o.timeouts,
+            {},      {o.max_connections, o.max_connections_per_address, kMaxRefusedConnections},
+            {},      {},
+            {},      {}},
+        acceptor(asio::make_strand(io)) {}
 
   asio::awaitable<void> accept();
   void start_connection(tcp::socket socket);
+  Status load_certificate();
   template <class Action>
   void for_each_connection(const Action& action);
 
@@ -52,7 +59,19 @@ struct HttpServer::State {
   tcp::acceptor acceptor;  // on a strand, as it is accepted from and closed by different threads
   tcp::endpoint endpoint;
   std::vector<std::thread> threads;
+  std::mutex tls_mutex;
+  std::shared_ptr<const TlsContext> tls;  // guarded by tls_mutex; null: plain
 };
+
+Status HttpServer::State::load_certificate() {
+  if (options.certificate.empty() && options.private_key.empty()) return {};
+  TACIT_TRY(auto loaded, TlsContext::load(options.certificate, options.private_key));
+  if (loaded->expired())
+    log_warning("the certificate " + options.certificate + " is not valid today; clients will refuse it");
+  const std::lock_guard lock(tls_mutex);
+  tls = std::move(loaded);
+  return {};
+}
 
 asio::awaitable<void> HttpServer::State::accept() {
   asio::steady_timer pause(acceptor.get_executor());
@@ -61,7 +80,11 @@ asio::awaitable<void> HttpServer::State::accept() {
     tcp::socket socket = co_await acceptor.async_accept(asio::make_strand(io),
                                                         asio::redirect_error(asio::use_awaitable, failure));
     if (!failure) {
-      start_connection(std::move(socket));
+      try {
+        start_connection(std::move(socket));
+      } catch (const std::exception& reason) {
+        log_error(std::string("a connection was not taken: ") + reason.what());
+      }
     } else if (failure != asio::error::operation_aborted) {
       log_warning("cannot accept a connection: " + failure.message());
       pause.expires_after(kAcceptPause);
@@ -71,23 +94,21 @@ asio::awaitable<void> HttpServer::State::accept() {
 }
 
 void HttpServer::State::start_connection(tcp::socket socket) {
-  std::size_t count = 0;
+  error_code failure;
+  const auto peer = socket.remote_endpoint(failure);
+  if (failure) return;  // gone already
+  std::shared_ptr<const TlsContext> context;
   {
-    const std::lock_guard lock(hub.mutex);
-    count = hub.open.size();
+    const std::lock_guard lock(tls_mutex);
+    context = tls;
   }
-  if (count >= options.max_connections + kMaxRefusedConnections) return;
-  const bool welcome = count < options.max_connections;
   const auto executor = socket.get_executor();
-  const auto connection = std::make_shared<Connection>(std::move(socket), hub);
-  const auto life = [](std::shared_ptr<Connection> c, bool serve) -> asio::awaitable<void> {
-    if (serve) {
-      co_await c->serve();
-    } else {
-      co_await c->turn_away();
-    }
-  };
-  asio::co_spawn(executor, life(connection, welcome), report);
+  const auto stream = std::make_shared<HttpStream>(std::move(socket), context);
+  const auto verdict = hub.limits.enter(peer.address());
+  if (verdict == ConnectionLimits::Verdict::kDrop) return;
+  const auto connection = std::make_shared<Connection>(stream, peer.address(), verdict, hub);
+  const auto life = [](std::shared_ptr<Connection> c) -> asio::awaitable<void> { co_await c->live(); };
+  asio::co_spawn(executor, life(connection), report);
 }
 
 template <class Action>
@@ -129,6 +150,7 @@ bool is_loopback(const HttpOptions& options) {
 Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const HttpOptions& options) {
   auto state = std::make_unique<State>(service, options);
   State& s = *state;
+  TACIT_CHECK(s.load_certificate());
   const std::string where = options.host + ":" + std::to_string(options.port);
   auto refuse = [&](const error_code& failure) {
     return Error{ErrorCode::kListen, "cannot listen on " + where + ": " + failure.message()};
@@ -167,8 +189,11 @@ std::uint16_t HttpServer::port() const { return state_->endpoint.port(); }
 std::string HttpServer::url() const {
   const auto address = state_->endpoint.address();
   const std::string host = address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
-  return "http://" + host + ":" + std::to_string(port());
+  const char* const scheme = state_->options.certificate.empty() ? "http://" : "https://";
+  return scheme + host + ":" + std::to_string(port());
 }
+
+Status HttpServer::reload_certificate() { return state_->load_certificate(); }
 
 std::size_t HttpServer::connections() const {
   const std::lock_guard lock(state_->hub.mutex);
@@ -182,7 +207,7 @@ bool HttpServer::stop() {
       error_code ignored;
       s.acceptor.close(ignored);
     });
-    s.for_each_connection([](Connection& connection) { connection.close_if_idle(); });
+    s.for_each_connection([](Connection& connection) { connection.wind_down(); });
     const auto all_closed = [&s] { return s.hub.open.empty(); };
     const auto wait = [&](milliseconds time) {
       std::unique_lock lock(s.hub.mutex);

@@ -11,6 +11,8 @@
 namespace tacit::server {
 namespace {
 
+constexpr std::string_view kStrictTransport = "max-age=31536000";  // a year
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
@@ -100,20 +102,26 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-std::string serialise_head(const Response& response, std::string_view request_id, std::string_view date,
-                           bool keep_alive) {
+std::string serialise_head(const Response& response, const AnswerHead& head) {
   std::string text;
   auto line = [&](std::string_view name, std::string_view value) {
     text.append(name).append(": ").append(value).append("\r\n");
   };
   text.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
   text.append(reason_phrase(response.status)).append("\r\n");
-  line("Date", date);
-  line("X-Request-Id", request_id);
+  line("Date", head.date);
+  line("X-Request-Id", head.request_id);
   for (const auto& [name, value] : response.fields) line(name, value);
-  // A 304 has no body; its Content-Length would be that of the body it stands for.
-  if (response.status != 304) line("Content-Length", std::to_string(response.body.size()));
-  line("Connection", keep_alive ? "keep-alive" : "close");
+  // What answers hold is for the one who asked, so nobody between keeps it unless the route says otherwise.
+  if (!response.fields.find("Cache-Control")) line("Cache-Control", "no-store");
+  line("X-Content-Type-Options", "nosniff");
+  line("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  if (head.tls) line("Strict-Transport-Security", kStrictTransport);
+  if (head.framing == Framing::kChunked) line("Transfer-Encoding", "chunked");
+  // A 304 has no body; its Content-Length would be that of the body it stands for. A 204 must not have one.
+  if (head.framing == Framing::kLength && response.status != 304 && response.status != 204)
+    line("Content-Length", std::to_string(response.body.size()));
+  line("Connection", head.keep_alive ? "keep-alive" : "close");
   text.append("\r\n");
   return text;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,18 +47,32 @@ struct RequestHead {
   std::string id;                  // X-Request-Id of the answer
 };
 
+class BodyStream;  // service.h
+
 struct Response {
   int status = 200;
   Fields fields;  // without Content-Length, Connection, Date and X-Request-Id, which every answer gets
   Bytes body;
+  std::shared_ptr<BodyStream> stream = nullptr;  // the body instead of `body`, made while it is sent
 };
 
 // The standard's phrase for a status; "Unknown" for one that this server never answers with.
 std::string_view reason_phrase(int status);
 
-// The bytes in front of the body. `date` is an IMF-fixdate (RFC 9110, section 5.6.7).
-std::string serialise_head(const Response& response, std::string_view request_id, std::string_view date,
-                           bool keep_alive);
+// How the client learns where a body ends (RFC 9112, section 6.3).
+enum class Framing { kLength, kChunked, kUntilClose };
+
+// What an answer's header says beside the response itself.
+struct AnswerHead {
+  std::string_view request_id;
+  std::string_view date;  // an IMF-fixdate (RFC 9110, section 5.6.7)
+  bool keep_alive = false;
+  Framing framing = Framing::kLength;
+  bool tls = false;  // the connection is; the client is then told to use nothing else (RFC 6797)
+};
+
+// The bytes in front of the body, among them the fields that keep a browser from making something else of an answer.
+std::string serialise_head(const Response& response, const AnswerHead& head);
 
 // 1 to kMaxRequestIdBytes characters of A-Z, a-z, 0-9, '.', '_' and '-'.
 bool is_request_id(std::string_view text);

@@ -21,7 +21,8 @@ inline constexpr std::size_t kMaxInferenceIdBytes = 256;  // "id" of an inferenc
 
 // --- the whole server ------------------------------------------------------------------------------------------------
 inline constexpr std::size_t kMaxConnections = 256;
-// Beyond kMaxConnections so many are told that the server is busy; those beyond are closed without a word.
+inline constexpr std::size_t kMaxConnectionsPerAddress = 32;
+// Beyond these limits so many connections are told that the server is busy; those beyond are closed without a word.
 inline constexpr std::size_t kMaxRefusedConnections = 64;
 // Announced body bytes of all requests being received or worked on.
 inline constexpr std::uint64_t kMaxBodyBytesInFlight = std::uint64_t{4} << 30;
@@ -44,8 +45,15 @@ struct Timeouts {
   milliseconds header{10'000};         // from a request's first byte to the end of its header
   milliseconds body_grace{5'000};      // a body may come slower than body_rate for so long
   std::uint64_t body_rate = 64 << 10;  // bytes a second, in both directions
+  milliseconds silence{15'000};        // of a body that is made while it is sent, until keep_alive() is
   milliseconds linger{1'000};          // for reading what a refused client is still sending
   milliseconds shutdown{10'000};       // for requests that are running when the server is told to stop
 };
+
+// How long a body of so many bytes may take.
+inline milliseconds transfer_time(const Timeouts& timeouts, std::uint64_t bytes) {
+  const std::uint64_t rate = timeouts.body_rate == 0 ? 1 : timeouts.body_rate;
+  return timeouts.body_grace + milliseconds(bytes * 1000 / rate);
+}
 
 }  // namespace tacit::server

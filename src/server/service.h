@@ -10,6 +10,21 @@
 
 namespace tacit::server {
 
+// A body that is made while it is sent, for instance server-sent events. The functions are called from one thread at a
+// time.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // Calls `ready` once, now or later, on any thread: with the next piece, or with nothing where the body has ended. The
+  // call that follows comes after the piece was sent, so that a slow reader is not written for without bound. `ready`
+  // may be called after cancel() too, even when the server is gone; it does nothing then.
+  virtual void next(std::function<void(std::optional<Bytes>)> ready) = 0;
+  // What is sent where there was nothing for Timeouts::silence, so that nobody takes the connection for dead; may be empty.
+  virtual Bytes keep_alive() const = 0;
+  // Nobody reads any further: the client is gone, or the server is about to end. Called at most once.
+  virtual void cancel() = 0;
+};
+
 // One request from the end of its header to its answer. The functions are called in the order in which they stand here,
 // from one thread at a time; cancel() at any time after run().
 class Exchange {
@@ -31,6 +46,9 @@ class Service {
   virtual ~Service() = default;
   // An answer where the header is enough for one. Must not block.
   virtual std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) = 0;
+  // The operator changed what may change while the server runs (SIGHUP): reads it anew. What fails stays as it was and is
+  // logged. Called on the main thread.
+  virtual void reload() {}
 };
 
 }  // namespace tacit::server

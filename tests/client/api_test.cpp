@@ -227,18 +227,19 @@ TEST(Api, AsksForAnInference) {
 }
 
 TEST(Api, WaitsForABusyServerButNotForever) {
-  int busy = 1;
+  int busy = 1, hasty = 1;
   SocketServer server([&](const RawRequest&) {
+    if (hasty-- > 0) return reply(429, R"({"code":"quota.rate","detail":"slow"})", "Retry-After: 1\r\n");
     if (busy-- > 0) return reply(503, R"({"code":"memory.exhausted","detail":"full"})", "Retry-After: 1\r\n");
     return reply(200, "half");
   });
   EXPECT_EQ(*connect(server).client_half("m"), "half");
-  EXPECT_EQ(server.requests().size(), 2u);
+  EXPECT_EQ(server.requests().size(), 3u);
   busy = 1000;
   auto refused = connect(server, std::chrono::milliseconds(500)).client_half("m");
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
-  EXPECT_EQ(server.requests().size(), 3u);
+  EXPECT_EQ(server.requests().size(), 4u);
 }
 
 }  // namespace

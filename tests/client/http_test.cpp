@@ -173,6 +173,37 @@ TEST(Http, AnAnswerBeyondTheLimitIsRefused) {
   EXPECT_TRUE(get(server.url(), "/", roomier).ok());
 }
 
+TEST(Http, ATokenGoesWithEveryRequest) {
+  SocketServer server([](const RawRequest&) { return reply(200, ""); });
+  HttpOptions options;
+  options.token = "tacit_0123_abc-DEF";
+  auto client = HttpClient::create(server.url(), options);
+  ASSERT_TRUE(client.ok());
+  for (const char* method : {"GET", "PUT"}) {
+    HttpRequest request;
+    request.method = method;
+    request.path = "/";
+    ASSERT_TRUE(client->send(request).ok());
+    EXPECT_NE(server.requests().back().head.find("Authorization: Bearer tacit_0123_abc-DEF\r\n"),
+              std::string::npos);
+  }
+  ASSERT_TRUE(get(server.url(), "/").ok());
+  EXPECT_EQ(server.requests().back().head.find("Authorization"), std::string::npos);
+}
+
+TEST(Http, TokensAreOneLineOfVisibleCharacters) {
+  EXPECT_TRUE(check_token("tacit_0123_abc-DEF").ok());
+  EXPECT_TRUE(check_token(std::string(512, 'x')).ok());
+  for (const std::string& text :
+       {std::string(), std::string(513, 'x'), std::string("a b"), std::string("a\nB: c"), std::string("a\r"),
+        std::string("\xC3\xA9"), std::string("a\0b", 3)}) {
+    const Status status = check_token(text);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+    if (text.size() > 1) { EXPECT_EQ(status.error().message.find(text), std::string::npos); }
+  }
+}
+
 TEST(Http, RedirectsAreNotFollowed) {
   SocketServer server(
       [](const RawRequest&) { return reply(302, "", "Location: http://127.0.0.1:1/elsewhere\r\n"); });
@@ -195,6 +226,10 @@ TEST(Refusal, KeepsTheServersCodeAndDetail) {
   Error titled = refusal(answered(503, R"({"title":"Busy","code":"memory.exhausted"})"), "u");
   EXPECT_EQ(titled.code, ErrorCode::kOutOfMemory);
   EXPECT_NE(titled.message.find("Busy"), std::string::npos);
+
+  Error token = refusal(answered(401, R"({"detail":"d","code":"auth.required"})"), "u");
+  EXPECT_EQ(token.code, ErrorCode::kAuthentication);
+  EXPECT_NE(token.message.find("TACIT_TOKEN"), std::string::npos) << "says what to do";
 
   Error unknown = refusal(answered(400, R"({"detail":"d","code":"brand.new"})"), "u");
   EXPECT_EQ(unknown.code, ErrorCode::kServerError);

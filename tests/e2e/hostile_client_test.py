@@ -39,7 +39,7 @@ class HostileClient(TacitTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.service = cls.start_service()
+        cls.service = cls.start_service(settings={"quota.requests_per_second": 0})
         cls.written = cls.write_images(cls, "honest", 1)
         with Proxy(cls.service.port) as proxy:
             cls.predict(cls(), proxy.url, cls.written[0][0])

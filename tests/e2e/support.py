@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/support")]
 import images
 from local_service import Service, free_port
 
@@ -107,12 +107,14 @@ def compile_arguments(folder, model, package):
 
 # ----------------------------------------------------------------------------------------------- the programs
 
-def tacit(*arguments, home=None, passphrase=PASSPHRASE, timeout=300):
-    """Runs tacit without a terminal; `home` is the key folder, passphrase None leaves the variable out."""
+def tacit(*arguments, home=None, passphrase=PASSPHRASE, timeout=300, token=None):
+    """Runs tacit without a terminal; `home` is the key folder, passphrase or token None leaves the variable out."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TACIT_")}
     environment["TACIT_HOME"] = str(home or "/nonexistent/keys")
     if passphrase is not None:
         environment["TACIT_PASSPHRASE"] = passphrase
+    if token is not None:
+        environment["TACIT_TOKEN"] = token
     return subprocess.run([str(BIN / "tacit"), *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout, start_new_session=True)
 
@@ -136,9 +138,9 @@ class TacitTest(unittest.TestCase):
             raise AssertionError(f"the tiny network does not compile: {done.stderr}")
 
     @classmethod
-    def start_service(cls, name="server"):
+    def start_service(cls, name="server", **options):
         """A server for the models of this class, stopped when the class is done."""
-        service = Service(BIN / "tacitd", cls.models, cls.folder / name, cls.folder / f"{name}.log")
+        service = Service(BIN / "tacitd", cls.models, cls.folder / name, cls.folder / f"{name}.log", **options)
         service.start()
         cls.addClassCleanup(service.stop)
         return service

@@ -22,6 +22,7 @@ class EchoService : public Service {
  public:
   std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) override {
     ++opened;
+    last_method = std::string(to_string(head.method));
     if (head.transfer_encoding) return problem_response({ErrorCode::kLengthRequired, "no chunks"}, "");
     if (head.target == "/refuse") return problem_response({ErrorCode::kModelUnknown, "no"}, "");
     if (head.content_length.value_or(0) > 1 << 20)
@@ -46,6 +47,7 @@ class EchoService : public Service {
   }
 
   std::atomic<int> opened = 0, cancelled = 0;
+  std::string last_method;  // read it after the answer
   std::mutex mutex;
   std::vector<std::function<void()>> slow;
 
@@ -292,6 +294,7 @@ TEST_F(HttpServerTest, SlowClientsAreLeft) {
 }
 
 TEST_F(HttpServerTest, ManyStalledClientsDoNotStopOthers) {
+  options_.max_connections_per_address = 256;
   start();
   std::vector<std::unique_ptr<RawSocket>> stalled;
   for (int i = 0; i < 200; ++i) {
@@ -321,6 +324,42 @@ TEST_F(HttpServerTest, TooManyConnectionsAreTurnedAway) {
   open.clear();
   EXPECT_TRUE(service_.wait_for([&] { return server_->connections() == 0; }));
   EXPECT_TRUE(alive());
+}
+
+// Those who are told so must not take the places of others.
+TEST_F(HttpServerTest, AnAddressHasSoManyConnections) {
+  options_.max_connections = 6;
+  options_.max_connections_per_address = 2;
+  start();
+  std::vector<std::unique_ptr<RawSocket>> open;
+  for (int i = 0; i < 2; ++i) {
+    open.push_back(std::make_unique<RawSocket>(server_->port()));
+    open.back()->send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_TRUE(open.back()->read_response());
+  }
+  std::vector<std::unique_ptr<RawSocket>> refused;
+  for (int i = 0; i < 10; ++i) {
+    refused.push_back(std::make_unique<RawSocket>(server_->port()));
+    const auto response = refused.back()->read_response(5);
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->status, 503);
+    EXPECT_NE(response->body.find("server.busy"), std::string::npos);
+    EXPECT_NE(response->body.find("of this address"), std::string::npos);
+  }
+  RawSocket elsewhere(server_->port(), "127.0.0.2");
+  elsewhere.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(elsewhere.read_response(5).value_or(RawResponse{}).status, 200);
+  open.clear();
+  EXPECT_TRUE(service_.wait_for([&] { return alive(); }));
+}
+
+TEST_F(HttpServerTest, MethodsAreToldApart) {
+  start();
+  for (const char* method : {"GET", "PUT", "POST", "DELETE", "PATCH"}) {
+    const std::string request = std::string(method) + " /x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_EQ(status_of_bytes(request), 200) << method;
+    EXPECT_EQ(service_.last_method, std::string_view(method) == "PATCH" ? "OTHER" : method);
+  }
 }
 
 TEST_F(HttpServerTest, AClientThatHangsUpCancelsItsRun) {

@@ -48,13 +48,25 @@ TEST(HttpTypes, SerialisesAHead) {
   response.status = 404;
   response.fields.add("Content-Type", "x/y");
   response.body = {1, 2, 3};
-  EXPECT_EQ(
-      serialise_head(response, "id", "now", true),
-      "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id\r\nContent-Type: x/y\r\nContent-Length: 3\r\n"
-      "Connection: keep-alive\r\n\r\n");
+  AnswerHead about{"id", "now", true};
+  EXPECT_EQ(serialise_head(response, about),
+            "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id\r\nContent-Type: x/y\r\nCache-Control: "
+            "no-store\r\n"
+            "X-Content-Type-Options: nosniff\r\n"
+            "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+            "Content-Length: 3\r\nConnection: keep-alive\r\n\r\n");
+  response.fields.add("cache-control", "no-cache");
+  about.tls = true;
+  std::string head = serialise_head(response, about);
+  EXPECT_EQ(head.find("no-store"), std::string::npos) << "the route says it better";
+  EXPECT_NE(head.find("Strict-Transport-Security: max-age=31536000\r\n"), std::string::npos);
+  about.framing = Framing::kChunked;
+  head = serialise_head(response, about);
+  EXPECT_EQ(head.find("Content-Length"), std::string::npos);
+  EXPECT_NE(head.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
   response.status = 304;
   response.body.clear();
-  const std::string head = serialise_head(response, "id", "now", false);
+  head = serialise_head(response, {"id", "now"});
   EXPECT_EQ(head.find("Content-Length"), std::string::npos);
   EXPECT_NE(head.find("Connection: close\r\n"), std::string::npos);
 }

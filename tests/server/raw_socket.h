@@ -23,7 +23,13 @@ struct RawResponse {
 
 class RawSocket {
  public:
-  explicit RawSocket(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // To 127.0.0.1; `from` is the own address, one of 127.0.0.0/8.
+  explicit RawSocket(std::uint16_t port, const char* from = "127.0.0.1")
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    ::inet_pton(AF_INET, from, &own.sin_addr);
+    static_cast<void>(::bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof own));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -53,6 +59,14 @@ class RawSocket {
       if (auto response = take_response(head_only)) return response;
       if (!receive(end)) return std::nullopt;
     }
+  }
+  // The next `count` bytes, or those that came before the connection ended or `seconds` had passed.
+  std::string read_exactly(std::size_t count, double seconds = 10) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    while (received_.size() < count && receive(end)) {}
+    std::string taken = received_.substr(0, count);
+    received_.erase(0, taken.size());
+    return taken;
   }
   // Whether the server closes the connection within `seconds`.
   bool closed_within(double seconds) {

@@ -15,6 +15,8 @@ Router make_router() {
   router.add({Method::kPost, "/v2/models/{model}/infer", {}, {}, {}});
   router.add({Method::kPost, "/v2/keys", {}, {}, {}});
   router.add({Method::kPut, "/v2/keys/pieces/{digest}", {}, {}, {}});
+  router.add({Method::kGet, "/v2/jobs/{job}", {}, {}, {}});
+  router.add({Method::kDelete, "/v2/jobs/{job}", {}, {}, {}});
   return router;
 }
 
@@ -74,6 +76,9 @@ TEST(Router, NamesTheMethodsOfAPath) {
   EXPECT_EQ(allow(Method::kGet, "/v2/keys"), "POST");
   EXPECT_EQ(allow(Method::kOther, "/v2/keys/pieces/ab"), "PUT");
   EXPECT_EQ(matched(Method::kGet, "/v2/keys"), "request.method");
+  EXPECT_EQ(allow(Method::kDelete, "/v2/keys"), "POST");
+  EXPECT_EQ(allow(Method::kPost, "/v2/jobs/7"), "GET, HEAD, DELETE");
+  EXPECT_EQ(matched(Method::kDelete, "/v2/jobs/7"), "/v2/jobs/{job}");
 }
 
 TEST(Router, PrintablePathsAreShortVisibleAscii) {
