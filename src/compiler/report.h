@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compiler/memory.h"
 #include "plan/package.h"
+#include "runtime/flooding.h"
 
 namespace tacit::compiler {
 
@@ -48,6 +50,8 @@ struct Report {
   std::size_t batch = 1;    // images that one run takes
   MemoryEstimate memory;
   std::vector<ClientView> client;
+  // Of each value that leaves the server, under its default settings: what is added to hide how it was computed.
+  std::vector<std::pair<std::string, runtime::Flooding>> results;
 };
 
 // Times are those of the machine that compiled: the estimate in the client half, shared out to the layers.

@@ -127,7 +127,7 @@ Status check_head(const RequestHead& head) {
 }
 
 Result<std::unique_ptr<Application>> Application::create(const ApplicationOptions& options) {
-  TACIT_TRY(ModelRegistry models, ModelRegistry::load(options.models));
+  TACIT_TRY(ModelRegistry models, ModelRegistry::load(options.models, options.flooding));
   return create(std::move(models), options);
 }
 
@@ -145,12 +145,14 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
                          const ApplicationOptions& options)
     : models_(std::move(models)),
       state_(std::move(state)),
-      keys_(state_->ledger(), state_->blobs(),
-            [this](ByteView bytes) -> Result<ckks::KeyHeader> {
-              TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
-              TACIT_TRY(const ckks::Parameters* parameters, models_.parameters_for(header));
-              return ckks::check_key(*parameters, bytes);
-            }),
+      keys_(
+          state_->ledger(), state_->blobs(),
+          [this](ByteView bytes) -> Result<ckks::KeyHeader> {
+            TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
+            TACIT_TRY(const ckks::Parameters* parameters, models_.parameters_for(header));
+            return ckks::check_key(*parameters, bytes);
+          },
+          options.quota),
       cache_(options.key_cache_bytes),
       services_{models_, keys_, cache_, options.max_body_bytes, stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs),

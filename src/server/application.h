@@ -22,7 +22,8 @@ struct ApplicationOptions {
   std::uint64_t max_body_bytes = kMaxBodyBytes;
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
-  Quota quota;  // of each tenant
+  Quota quota;                        // of each tenant
+  runtime::FloodingOptions flooding;  // of results
 };
 
 class Application final : public Service {

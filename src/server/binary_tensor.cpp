@@ -192,6 +192,7 @@ Response inference_response(const InferenceResult& result) {
                         {"keys_ms", rounded(result.keys_ms)},
                         {"queue_ms", rounded(result.queue_ms)},
                         {"peak_memory_bytes", result.peak_memory_bytes}};
+  if (result.precision_bits) json["parameters"]["precision_bits"] = rounded(*result.precision_bits);
   std::size_t tensor_bytes = 0;
   for (const Bytes& ciphertext : result.ciphertexts)
     tensor_bytes += sizeof(std::uint32_t) + ciphertext.size();

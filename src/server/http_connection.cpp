@@ -58,6 +58,9 @@ RequestHead convert(const http::request_parser<http::empty_body>& parser) {
     case http::verb::post:
       head.method = Method::kPost;
       break;
+    case http::verb::delete_:
+      head.method = Method::kDelete;
+      break;
     default:
       head.method = Method::kOther;
       break;

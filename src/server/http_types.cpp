@@ -23,6 +23,8 @@ std::string_view to_string(Method method) {
       return "PUT";
     case Method::kPost:
       return "POST";
+    case Method::kDelete:
+      return "DELETE";
     case Method::kOther:
       break;
   }
@@ -104,8 +106,9 @@ std::string serialise_head(const Response& response, std::string_view request_id
   line("Date", date);
   line("X-Request-Id", request_id);
   for (const auto& [name, value] : response.fields) line(name, value);
-  // A 304 has no body; its Content-Length would be that of the body it stands for.
-  if (response.status != 304) line("Content-Length", std::to_string(response.body.size()));
+  // A 304 has no body; its Content-Length would be that of the body it stands for. A 204 must not have one.
+  if (response.status != 304 && response.status != 204)
+    line("Content-Length", std::to_string(response.body.size()));
   line("Connection", keep_alive ? "keep-alive" : "close");
   text.append("\r\n");
   return text;

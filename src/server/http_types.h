@@ -13,7 +13,7 @@
 
 namespace tacit::server {
 
-enum class Method { kGet, kPut, kPost, kOther };
+enum class Method { kGet, kPut, kPost, kDelete, kOther };
 
 std::string_view to_string(Method method);
 

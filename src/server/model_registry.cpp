@@ -2,7 +2,9 @@
 #include "server/model_registry.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 
 #include "base/digest.h"
 #include "server/limits.h"
@@ -36,6 +38,26 @@ std::string name_of(const std::filesystem::path& file) {
   return name.empty() ? "_" : name;
 }
 
+std::string one_digit(double x) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", x);
+  return text.data();
+}
+
+void say_flooding(const runtime::Model& model) {
+  for (std::size_t stage = 0; stage < model.stages().size(); ++stage)
+    for (std::size_t i = 0; i < model.stages()[stage].outputs.size(); ++i) {
+      const runtime::Flooding& flooding = model.flooding(stage)[i];
+      const std::string& name = model.plan().values[model.stages()[stage].outputs[i]].name;
+      log_info("model " + model.name() + ", result " + name + ": " +
+               (flooding.deviation == 0
+                    ? "leaves as it was computed"
+                    : "noise of 2^" + one_digit(flooding.strength_bits) + " times what it hides; precision " +
+                          one_digit(flooding.precision_before) + " bits, then " +
+                          one_digit(flooding.precision_after)));
+    }
+}
+
 }  // namespace
 
 bool is_model_name(std::string_view text) {
@@ -62,12 +84,13 @@ ModelRegistry::ModelRegistry(std::span<const std::shared_ptr<const runtime::Mode
   for (const auto& model : models) add(model);
 }
 
-Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
+Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder,
+                                          const runtime::FloodingOptions& flooding) {
   TACIT_TRY(const std::vector<std::filesystem::path> files, package_files(folder));
   ModelRegistry registry;
   for (const std::filesystem::path& file : files) {
     const auto start = std::chrono::steady_clock::now();
-    auto model = runtime::Model::load(file);
+    auto model = runtime::Model::load(file, flooding);
     if (!model.ok()) {
       log_error("model skipped: " + model.error().to_line());
       registry.states_.push_back({name_of(file), false, std::string(to_string(model.error().code))});
@@ -82,6 +105,7 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder) {
       registry.states_.push_back({name_of(file), false, std::string(to_string(ErrorCode::kInvalidArgument))});
       continue;
     }
+    say_flooding(loaded);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     log_info(line + ", " + std::to_string(seconds.count()).substr(0, 5) + " s");
   }

@@ -29,7 +29,8 @@ class ModelRegistry {
  public:
   // Every *.tacit of the folder, in the order of their names. A file that cannot be loaded, or has the name of another
   // model, is reported and stays in states() as not ready. kFileNotFound; kNoModels where none could be loaded.
-  static Result<ModelRegistry> load(const std::filesystem::path& folder);
+  static Result<ModelRegistry> load(const std::filesystem::path& folder,
+                                    const runtime::FloodingOptions& flooding = {});
   // Of models that are there already, with different names.
   explicit ModelRegistry(std::span<const std::shared_ptr<const runtime::Model>> models);
   ModelRegistry() = default;

@@ -105,6 +105,7 @@ Result<Response> run(const Services& services, const ServedModel& served, const 
   TACIT_TRY(result.ciphertexts,
             served.model->run(*loaded.keys, set.tag, request.stage, request.ciphertexts, go_on));
   result.compute_ms = milliseconds_since(start);
+  result.precision_bits = runtime::precision_left(served.model->flooding(request.stage));
   result.peak_memory_bytes = peak_memory_bytes();
   return inference_response(result);
 }
