@@ -2,6 +2,7 @@
 // Re-randomised ciphertexts: the same value, another ciphertext, and noise of the size that is announced.
 #include "ckks/rerandomise.h"
 
+#include "ring/kernels/kernels.h"
 #include "support/ckks_fixture.h"
 
 namespace tacit::ckks {

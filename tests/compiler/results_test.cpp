@@ -192,8 +192,9 @@ TEST_P(Results, HoldTheirElementsAndNothingElse) {
       }
     }
   }
-  if (network.constant)
+  if (network.constant) {
     EXPECT_GT(constant, 0.05) << "there is nothing to take away, so the test shows nothing";
+  }
 
   for (int bits : {0, 20}) {
     const runtime::FloodingOptions options{bits, 9};
@@ -216,7 +217,9 @@ TEST_P(Results, HoldTheirElementsAndNothingElse) {
         EXPECT_GE(flooding.strength_bits, 0);
       }
       // With client steps the clear run's later stages see other inputs.
-      if (client.results.size() == 1) EXPECT_LT(found.copies, 12 * error) << value.name << " with " << bits;
+      if (client.results.size() == 1) {
+        EXPECT_LT(found.copies, 12 * error) << value.name << " with " << bits;
+      }
     }
     // Logits within 1% of the largest.
     const auto expected = unwrap(runtime::simulate(compiled->package.client, clear, images[0].data));
