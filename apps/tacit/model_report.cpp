@@ -99,6 +99,11 @@ void say_report(const compiler::Report& report) {
   say(report.name + ": a server needs about " + format_bytes(report.memory.total()) + " of memory: " +
       format_bytes(report.memory.plaintexts) + " of weights, " + format_bytes(report.memory.keys) +
       " of keys for one client, " + format_bytes(report.memory.ciphertexts) + " while it computes");
+  for (const auto& [name, flooding] : report.results)
+    say(report.name + ": the result " + graph::printable(name, 40) + " has " +
+        format_number(flooding.precision_before, 1) + " bits of precision, " +
+        format_number(flooding.precision_after, 1) + " after tacitd has added noise of 2^" +
+        format_number(flooding.strength_bits, 1) + " times what it hides");
   for (const compiler::ClientView& view : report.client) {
     const std::string name = graph::printable(view.name, 40);
     if (view.decrypted)

@@ -164,6 +164,8 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.quota.requests_per_second = config.quota_requests_per_second;
   options.quota.burst = config.quota_burst;
   options.quota.inferences_per_day = config.quota_inferences_per_day;
+  options.flooding.bits = static_cast<int>(config.flooding_bits);
+  options.flooding.precision_bits = static_cast<int>(config.precision_bits);
   return options;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/keys.h"
 
+#include <algorithm>
+
 namespace tacit::ckks {
 
 std::uint32_t rotation_element(const Parameters& parameters, std::int64_t step) {
@@ -16,6 +18,10 @@ std::uint32_t rotation_element(const Parameters& parameters, std::int64_t step) 
 
 std::uint32_t conjugation_element(const Parameters& parameters) {
   return static_cast<std::uint32_t>(2 * parameters.degree() - 1);
+}
+
+std::size_t zero_digit(const KeyShape& shape, int level) {
+  return std::min(static_cast<std::size_t>(level / shape.digit_size) + 1, shape.digits());
 }
 
 std::size_t key_memory_bytes(const Parameters& parameters, const KeyShape& shape, KeyForm form) {
@@ -38,6 +44,12 @@ Result<const SwitchingKey*> EvaluationKeys::find(std::uint32_t element, int leve
   return Error{ErrorCode::kKeyMissing,
                what + " at level " + std::to_string(level) +
                    " is not among the evaluation keys; make and upload keys for this model"};
+}
+
+const SwitchingKey* EvaluationKeys::find_zero(int level) const {
+  for (const auto& [element, key] : keys_)
+    if (zero_digit(key.request.shape, level) < key.request.shape.digits()) return &key;
+  return nullptr;
 }
 
 std::size_t EvaluationKeys::memory_bytes() const {

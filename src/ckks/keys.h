@@ -37,6 +37,10 @@ struct SwitchingKey {
   ring::Constants b, a;
 };
 
+// Of a key of this shape the first digit whose (b_j, a_j) encrypt zero modulo q_0 .. q_level, because the digit's primes are all
+// above; shape.digits() where there is none. Such a pair serves as a public key at that level.
+std::size_t zero_digit(const KeyShape& shape, int level);
+
 // How a key that is read is kept.
 enum class KeyForm { kWhole, kSeeded };
 
@@ -50,6 +54,8 @@ class EvaluationKeys {
   void insert(SwitchingKey key);
   // The key for `element` if it serves `level`; kKeyMissing otherwise.
   Result<const SwitchingKey*> find(std::uint32_t element, int level) const;
+  // One that has a zero_digit at `level`, or null.
+  const SwitchingKey* find_zero(int level) const;
   std::size_t count() const { return keys_.size(); }
   // The sum of key_memory_bytes.
   std::size_t memory_bytes() const;

@@ -13,6 +13,7 @@
 #include "compiler/lower.h"
 #include "compiler/maxima.h"
 #include "compiler/partition.h"
+#include "compiler/result_noise.h"
 #include "graph/simplify.h"
 #include "runtime/cost.h"
 #include "runtime/memory.h"
@@ -25,6 +26,8 @@ namespace {
 // So many calibration images are run through the plan, in the clear and with noise.
 constexpr std::size_t kCheckedImages = 8;
 constexpr std::uint64_t kNoiseSeed = 1;
+// And so many of them once more, to see what noise does to every result: there are thousands of slots in each.
+constexpr std::size_t kMeasuredImages = 2;
 // A value is spread over at most so many ciphertexts.
 constexpr std::size_t kMaxCiphertexts = 16;
 // Measured noise varies from one simulation to the next.
@@ -360,6 +363,8 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
   Compiled compiled;
   TACIT_TRY(Candidate candidate, search_parameters(problem, compiled.record.trials));
   TACIT_CHECK(check_candidate(problem, candidate));
+  TACIT_CHECK(measure_result_noise(candidate.package,
+                                   problem.images.first(std::min(kMeasuredImages, problem.images.size()))));
   TACIT_CHECK(fill_costs(candidate.package));
   if (Status status = plan::validate(candidate.package.client); !status.ok())
     return Error{ErrorCode::kInvalidArgument, status.error().message};

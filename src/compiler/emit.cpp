@@ -9,6 +9,7 @@
 #include "compiler/levels.h"
 #include "graph/text.h"
 #include "plan/key_plan.h"
+#include "plan/results.h"
 
 namespace tacit::compiler {
 
@@ -220,6 +221,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
     if (auto* linear = std::get_if<plan::Linear>(&operation); linear != nullptr && !schedule.by_elements)
       linear->split = splits.splits[next++];
   plan.keys = splits.keys;
+  plan::add_zero_key(parameters, plan);
   return plan;
 }
 

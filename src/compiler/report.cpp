@@ -117,6 +117,11 @@ Result<Report> describe(const plan::Package& package) {
   report.batch = client.batch();
   TACIT_TRY(report.memory, runtime::estimate_memory(plan));
   report.client = client_views(plan);
+  for (const plan::Stage& stage : plan::stages_of(plan))
+    for (plan::ValueId id : stage.outputs)
+      report.results.emplace_back(plan.values[id].name,
+                                  runtime::flooding_of(parameters, plan.values[id], id != plan.output,
+                                                       {.bits = runtime::kDefaultFloodingBits}));
   for (std::size_t i = 0; i < plan.operations.size(); ++i) {
     const plan::Operation& operation = plan.operations[i];
     const plan::Value& out = plan.values[plan::output_of(operation)];

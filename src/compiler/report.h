@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/package.h"
+#include "runtime/flooding.h"
 #include "runtime/memory.h"
 
 namespace tacit::compiler {
@@ -48,6 +50,8 @@ struct Report {
   std::size_t batch = 1;    // images that one run takes
   runtime::MemoryEstimate memory;
   std::vector<ClientView> client;
+  // Of each value that leaves the server, under its default settings: what is added to hide how it was computed.
+  std::vector<std::pair<std::string, runtime::Flooding>> results;
 };
 
 // Times are those of the machine that compiled: the estimate in the client half, shared out to the layers.

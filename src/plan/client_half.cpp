@@ -6,11 +6,12 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "plan/checks.h"
 #include "plan/client_steps.h"
 #include "plan/json_fields.h"
-#include "plan/stages.h"
+#include "plan/results.h"
 
 namespace tacit::plan {
 
@@ -316,6 +317,8 @@ ClientHalf client_half_of(const Plan& plan) {
   const std::vector<std::size_t> numbers = stage_numbers(plan);
   // What crosses, and what only the client has.
   std::map<ValueId, std::uint32_t> places = {{plan.input, 0}, {plan.output, 0}};
+  std::set<ValueId> results;
+  for (const Stage& stage : stages) results.insert(stage.outputs.begin(), stage.outputs.end());
   for (const Stage& stage : stages)
     for (const auto& list : {stage.inputs, stage.outputs})
       for (ValueId id : list) places.emplace(id, 0);
@@ -330,6 +333,7 @@ ClientHalf client_half_of(const Plan& plan) {
     place = static_cast<std::uint32_t>(half.values.size());
     const Value& value = plan.values[id];
     half.values.push_back({value.layout, value.period, value.level, value.scale, value.range});
+    if (results.contains(id)) half.values.back().level = result_level(plan, id);
   }
   half.input = places.at(plan.input);
   half.output = places.at(plan.output);

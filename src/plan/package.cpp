@@ -17,7 +17,7 @@ namespace tacit::plan {
 namespace {
 
 constexpr std::string_view kMagic = "TACITPKG";
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 constexpr std::uint64_t kMaxNameBytes = 256;
 
 enum class PieceTag : std::uint8_t { kConvolution = 1, kAveragePooling, kMatrix, kScaling };
@@ -63,6 +63,7 @@ void write(ByteWriter& out, const Value& value) {
   out.f64(value.scale);
   out.f64(value.bound);
   out.f64(value.range);
+  out.f64(value.noise);
 }
 
 void write(ByteWriter& out, const Convolution& c) {
@@ -222,6 +223,7 @@ Value read_value(FieldReader& in) {
   value.scale = in.f64();
   value.bound = in.f64();
   value.range = in.f64();
+  value.noise = in.f64();
   return value;
 }
 
@@ -346,7 +348,7 @@ Result<Plan> read_server_half(ByteView bytes, const ClientHalf& client) {
   TACIT_TRY(plan.slots, in.u64());
   TACIT_TRY(plan.input, in.u32());
   TACIT_TRY(plan.output, in.u32());
-  TACIT_CHECK(read_list(in, 64, plan.values, read_value));
+  TACIT_CHECK(read_list(in, 72, plan.values, read_value));
   TACIT_TRY(const std::uint32_t maps, in.u32());
   for (std::uint32_t i = 0; i < maps; ++i) {
     TACIT_TRY(LinearMap map, read_map(in));

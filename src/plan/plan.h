@@ -31,6 +31,9 @@ struct Value {
   double scale = 1;
   double bound = 1;
   double range = 1;
+  // Of what leaves the server: the standard deviation that the error of its slots is predicted to have, in the vector's own
+  // normalisation; 0 where it is not known. What re-randomising has to hide (runtime/flooding.h).
+  double noise = 0;
 };
 inline constexpr int kClear = -1;
 

@@ -68,6 +68,8 @@ class Validator {
     TACIT_CHECK(detail::check_period(value.layout, value.period, plan_.slots, what));
     if (!(std::abs(value.range) >= 0x1p-40 && std::abs(value.range) <= 0x1p40))
       return malformed("the range of " + what + " is not between 2^-40 and 2^40");
+    if (!(value.noise >= 0 && value.noise <= 0x1p40))
+      return malformed("the noise of " + what + " is not between 0 and 2^40");
     if (value.level == kClear) return {};
     return detail::check_level_and_scale(parameters_, value.level, value.scale, value.bound, what);
   }

@@ -3,8 +3,11 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "ring/kernels/kernels.h"
 
@@ -101,6 +104,26 @@ void sample_error(Stream& stream, std::span<std::int8_t> out) {
       const std::uint64_t word = load_le64(bytes + 8 * i);
       out[first + i] = static_cast<std::int8_t>(weight(static_cast<std::uint32_t>(word) & kMask) -
                                                 weight(static_cast<std::uint32_t>(word >> 21) & kMask));
+    }
+  }
+  sodium_memzero(bytes, sizeof bytes);
+}
+
+void sample_gaussian(Stream& stream, double deviation, std::span<std::int64_t> out) {
+  constexpr std::size_t kCount = 512;
+  std::uint8_t bytes[8 * kCount];
+  // In (0, 1], so that its logarithm is finite.
+  const auto uniform = [&](std::size_t i) {
+    return static_cast<double>((load_le64(bytes + 8 * i) >> 11) + 1) * 0x1p-53;
+  };
+  for (std::size_t first = 0; first < out.size(); first += kCount) {
+    stream.fill(bytes);
+    const std::size_t count = std::min(kCount, out.size() - first);
+    for (std::size_t i = 0; i < count; i += 2) {
+      const double radius = deviation * std::sqrt(-2 * std::log(uniform(i)));
+      const double angle = 2 * std::numbers::pi * uniform(i + 1);
+      out[first + i] = std::llround(radius * std::cos(angle));
+      if (i + 1 < count) out[first + i + 1] = std::llround(radius * std::sin(angle));
     }
   }
   sodium_memzero(bytes, sizeof bytes);

@@ -44,4 +44,8 @@ void sample_ternary(Stream& stream, std::span<std::int8_t> out);
 // strings, without a branch.
 void sample_error(Stream& stream, std::span<std::int8_t> out);
 
+// Gaussian of mean 0 and this standard deviation, rounded to integers (Box and Muller 1958, from 53-bit uniforms: no value
+// beyond 8.6 deviations). `deviation` is at most 2^45. Not constant-time: for noise whose size is no secret of a client.
+void sample_gaussian(Stream& stream, double deviation, std::span<std::int64_t> out);
+
 }  // namespace tacit::ring

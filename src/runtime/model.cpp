@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "runtime/cipher.h"
 #include "runtime/memory.h"
+#include "runtime/result_guard.h"
 
 namespace tacit::runtime {
 
@@ -19,21 +20,23 @@ struct Model::State {
   std::vector<plan::Stage> stages;
   std::uint64_t run_bytes = 0;
   std::unique_ptr<const EncodedPlan> encoded;  // refers to package.plan
+  std::unique_ptr<const ResultGuard> guard;    // and so does this
 };
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Model::~Model() = default;
 
-Result<std::shared_ptr<const Model>> Model::load(const std::filesystem::path& path) {
+Result<std::shared_ptr<const Model>> Model::load(const std::filesystem::path& path,
+                                                 const FloodingOptions& options) {
   TACIT_TRY(const Bytes bytes, read_file(path, plan::kMaxPackageBytes));
   auto package = plan::read_package(bytes);
   if (!package.ok()) return std::move(package).error().within(path.string());
-  auto model = create(std::move(package).value());
+  auto model = create(std::move(package).value(), options);
   if (!model.ok()) return std::move(model).error().within(path.string());
   return model;
 }
 
-Result<std::shared_ptr<const Model>> Model::create(plan::Package package) {
+Result<std::shared_ptr<const Model>> Model::create(plan::Package package, const FloodingOptions& options) {
   TACIT_CHECK(package.plan.validate());
   TACIT_TRY(ckks::Parameters parameters, ckks::Parameters::create(package.plan.parameters));
   auto state = std::make_unique<State>(std::move(package), std::move(parameters));
@@ -43,6 +46,8 @@ Result<std::shared_ptr<const Model>> Model::create(plan::Package package) {
   state->run_bytes = memory.keys + memory.ciphertexts;
   TACIT_TRY(EncodedPlan encoded, EncodedPlan::create(state->package.plan, state->parameters));
   state->encoded = std::make_unique<const EncodedPlan>(std::move(encoded));
+  TACIT_TRY(ResultGuard guard, ResultGuard::create(*state->encoded, state->stages, options));
+  state->guard = std::make_unique<const ResultGuard>(std::move(guard));
   return std::shared_ptr<const Model>(new Model(std::move(state)));
 }
 
@@ -73,6 +78,9 @@ Status Model::check_keys(const ckks::EvaluationKeys& keys) const {
 }
 
 const std::vector<plan::Stage>& Model::stages() const { return state_->stages; }
+const std::vector<Flooding>& Model::flooding(std::size_t stage) const {
+  return state_->guard->flooding(stage);
+}
 
 namespace {
 
@@ -124,8 +132,10 @@ Result<CipherVector> Model::run(const ckks::EvaluationKeys& keys, std::size_t st
   TACIT_TRY(std::vector<CipherVector> made,
             execute_stage(plan(), stages()[stage], arithmetic, std::move(inputs), progress));
   CipherVector output;
-  for (CipherVector& vector : made)
-    for (ckks::Ciphertext& ciphertext : vector) output.push_back(std::move(ciphertext));
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    TACIT_TRY(CipherVector guarded, state_->guard->apply(stage, i, std::move(made[i]), keys));
+    for (ckks::Ciphertext& ciphertext : guarded) output.push_back(std::move(ciphertext));
+  }
   return output;
 }
 

@@ -12,6 +12,7 @@
 #include "ckks/wire.h"
 #include "plan/package.h"
 #include "plan/stages.h"
+#include "runtime/flooding.h"
 
 namespace tacit::runtime {
 
@@ -24,8 +25,11 @@ using Progress = std::function<bool(std::size_t done, std::size_t total)>;
 // Immutable after loading; any number of runs may go on at once. Loading encodes all diagonals.
 class Model {
  public:
-  static Result<std::shared_ptr<const Model>> load(const std::filesystem::path& path);
-  static Result<std::shared_ptr<const Model>> create(plan::Package package);
+  // Results are re-randomised where `options` say so; keys.missing for a package whose keys do not allow it.
+  static Result<std::shared_ptr<const Model>> load(const std::filesystem::path& path,
+                                                   const FloodingOptions& options = {});
+  static Result<std::shared_ptr<const Model>> create(plan::Package package,
+                                                     const FloodingOptions& options = {});
   ~Model();
 
   const std::string& name() const { return client_half().name; }
@@ -48,7 +52,10 @@ class Model {
   // For each ciphertext that a stage takes its value; and the same for what it makes.
   std::vector<plan::ValueId> input_ciphertexts(std::size_t stage) const;
   std::vector<plan::ValueId> output_ciphertexts(std::size_t stage) const;
-  // Runs a stage. The inputs must have their values' levels and scales (kLevelMismatch, kScaleMismatch) and two parts, and
+  // Of each output of a stage.
+  const std::vector<Flooding>& flooding(std::size_t stage) const;
+  // Runs a stage; its outputs hold 0 in the slots without an element, are dropped to plan::result_level, and are re-randomised as
+  // flooding() says. The inputs must have their values' levels and scales (kLevelMismatch, kScaleMismatch) and two parts, and
   // be as many as input_ciphertexts says (kDataMalformed); kInvalidArgument for a stage that does not exist.
   Result<CipherVector> run(const ckks::EvaluationKeys& keys, std::size_t stage, CipherVector input,
                            const Progress& progress = {}) const;

@@ -170,7 +170,7 @@ Status check_head(const RequestHead& head) {
 }
 
 Result<std::unique_ptr<Application>> Application::create(const ApplicationOptions& options) {
-  TACIT_TRY(ModelRegistry models, ModelRegistry::load(options.models));
+  TACIT_TRY(ModelRegistry models, ModelRegistry::load(options.models, options.flooding));
   return create(std::move(models), options);
 }
 
@@ -187,19 +187,23 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
 
 Application::Application(ModelRegistry models, std::unique_ptr<State> state,
                          const ApplicationOptions& options)
-    : models_(std::move(models), options.models),
+    : models_(std::move(models), options.models, options.flooding),
       state_(std::move(state)),
-      keys_(state_->ledger(), state_->blobs(),
-            [this](ByteView bytes) -> Result<ckks::KeyHeader> {
-              TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
-              TACIT_TRY(const std::shared_ptr<const ServedModel> served, models_.now()->model_for(header));
-              return ckks::check_key(served->model->parameters(), bytes);
-            }),
+      keys_(
+          state_->ledger(), state_->blobs(),
+          [this](ByteView bytes) -> Result<ckks::KeyHeader> {
+            TACIT_TRY(const ckks::KeyHeader header, ckks::read_key_header(bytes));
+            TACIT_TRY(const std::shared_ptr<const ServedModel> served, models_.now()->model_for(header));
+            return ckks::check_key(served->model->parameters(), bytes);
+          },
+          options.quota),
       cache_(options.key_cache_bytes),
       executor_(executor_limits(options)),
       jobs_(*state_, models_, keys_, cache_, executor_, job_limits(options)),
+      inference_quota_(state_->ledger(), options.quota.inferences_per_day),
       max_in_flight_(options.max_body_bytes_in_flight),
-      services_{models_, keys_, cache_, executor_, jobs_, options.max_body_bytes, stopping_},
+      services_{models_,  keys_, cache_, executor_, jobs_, inference_quota_, options.max_body_bytes,
+                stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs) {
   add_all_routes(router_, services_);
 }

@@ -7,6 +7,7 @@
 
 #include "server/executor.h"
 #include "server/gate.h"
+#include "server/inference_quota.h"
 #include "server/job_pool.h"
 #include "server/jobs.h"
 #include "server/limits.h"
@@ -26,9 +27,10 @@ struct ApplicationOptions {
   std::uint64_t key_cache_bytes = kKeyCacheBytes;
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
   std::size_t cores = 0;  // for predictions; 0: all that there are
-  std::uint64_t memory_bytes =
-      0;        // for keys and ciphertexts of predictions that run; 0: half of what there is
-  Quota quota;  // of each tenant
+  // For keys and ciphertexts of predictions that run; 0: half of what there is.
+  std::uint64_t memory_bytes = 0;
+  Quota quota;                        // of each tenant
+  runtime::FloodingOptions flooding;  // of results
   std::chrono::milliseconds keep_results{std::chrono::hours(1)};
 };
 
@@ -64,6 +66,7 @@ class Application final : public Service {
   KeyCache cache_;
   Executor executor_;
   Jobs jobs_;
+  InferenceQuota inference_quota_;
   std::atomic<bool> stopping_ = false;
   const std::uint64_t max_in_flight_;
   std::atomic<std::uint64_t> in_flight_ = 0;

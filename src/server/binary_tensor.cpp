@@ -176,7 +176,8 @@ Result<InferenceRequest> parse_inference_request(const RequestHead& head, ByteVi
     request.id = id->get<std::string>();
   }
   const Json* parameters = member(json, "parameters");
-  TACIT_CHECK(check_parameters(parameters, {"key_id", "stage", "timings", "binary_data_output"}, "the request"));
+  TACIT_CHECK(
+      check_parameters(parameters, {"key_id", "stage", "timings", "binary_data_output"}, "the request"));
   TACIT_TRY(request.key_id, parse_key_id(parameters == nullptr ? nullptr : member(*parameters, "key_id")));
   TACIT_TRY(request.stage, parse_stage(member(*parameters, "stage")));
   TACIT_TRY(request.timings, parse_timings(member(*parameters, "timings")));
@@ -208,6 +209,7 @@ Response inference_response(const InferenceResult& result) {
     for (const auto& [layer, ms] : result.layers) layers.push_back({{"layer", layer}, {"ms", rounded(ms)}});
     json["parameters"]["timings"] = dump(layers);
   }
+  if (result.precision_bits) json["parameters"]["precision_bits"] = rounded(*result.precision_bits);
   std::size_t tensor_bytes = 0;
   for (const Bytes& ciphertext : result.ciphertexts)
     tensor_bytes += sizeof(std::uint32_t) + ciphertext.size();

@@ -66,6 +66,14 @@ const std::array kSettings = {
     Setting{"quota.burst", "Requests of one tenant at once", Number{&Config::quota_burst, 1, 1 << 30}},
     Setting{"quota.inferences_per_day", "Predictions of one tenant in 24 hours; 0: no limit",
             Number{&Config::quota_inferences_per_day, 0, 1 << 30}},
+    Setting{
+        "privacy.flooding_bits",
+        "Noise added to results is 2^this times the noise that it hides, where the precision allows it; 0: "
+        "none is added",
+        Number{&Config::flooding_bits, 0, 40}},
+    Setting{"privacy.precision_bits",
+            "Bits between the largest output and the noise that its result may have at most",
+            Number{&Config::precision_bits, 1, 40}},
     Setting{"retention.results_seconds", "How long results of jobs are kept",
             Number{&Config::keep_results_seconds, 1, kMaxSeconds}},
     Setting{"retention.idle_keys_seconds",
@@ -230,8 +238,8 @@ Status parse_config(std::string_view text, std::string_view name, Config& config
     if (keys == nullptr)
       return invalid(
           place(name, content.source()) + ": \"" + std::string(section.str()) +
-          "\" stands outside of a section; keys are in [server], [log], [tls], [limits], [quota] and "
-          "[retention]");
+          "\" stands outside of a section; keys are in [server], [log], [tls], [limits], [quota], [privacy] "
+          "and [retention]");
     for (const auto& [key, node] : *keys) {
       const std::string full = std::string(section.str()) + "." + std::string(key.str());
       const Setting* setting = find_setting(full);

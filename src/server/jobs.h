@@ -42,6 +42,10 @@ class Jobs {
   // The ciphertexts are stored, then the row. kQuota, kDiskFull, kIdempotencyMismatch, kStateFailed.
   Result<Submission> submit(Job job, std::span<const ByteView> ciphertexts,
                             const std::optional<Idempotency>& idempotency);
+  // As Queue.
+  Result<std::optional<Job>> repeated(std::string_view tenant, const Idempotency& idempotency) {
+    return queue_.repeated(tenant, idempotency);
+  }
   // The client's answer to a stage: the input of the next. kJobUnknown, kJobNotAwaiting, kDiskFull.
   Result<Job> resume(std::string_view tenant, std::string_view id, std::span<const ByteView> ciphertexts);
   // kJobUnknown.

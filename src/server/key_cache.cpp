@@ -109,6 +109,16 @@ void KeyCache::insert(Entry entry) {
   entries_.push_front(std::move(entry));
 }
 
+void KeyCache::forget(std::string_view tenant, const Digest& set) {
+  const std::string prefix = std::string(tenant) + "/" + to_hex(set) + "/";
+  const std::lock_guard lock(mutex_);
+  std::erase_if(entries_, [&](const Entry& entry) {
+    if (!entry.name.starts_with(prefix)) return false;
+    resident_ -= entry.bytes;
+    return true;
+  });
+}
+
 std::uint64_t KeyCache::resident_bytes() const {
   const std::lock_guard lock(mutex_);
   return resident_;

@@ -31,6 +31,9 @@ class KeyCache {
   // up to seconds, so it is not for network threads. The set must lack none (missing_keys).
   Result<Loaded> get(const ServedModel& model, KeyStore& store, std::string_view tenant, const KeySet& set);
 
+  // The tenant has deleted the set: its keys go as soon as nobody uses them.
+  void forget(std::string_view tenant, const Digest& set);
+
   std::uint64_t resident_bytes() const;
 
  private:

@@ -23,6 +23,48 @@ Digest key_set_id(std::span<const Digest> sorted_pieces) {
   return blake2b(std::move(out).take());
 }
 
+// Bytes that a tenant is about to have, until there is a row for them.
+class KeyStore::Reservation {
+ public:
+  Reservation(KeyStore& store, std::string_view tenant, std::uint64_t bytes)
+      : store_(store), tenant_(tenant), bytes_(bytes) {}
+  ~Reservation() {
+    if (!held_) return;
+    const std::lock_guard lock(store_.room_);
+    const auto entry = store_.reserved_.find(tenant_);
+    if ((entry->second -= bytes_) == 0) store_.reserved_.erase(entry);
+  }
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+
+  Status take() {
+    const std::lock_guard lock(store_.room_);
+    const auto entry = store_.reserved_.find(tenant_);
+    const std::uint64_t reserved = entry == store_.reserved_.end() ? 0 : entry->second;
+    TACIT_CHECK(store_.check_room(tenant_, bytes_, reserved));
+    store_.reserved_[tenant_] += bytes_;
+    held_ = true;
+    return {};
+  }
+
+ private:
+  KeyStore& store_;
+  const std::string tenant_;
+  const std::uint64_t bytes_;
+  bool held_ = false;
+};
+
+Status KeyStore::check_room(std::string_view tenant, std::uint64_t bytes, std::uint64_t reserved) {
+  if (quota_.key_bytes == 0) return {};
+  TACIT_TRY(const Usage usage, ledger_.usage(tenant));
+  if (usage.key_bytes + reserved + bytes <= quota_.key_bytes) return {};
+  return Error{ErrorCode::kQuota, "this tenant may have " + std::to_string(quota_.key_bytes) +
+                                      " bytes of evaluation keys, has " +
+                                      std::to_string(usage.key_bytes + reserved) + ", and the key has " +
+                                      std::to_string(bytes) +
+                                      "; DELETE /v2/keys/{key_id} what is not needed any more"};
+}
+
 Result<bool> KeyStore::put_piece(std::string_view tenant, const Digest& digest, ByteView bytes, Time now) {
   if (blake2b(bytes) != digest) {
     return Error{ErrorCode::kKeyDigest, "the bytes have the digest " + to_hex(blake2b(bytes)) +
@@ -32,6 +74,8 @@ Result<bool> KeyStore::put_piece(std::string_view tenant, const Digest& digest, 
   const std::shared_lock lock(removal_);
   TACIT_TRY(const std::optional<Piece> there, ledger_.find_piece(tenant, digest));
   if (there) return false;
+  Reservation room(*this, tenant, bytes.size());
+  TACIT_CHECK(room.take());
   TACIT_CHECK(blobs_.put(blob_of(tenant, digest), bytes));
   return ledger_.add_piece(tenant, digest, bytes.first(kKeyHeaderBytes), bytes.size(), now);
 }
@@ -75,6 +119,18 @@ Result<KeySet> KeyStore::describe_set(std::string_view tenant, std::vector<Diges
   set.id = key_set_id(pieces);
   set.created = set.used = now;
   return set;
+}
+
+Result<bool> KeyStore::add_set(std::string_view tenant, const KeySet& set) {
+  const std::lock_guard lock(room_);
+  if (quota_.key_sets > 0 && !ledger_.find_set(tenant, set.id).ok()) {
+    TACIT_TRY(const Usage usage, ledger_.usage(tenant));
+    if (usage.key_sets >= quota_.key_sets)
+      return Error{ErrorCode::kQuota, "this tenant may have " + std::to_string(quota_.key_sets) +
+                                          " key sets and has as many; DELETE /v2/keys/{key_id} what is not "
+                                          "needed any more"};
+  }
+  return ledger_.add_set(tenant, set);
 }
 
 Status KeyStore::remove_set(std::string_view tenant, const Digest& id) {

@@ -5,10 +5,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <shared_mutex>
 #include <span>
 #include <vector>
 
+#include "server/quota.h"
 #include "server/state/blobs.h"
 #include "server/state/ledger.h"
 
@@ -22,12 +25,12 @@ class KeyStore {
   // Everything there is to check of a piece's bytes.
   using Check = std::function<Result<ckks::KeyHeader>(ByteView)>;
 
-  // Both must outlive it.
-  KeyStore(Ledger& ledger, Blobs& blobs, Check check)
-      : ledger_(ledger), blobs_(blobs), check_(std::move(check)) {}
+  // Both must outlive it. Of `quota`, key_bytes and key_sets are what each tenant may have.
+  KeyStore(Ledger& ledger, Blobs& blobs, Check check, const Quota& quota = {})
+      : ledger_(ledger), blobs_(blobs), check_(std::move(check)), quota_(quota) {}
 
-  // Stores the bytes if they pass the check and have this digest (kKeyDigest). True where they were not there before. Errors of
-  // Ledger and Blobs.
+  // Stores the bytes if they pass the check and have this digest (kKeyDigest). True where they were not there before; kQuota,
+  // storing nothing, where they would be more than the tenant may have. Errors of Ledger and Blobs.
   Result<bool> put_piece(std::string_view tenant, const Digest& digest, ByteView bytes, Time now);
   // The bytes, compared with their digest again. A piece that the disk has lost or altered is forgotten, with the sets
   // it is in, so that clients are asked to upload it again: kKeyMissing.
@@ -36,16 +39,27 @@ class KeyStore {
   // What a list of pieces amounts to. kKeyMissing where one is not there; kKeySetMixed where the list is empty, two
   // pieces are for the same automorphism, or they belong to different secret keys or ring sizes.
   Result<KeySet> describe_set(std::string_view tenant, std::vector<Digest> pieces, Time now);
+  // As Ledger::add_set; kQuota where a new one would be more than the tenant may have.
+  Result<bool> add_set(std::string_view tenant, const KeySet& set);
   // Takes a set out, and the bytes of the pieces that are in no other. kKeyUnknown.
   Status remove_set(std::string_view tenant, const Digest& id);
 
   // Rows alone: what needs no bytes is asked of it directly.
   Ledger& ledger() { return ledger_; }
 
+  const Quota& quota() const { return quota_; }
+
  private:
+  class Reservation;
+  Status check_room(std::string_view tenant, std::uint64_t bytes, std::uint64_t reserved);
+
   Ledger& ledger_;
   Blobs& blobs_;
   const Check check_;
+  const Quota quota_;
+  // What is being written has no row yet: bytes by tenant. The lock is also held from looking at a tenant's sets to adding one.
+  std::mutex room_;
+  std::map<std::string, std::uint64_t, std::less<>> reserved_;
   // Shared between uploads; alone, where bytes go: an upload writes bytes and then a row, a removal takes the row and then
   // the bytes, and they must not cross.
   std::shared_mutex removal_;

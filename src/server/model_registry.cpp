@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 
 #include "base/digest.h"
 #include "server/limits.h"
@@ -40,6 +42,26 @@ std::string name_of(const std::filesystem::path& file) {
   return name.empty() ? "_" : name;
 }
 
+std::string one_digit(double x) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", x);
+  return text.data();
+}
+
+void say_flooding(const runtime::Model& model) {
+  for (std::size_t stage = 0; stage < model.stages().size(); ++stage)
+    for (std::size_t i = 0; i < model.stages()[stage].outputs.size(); ++i) {
+      const runtime::Flooding& flooding = model.flooding(stage)[i];
+      const std::string& name = model.plan().values[model.stages()[stage].outputs[i]].name;
+      log_info("model " + model.name() + ", result " + name + ": " +
+               (flooding.deviation == 0
+                    ? "leaves as it was computed"
+                    : "noise of 2^" + one_digit(flooding.strength_bits) + " times what it hides; precision " +
+                          one_digit(flooding.precision_before) + " bits, then " +
+                          one_digit(flooding.precision_after)));
+    }
+}
+
 FileStamp stamp_of(const std::filesystem::path& file) {
   FileStamp stamp{file, 0, 0, 0};
   struct stat status {};
@@ -57,16 +79,18 @@ std::shared_ptr<const ServedModel> serve(std::shared_ptr<const runtime::Model> m
 
 // The file's model, which `earlier` may have.
 Result<std::shared_ptr<const ServedModel>> load_file(const std::filesystem::path& file,
+                                                     const runtime::FloodingOptions& flooding,
                                                      const ModelRegistry& earlier) {
   FileStamp stamp = stamp_of(file);
   for (const auto& [name, served] : earlier.models())
     if (served->file == stamp) return served;
   const auto start = std::chrono::steady_clock::now();
-  TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(file));
+  TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(file, flooding));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   log_info("model " + model->name() + " loaded from " + file.string() + ", " +
            std::to_string(model->memory_bytes() >> 20) + " MiB, " +
            std::to_string(seconds.count()).substr(0, 5) + " s");
+  say_flooding(*model);
   return serve(std::move(model), std::move(stamp));
 }
 
@@ -95,12 +119,13 @@ ModelRegistry::ModelRegistry(std::span<const std::shared_ptr<const runtime::Mode
   for (const auto& model : models) add(serve(model, {}));
 }
 
-Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder, const ModelRegistry& earlier,
-                                          const Names& left_out) {
+Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder,
+                                          const runtime::FloodingOptions& flooding,
+                                          const ModelRegistry& earlier, const Names& left_out) {
   TACIT_TRY(const std::vector<std::filesystem::path> files, package_files(folder));
   ModelRegistry registry;
   for (const std::filesystem::path& file : files) {
-    const auto served = load_file(file, earlier);
+    const auto served = load_file(file, flooding, earlier);
     if (!served.ok()) {
       log_error("model skipped: " + served.error().to_line());
       registry.states_.push_back({name_of(file), false, std::string(to_string(served.error().code))});
@@ -149,8 +174,11 @@ Result<std::shared_ptr<const ServedModel>> ModelRegistry::model_for(const ckks::
       "GET /v2/models/{model}/client answers"};
 }
 
-ModelShelf::ModelShelf(ModelRegistry registry, std::filesystem::path folder)
-    : folder_(std::move(folder)), registry_(std::make_shared<const ModelRegistry>(std::move(registry))) {}
+ModelShelf::ModelShelf(ModelRegistry registry, std::filesystem::path folder,
+                       const runtime::FloodingOptions& flooding)
+    : folder_(std::move(folder)),
+      flooding_(flooding),
+      registry_(std::make_shared<const ModelRegistry>(std::move(registry))) {}
 
 std::shared_ptr<const ModelRegistry> ModelShelf::now() const {
   const std::lock_guard lock(mutex_);
@@ -158,7 +186,7 @@ std::shared_ptr<const ModelRegistry> ModelShelf::now() const {
 }
 
 Status ModelShelf::replace(const ModelRegistry::Names& left_out) {
-  TACIT_TRY(ModelRegistry read, ModelRegistry::load(folder_, *now(), left_out));
+  TACIT_TRY(ModelRegistry read, ModelRegistry::load(folder_, flooding_, *now(), left_out));
   auto registry = std::make_shared<const ModelRegistry>(std::move(read));
   left_out_ = left_out;
   const std::lock_guard lock(mutex_);

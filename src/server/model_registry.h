@@ -44,8 +44,9 @@ class ModelRegistry {
   // Every *.tacit of the folder, in the order of their names. A file that cannot be loaded, or has the name of another
   // model, is reported and stays in states() as not ready; so does a model that `left_out` names. What `earlier` has of a file that
   // has not changed is kept. kFileNotFound; kNoModels where none could be loaded.
-  static Result<ModelRegistry> load(const std::filesystem::path& folder, const ModelRegistry& earlier = {},
-                                    const Names& left_out = {});
+  static Result<ModelRegistry> load(const std::filesystem::path& folder,
+                                    const runtime::FloodingOptions& flooding = {},
+                                    const ModelRegistry& earlier = {}, const Names& left_out = {});
   // Of models that are there already, with different names.
   explicit ModelRegistry(std::span<const std::shared_ptr<const runtime::Model>> models);
   ModelRegistry() = default;
@@ -75,7 +76,8 @@ class ModelRegistry {
 class ModelShelf {
  public:
   // An empty `folder` cannot be read anew.
-  ModelShelf(ModelRegistry registry, std::filesystem::path folder);
+  ModelShelf(ModelRegistry registry, std::filesystem::path folder,
+             const runtime::FloodingOptions& flooding = {});
 
   std::shared_ptr<const ModelRegistry> now() const;
   // Reads the folder anew; takes as long as loading takes. Where that fails the present models stay. Errors of
@@ -90,6 +92,7 @@ class ModelShelf {
   Status replace(const ModelRegistry::Names& left_out);
 
   const std::filesystem::path folder_;
+  const runtime::FloodingOptions flooding_;
   std::mutex changing_;            // held while a folder is read
   ModelRegistry::Names left_out_;  // guarded by changing_
   mutable std::mutex mutex_;

@@ -107,8 +107,8 @@ Result<Prediction> prepare_prediction(std::shared_ptr<const ServedModel> model, 
                      " evaluation keys that the model needs, the first for Galois element " +
                      std::to_string(missing.front().element) + "; POST /v2/keys with \"model\" lists them"};
   }
-  return Prediction{std::move(model), std::string(tenant), std::move(set), request.stage, request.id,
-                    request.timings};
+  return Prediction{std::move(model), std::string(tenant), std::move(set),
+                    request.stage,    request.id,          request.timings};
 }
 
 Result<InferenceResult> predict(const Prediction& prediction, std::span<const ByteView> ciphertexts,
@@ -123,6 +123,7 @@ Result<InferenceResult> predict(const Prediction& prediction, std::span<const By
   TACIT_TRY(const KeyCache::Loaded loaded,
             cache.get(*prediction.model, store, prediction.tenant, prediction.keys));
   if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
+  result.precision_bits = runtime::precision_left(model.flooding(prediction.stage));
   result.timings = prediction.timings;
   const auto start = Clock::now();
   auto last = start;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "server/inference_quota.h"
 #include "server/jobs.h"
 #include "server/key_cache.h"
 #include "server/key_store.h"
@@ -17,6 +18,7 @@ struct Services {
   KeyCache& cache;
   Executor& executor;
   Jobs& jobs;
+  InferenceQuota& inference_quota;
   std::uint64_t max_body_bytes;
   const std::atomic<bool>& stopping;
 };

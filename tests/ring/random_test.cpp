@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "support/distributions.h"
@@ -92,6 +94,44 @@ TEST(SampleError, IsCentredBinomialOfTwentyOne) {
   Stream stream(seed_of(6), "error");
   sample_error(stream, values);
   test::expect_distributed(values, test::centred_binomial(21), "error");
+}
+
+// Moments and tails of the normal distribution, for deviations from less than a unit on.
+TEST(SampleGaussian, HasTheShapeOfItsDeviation) {
+  for (double deviation : {0.7, 40.0, 1e6, 0x1p44}) {
+    Stream stream(seed_of(11), "gaussian");
+    std::vector<std::int64_t> values(1 << 18);
+    sample_gaussian(stream, deviation, values);
+    const auto count = static_cast<double>(values.size());
+    double sum = 0, squares = 0, fourth = 0, largest = 0, neighbours = 0;
+    std::size_t within = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double x = static_cast<double>(values[i]) / deviation;
+      sum += x, squares += x * x, fourth += x * x * x * x;
+      largest = std::max(largest, std::abs(x));
+      within += std::abs(x) < 1 ? 1 : 0;
+      if (i % 2 == 1) neighbours += x * static_cast<double>(values[i - 1]) / deviation;
+    }
+    const double rounding = 1 / (12 * deviation * deviation);
+    EXPECT_NEAR(sum / count, 0, 5 * std::sqrt(1 + rounding) / std::sqrt(count)) << deviation;
+    EXPECT_NEAR(squares / count, 1 + rounding, 5 * std::sqrt(2 / count) * (1 + 2 * rounding)) << deviation;
+    EXPECT_NEAR(neighbours / (count / 2), 0, 5 * (1 + rounding) / std::sqrt(count / 2)) << deviation;
+    EXPECT_GT(largest, 4) << deviation;
+    EXPECT_LT(largest, 9) << deviation;
+    if (deviation < 10) continue;  // rounding shows in what follows
+    EXPECT_NEAR(fourth / count, 3, 5 * std::sqrt(96 / count)) << deviation;
+    // erf(1 / sqrt(2)); the density there times the width of a unit for rounding.
+    EXPECT_NEAR(static_cast<double>(within) / count, 0.682689,
+                5 * 0.4655 / std::sqrt(count) + 0.5 / deviation)
+        << deviation;
+  }
+}
+
+TEST(SampleGaussian, FillsOddLengths) {
+  Stream stream(seed_of(12), "gaussian");
+  std::vector<std::int64_t> values(1025, 0);
+  sample_gaussian(stream, 1e9, values);
+  EXPECT_EQ(std::ranges::count(values, 0), 0);
 }
 
 }  // namespace

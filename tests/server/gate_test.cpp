@@ -44,7 +44,9 @@ class GateTest : public testing::Test {
     EXPECT_TRUE(state_->ledger().add_token(made.token).ok());
     return made;
   }
-  std::unique_ptr<Gate> gate(const Quota& quota = {}) { return Gate::create(state_->ledger(), quota).value(); }
+  std::unique_ptr<Gate> gate(const Quota& quota = {}) {
+    return Gate::create(state_->ledger(), quota).value();
+  }
   static Result<Identity> ask(Gate& gate, const std::string& field, Scopes scope = kScopeInfer) {
     RequestHead head;
     if (!field.empty()) head.fields.add("authorization", field);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "server/limits.h"
+#include "server/problem.h"
 #include "server/routes/routes.h"
 
 namespace tacit::server {
@@ -114,9 +115,31 @@ Outcome await(const Services& services, const Job& job) {
   }};
 }
 
+// Counts a request's images; an answer where they are too many.
+Result<std::optional<Response>> count_images(const Services& services, const Call& call,
+                                             const runtime::Model& model) {
+  int retry_after = 0;
+  const Status counted =
+      services.inference_quota.take(call.tenant, model.client_half().batch(), now(), retry_after);
+  if (counted.ok()) return std::optional<Response>();
+  if (counted.error().code != ErrorCode::kQuota) return counted.error();
+  Response response = problem_response(counted.error(), call.instance);
+  if (retry_after > 0) response.fields.set("Retry-After", std::to_string(retry_after));
+  return std::optional(std::move(response));
+}
+
+// What a request is answered whose key was used before.
+Outcome answer_again(const Services& services, const Job& job, bool async) {
+  if (async) return accepted(services, job);
+  if (job.state == JobState::kQueued || job.state == JobState::kRunning)
+    return Error{
+        ErrorCode::kIdempotencyInProgress,
+        "the first request with this Idempotency-Key is still being worked on, as /v2/jobs/" + job.id};
+  return final_answer(services, job);
+}
+
 Outcome submit(const Services& services, const Call& call, const Prediction& prediction,
-               const InferenceRequest& request, const std::optional<std::string>& key) {
-  const bool async = wants_job(call.head);
+               const InferenceRequest& request, const std::optional<Idempotency>& idempotency, bool async) {
   Job job;
   job.tenant = call.tenant;
   job.model = prediction.model->model->name();
@@ -125,18 +148,10 @@ Outcome submit(const Services& services, const Call& call, const Prediction& pre
   job.request_id = call.head.id;
   job.client_id = request.id;
   job.timings = request.timings;
-  std::optional<Idempotency> idempotency;
-  if (key) idempotency = Idempotency{*key, digest_of(call), now() + services.jobs.limits().keep_results};
   TACIT_TRY(const Submission submission,
             services.jobs.submit(std::move(job), request.ciphertexts, idempotency));
-  const Job& accepted_job = submission.job;
-  if (async) return accepted(services, accepted_job);
-  if (!submission.repeated) return await(services, accepted_job);
-  if (!is_final(accepted_job.state) && accepted_job.state != JobState::kAwaitingClient)
-    return Error{ErrorCode::kIdempotencyInProgress,
-                 "the first request with this Idempotency-Key is still being worked on, as /v2/jobs/" +
-                     accepted_job.id};
-  return final_answer(services, accepted_job);
+  if (submission.repeated) return answer_again(services, submission.job, async);
+  return async ? Outcome(accepted(services, submission.job)) : await(services, submission.job);
 }
 
 Outcome infer(const Services& services, const Call& call) {
@@ -144,9 +159,18 @@ Outcome infer(const Services& services, const Call& call) {
     TACIT_TRY(std::shared_ptr<const ServedModel> served, model_of(services, call.path));
     TACIT_TRY(const InferenceRequest request, read_prediction(*served->model, call.head, call.body));
     TACIT_TRY(const std::optional<std::string> key, idempotency_key(call.head));
+    const bool async = wants_job(call.head);
+    std::optional<Idempotency> idempotency;
+    if (key) {
+      idempotency = Idempotency{*key, digest_of(call), now() + services.jobs.limits().keep_results};
+      TACIT_TRY(const std::optional<Job> earlier, services.jobs.repeated(call.tenant, *idempotency));
+      if (earlier) return answer_again(services, *earlier, async);
+    }
     TACIT_TRY(const Prediction prediction,
               prepare_prediction(std::move(served), services.keys.ledger(), call.tenant, request));
-    if (key || wants_job(call.head)) return submit(services, call, prediction, request, key);
+    TACIT_TRY(std::optional<Response> refusal, count_images(services, call, *prediction.model->model));
+    if (refusal) return std::move(*refusal);
+    if (key || async) return submit(services, call, prediction, request, idempotency, async);
     return run_now(services, prediction, request.ciphertexts);
   }};
 }

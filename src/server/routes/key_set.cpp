@@ -73,7 +73,7 @@ Result<Response> store_set(const Services& services, const SetRequest& request, 
     const auto missing = missing_keys(*request.model->model, set);
     if (!missing.empty()) return missing_elements(*request.model->model, missing, call.instance);
   }
-  TACIT_TRY(const bool created, ledger.add_set(call.tenant, set));
+  TACIT_TRY(const bool created, services.keys.add_set(call.tenant, set));
   Response response = json_response(created ? 201 : 200, describe(set));
   response.fields.add("Location", "/v2/keys/" + to_hex(set.id));
   return response;
@@ -87,12 +87,16 @@ Outcome post(const Services& services, const Call& call) {
   }};
 }
 
+Result<Digest> id_of(const Call& call) {
+  auto id = digest_from_hex(call.path.get("key_id"));
+  if (id.ok()) return id;
+  return Error{ErrorCode::kKeyUnknown,
+               "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
+}
+
 Outcome get(const Services& services, const Call& call) {
-  const auto id = digest_from_hex(call.path.get("key_id"));
-  if (!id.ok()) {
-    return Error{ErrorCode::kKeyUnknown,
-                 "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
-  }
+  const auto id = id_of(call);
+  if (!id.ok()) return id.error();
   return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
     TACIT_TRY(const KeySet set, services.keys.ledger().find_set(call.tenant, id));
     Json page = describe(set);
@@ -101,6 +105,38 @@ Outcome get(const Services& services, const Call& call) {
     for (const auto& [name, served] : registry->models())
       if (missing_keys(*served->model, set).empty()) page["models"].push_back(name);
     return json_response(200, page);
+  }};
+}
+
+Outcome list(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Result<Response> {
+    Ledger& ledger = services.keys.ledger();
+    TACIT_TRY(const std::vector<KeySet> sets, ledger.sets(call.tenant));
+    TACIT_TRY(const Usage usage, ledger.usage(call.tenant));
+    Json pages = Json::array();
+    for (const KeySet& set : sets) {
+      Json page = describe(set);
+      page["created"] = set.created;
+      page["used"] = set.used;
+      pages.push_back(std::move(page));
+    }
+    const Quota& quota = services.keys.quota();
+    return json_response(200, {{"key_sets", pages},
+                               {"usage",
+                                {{"key_sets", usage.key_sets},
+                                 {"key_bytes", usage.key_bytes},
+                                 {"max_key_sets", quota.key_sets},
+                                 {"max_key_bytes", quota.key_bytes}}}});
+  }};
+}
+
+Outcome remove(const Services& services, const Call& call) {
+  const auto id = id_of(call);
+  if (!id.ok()) return id.error();
+  return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
+    TACIT_CHECK(services.keys.remove_set(call.tenant, id));
+    services.cache.forget(call.tenant, id);
+    return Response{204, {}, {}};
   }};
 }
 
@@ -114,9 +150,14 @@ void add_key_set_routes(Router& router, const Services& services) {
        [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
        {},
        [&services](const Call& call) { return post(services, call); }});
-  router.add({Method::kGet, "/v2/keys/{key_id}", kScopeKeys, {}, {}, [&services](const Call& call) {
-                return get(services, call);
-              }});
+  const auto add = [&](Method method, const char* pattern, Outcome (*handle)(const Services&, const Call&)) {
+    router.add({method, pattern, kScopeKeys, {}, {}, [&services, handle](const Call& call) {
+                  return handle(services, call);
+                }});
+  };
+  add(Method::kGet, "/v2/keys", list);
+  add(Method::kGet, "/v2/keys/{key_id}", get);
+  add(Method::kDelete, "/v2/keys/{key_id}", remove);
 }
 
 }  // namespace tacit::server

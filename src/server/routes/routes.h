@@ -23,7 +23,7 @@ void add_infer_routes(Router& router, const Services& services);
 void add_job_routes(Router& router, const Services& services);
 // PUT /v2/keys/pieces/{digest}
 void add_key_piece_routes(Router& router, const Services& services);
-// POST /v2/keys; GET /v2/keys/{key_id}
+// POST and GET /v2/keys; GET and DELETE /v2/keys/{key_id}
 void add_key_set_routes(Router& router, const Services& services);
 
 void add_all_routes(Router& router, const Services& services);

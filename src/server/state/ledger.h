@@ -50,6 +50,9 @@ struct Usage {
   std::uint64_t key_sets = 0;
 };
 
+inline constexpr Time kDay = Time{24} * 3600 * 1000;
+inline constexpr Time kInferenceSlice = Time{5} * 60 * 1000;
+
 // All functions may be called from several threads at once. Each can fail with kDiskFull (no space; nothing has changed) or
 // kStateFailed.
 class Ledger {
@@ -85,6 +88,12 @@ class Ledger {
   // Notes that a set has been used.
   virtual Status touch_set(std::string_view tenant, const Digest& id, Time now) = 0;
   virtual Result<Usage> usage(std::string_view tenant) = 0;
+
+  // Counts so many predictions of the tenant if there are then at most `limit` in the 24 hours before `now`, and answers nothing;
+  // else the time from which on they will fit, counting nothing. `count` must not be above the limit. Time is counted in slices of
+  // kInferenceSlice, of which each is forgotten whole, a day after its end.
+  virtual Result<std::optional<Time>> count_inferences(std::string_view tenant, std::uint64_t count,
+                                                       std::uint64_t limit, Time now) = 0;
 
   struct Owned {
     std::string tenant;

@@ -80,6 +80,8 @@ class Queue {
   // The oldest queued job among those with one of the `preferred` keys, or else the oldest; nothing where none is queued.
   // It is running from now on.
   virtual Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) = 0;
+  // The job of an earlier request with this key; nothing where there was none. kIdempotencyMismatch.
+  virtual Result<std::optional<Job>> repeated(std::string_view tenant, const Idempotency& idempotency) = 0;
   // Each of these is false, and nothing has changed, where the attempt is no longer the job's running one.
   virtual Result<bool> succeed(const Job& job, const Digest& result, Time now, Time expires) = 0;
   virtual Result<bool> fail(const Job& job, const Error& error, Time now, Time expires) = 0;

@@ -7,7 +7,7 @@
 namespace tacit::server {
 
 // kMigrations[i] brings schema i (PRAGMA user_version) to i + 1.
-inline constexpr std::array<const char*, 1> kMigrations = {R"sql(
+inline constexpr std::array<const char*, 2> kMigrations = {R"sql(
 CREATE TABLE token (
   id TEXT PRIMARY KEY,
   tenant TEXT NOT NULL,
@@ -81,6 +81,14 @@ CREATE TABLE idempotency (
   job TEXT NOT NULL REFERENCES job (id) ON DELETE CASCADE,
   expires INTEGER NOT NULL,
   PRIMARY KEY (tenant, key)
+) STRICT, WITHOUT ROWID;
+)sql",
+                                                           R"sql(
+CREATE TABLE inference (
+  tenant TEXT NOT NULL,
+  slice INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (tenant, slice)
 ) STRICT, WITHOUT ROWID;
 )sql"};
 

@@ -207,6 +207,31 @@ class SqliteLedger final : public Ledger {
     });
   }
 
+  Result<std::optional<Time>> count_inferences(std::string_view tenant, std::uint64_t count,
+                                               std::uint64_t limit, Time now) override {
+    return database_->transact([&]() -> Result<std::optional<Time>> {
+      // The first slice of which some part is less than a day ago.
+      const Time first = (now - kDay) / kInferenceSlice;
+      database_->query("DELETE FROM inference WHERE tenant = ? AND slice < ?").with(tenant).with(first).run();
+      std::uint64_t used = 0;
+      {
+        Query sum = database_->query("SELECT coalesce(sum(count), 0) FROM inference WHERE tenant = ?");
+        sum.with(tenant).next();
+        used = static_cast<std::uint64_t>(sum.number(0));
+      }
+      if (used + count > limit) return time_for(tenant, used + count - limit);
+      database_
+          ->query(
+              "INSERT INTO inference (tenant, slice, count) VALUES (?, ?, ?) "
+              "ON CONFLICT DO UPDATE SET count = count + excluded.count")
+          .with(tenant)
+          .with(now / kInferenceSlice)
+          .with(static_cast<std::int64_t>(count))
+          .run();
+      return std::optional<Time>();
+    });
+  }
+
   Result<std::vector<Owned>> idle_sets(Time before) override {
     return database_->transact([&]() -> Result<std::vector<Owned>> {
       Query rows = database_->query("SELECT tenant, id FROM key_set WHERE used < ? ORDER BY used");
@@ -231,6 +256,18 @@ class SqliteLedger final : public Ledger {
   }
 
  private:
+  // When so many of the tenant's predictions will be forgotten.
+  std::optional<Time> time_for(std::string_view tenant, std::uint64_t count) {
+    Query slices = database_->query("SELECT slice, count FROM inference WHERE tenant = ? ORDER BY slice");
+    slices.with(tenant);
+    Time slice = 0;
+    for (std::uint64_t freed = 0; freed < count && slices.next();) {
+      slice = slices.number(0);
+      freed += static_cast<std::uint64_t>(slices.number(1));
+    }
+    return (slice + 1) * kInferenceSlice + kDay;
+  }
+
   static Error unknown(const Digest& id) {
     return Error{ErrorCode::kKeyUnknown,
                  "no evaluation keys are stored under " + to_hex(id) + "; POST /v2/keys first"};

@@ -23,9 +23,9 @@ static_assert(static_cast<int>(JobState::kSucceeded) == 3 && static_cast<int>(Jo
 
 constexpr std::int64_t number_of(JobState state) { return static_cast<std::int64_t>(state); }
 
-#define TACIT_JOB_COLUMNS                                                                         \
+#define TACIT_JOB_COLUMNS                                                                             \
   "id, tenant, model, stage, key_id, input, request_id, client_id, timings, state, attempt, result, " \
-  "error_code, "                                                                                  \
+  "error_code, "                                                                                      \
   "error_text, created, started, ended, expires"
 
 Job read_job(Query& row) {
@@ -63,14 +63,8 @@ class SqliteQueue final : public Queue {
                             const JobQuota& quota) override {
     return database_->transact([&]() -> Result<Submission> {
       if (idempotency) {
-        Query known = database_->query("SELECT request, job FROM idempotency WHERE tenant = ? AND key = ?");
-        if (known.with(job.tenant).with(idempotency->key).next()) {
-          if (known.digest(0) != idempotency->request)
-            return Error{ErrorCode::kIdempotencyMismatch,
-                         "this Idempotency-Key was used for another request; use a new one"};
-          TACIT_TRY(Job earlier, load(job.tenant, known.text(1)));
-          return Submission{std::move(earlier), true};
-        }
+        TACIT_TRY(std::optional<Job> earlier, find_repeated(job.tenant, *idempotency));
+        if (earlier) return Submission{std::move(*earlier), true};
       }
       TACIT_CHECK(check_quota(job.tenant, quota));
       database_
@@ -100,6 +94,11 @@ class SqliteQueue final : public Queue {
       TACIT_TRY(Job accepted, load(job.tenant, job.id));
       return Submission{std::move(accepted), false};
     });
+  }
+
+  Result<std::optional<Job>> repeated(std::string_view tenant, const Idempotency& idempotency) override {
+    return database_->transact(
+        [&]() -> Result<std::optional<Job>> { return find_repeated(tenant, idempotency); });
   }
 
   Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) override {
@@ -306,6 +305,16 @@ class SqliteQueue final : public Queue {
     Query row = database_->query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE tenant = ? AND id = ?");
     if (!row.with(tenant).with(id).next()) return unknown(id);
     return read_job(row);
+  }
+
+  Result<std::optional<Job>> find_repeated(std::string_view tenant, const Idempotency& idempotency) {
+    Query known = database_->query("SELECT request, job FROM idempotency WHERE tenant = ? AND key = ?");
+    if (!known.with(tenant).with(idempotency.key).next()) return std::optional<Job>();
+    if (known.digest(0) != idempotency.request)
+      return Error{ErrorCode::kIdempotencyMismatch,
+                   "this Idempotency-Key was used for another request; use a new one"};
+    TACIT_TRY(Job earlier, load(tenant, known.text(1)));
+    return std::optional(std::move(earlier));
   }
 
   QueueCounts count(std::optional<std::string_view> tenant) {
