@@ -200,6 +200,49 @@ TEST_F(JobsTest, AFailedJobAnswersItsError) {
   }
 }
 
+TEST_F(JobsTest, EventsTellOfEachStepAndEnd) {
+  // Somebody else's work is before it, so that it is still queued when the stream opens.
+  for (int i = 0; i < 3; ++i) submit();
+  const std::string id = json_of(submit())["job_id"];
+  const Response response = get("/v2/jobs/" + id + "/events");
+  ASSERT_EQ(response.status, 200);
+  EXPECT_EQ(response.fields.find("Content-Type"), "text/event-stream");
+  ASSERT_NE(response.stream, nullptr);
+  std::vector<std::string> events;
+  while (true) {
+    std::promise<std::optional<Bytes>> promise;
+    response.stream->next([&](std::optional<Bytes> bytes) { promise.set_value(std::move(bytes)); });
+    const auto bytes = promise.get_future().get();
+    if (!bytes) break;
+    events.emplace_back(as_text(*bytes));
+  }
+  ASSERT_GE(events.size(), 1u);
+  EXPECT_TRUE(events.front().starts_with("retry: 3000\n\nid: 1\n")) << events.front();
+  EXPECT_NE(
+      events.back().find("event: state\ndata: {\"state\":\"succeeded\",\"layer\":null,\"progress\":1.0}\n\n"),
+      std::string::npos)
+      << events.back();
+  // A job that has ended has one event; who has heard it already is told to stop.
+  const Response late = get("/v2/jobs/" + id + "/events");
+  std::size_t count = 0;
+  for (bool over = false; !over; count += over ? 0 : 1)
+    late.stream->next([&](const std::optional<Bytes>& bytes) { over = !bytes; });
+  EXPECT_EQ(count, 1u);
+  EXPECT_EQ(ask(Method::kGet, "/v2/jobs/" + id + "/events", {}, {{"Last-Event-ID", "4"}}).status, 204);
+  EXPECT_EQ(code_of(get("/v2/jobs/absent/events")), "job.unknown");
+}
+
+TEST_F(JobsTest, AStreamThatNobodyReadsAnyMoreEnds) {
+  const std::string id = json_of(submit())["job_id"];
+  const Response response = get("/v2/jobs/" + id + "/events");
+  int ends = 0;
+  response.stream->cancel();
+  for (int i = 0; i < 2; ++i)
+    response.stream->next([&](const std::optional<Bytes>& bytes) { ends += bytes ? 0 : 1; });
+  EXPECT_EQ(ends, 2);
+  rest(id);
+}
+
 TEST_F(JobsTest, InputsAreTakenOnlyWhereTheyAreAwaited) {
   const std::string id = json_of(submit())["job_id"];
   rest(id);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "server/job_events.h"
 #include "server/json.h"
 #include "server/limits.h"
 #include "server/routes/routes.h"
@@ -58,6 +59,25 @@ Outcome result(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
     return services.jobs.result(job);
+  }};
+}
+
+Outcome events(const Services& services, const Call& call) {
+  return Later{[&services, &call](const WorkContext&) -> Outcome {
+    const std::string id(call.path.get("job"));
+    TACIT_CHECK(services.jobs.find(call.tenant, id));
+    const std::shared_ptr<JobEvents> stream = JobEvents::of(services.jobs.board(), id);
+    // Read again, now that no change can be missed.
+    TACIT_TRY(const Job job, services.jobs.find(call.tenant, id));
+    // An EventSource that connects again after the last event is told to stop (204).
+    if (is_final(job.state) && call.head.fields.find("Last-Event-ID"))
+      return Response{.status = 204, .fields = {}, .body = {}};
+    stream->begin(job);
+    Response response;
+    response.fields.add("Content-Type", "text/event-stream");
+    response.fields.add("Cache-Control", "no-store");
+    response.stream = stream;
+    return response;
   }};
 }
 
@@ -139,6 +159,7 @@ void add_job_routes(Router& router, const Services& services) {
   add(Method::kGet, "/v2/jobs/{job}", show);
   add(Method::kDelete, "/v2/jobs/{job}", remove);
   add(Method::kGet, "/v2/jobs/{job}/result", result);
+  add(Method::kGet, "/v2/jobs/{job}/events", events);
   router.add(
       {Method::kPost,
        "/v2/jobs/{job}/input",

@@ -19,7 +19,7 @@ void add_model_routes(Router& router, const Services& services);
 void add_client_half_routes(Router& router, const Services& services);
 // POST /v2/models/{model}[/versions/{version}]/infer, answered at once or, as a job, later
 void add_infer_routes(Router& router, const Services& services);
-// GET /v2/jobs, /v2/jobs/{job}, /v2/jobs/{job}/result; POST /v2/jobs/{job}/input; DELETE /v2/jobs/{job}
+// GET /v2/jobs, /v2/jobs/{job}, /v2/jobs/{job}/result, /v2/jobs/{job}/events; POST /v2/jobs/{job}/input; DELETE /v2/jobs/{job}
 void add_job_routes(Router& router, const Services& services);
 // PUT /v2/keys/pieces/{digest}
 void add_key_piece_routes(Router& router, const Services& services);
