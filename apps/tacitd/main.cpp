@@ -144,7 +144,8 @@ void reload(server::HttpServer& server, server::Application& application) {
   server::log_info("SIGHUP: reading anew what can change");
   if (const Status status = server.reload_certificate(); !status.ok())
     server::log_error("the certificate stays as it was: " + status.error().to_line());
-  application.reload();
+  if (const Status status = application.reload_models(); !status.ok())
+    server::log_error("the models stay as they were: " + status.error().to_line());
 }
 
 server::ApplicationOptions application_options(const server::Config& config) {
@@ -158,6 +159,7 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.cores = config.threads;
   options.memory_bytes = config.memory_bytes;
   options.keep_results = std::chrono::seconds(config.keep_results_seconds);
+  options.keep_idle_keys = std::chrono::seconds(config.keep_idle_keys_seconds);
   options.quota.key_bytes = config.quota_key_bytes;
   options.quota.key_sets = config.quota_key_sets;
   options.quota.jobs = config.quota_jobs;

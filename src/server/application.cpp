@@ -182,6 +182,7 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
   TACIT_TRY(const std::size_t orphans, application->state_->sweep());
   if (orphans > 0) log_warning(std::to_string(orphans) + " files removed that nobody was told of");
   TACIT_CHECK(application->jobs_.start());
+  application->retention_.start();
   return application;
 }
 
@@ -201,6 +202,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
       executor_(executor_limits(options)),
       jobs_(*state_, models_, keys_, cache_, executor_, job_limits(options)),
       inference_quota_(state_->ledger(), options.quota.inferences_per_day),
+      retention_(keys_, cache_, options.keep_idle_keys.count()),
       max_in_flight_(options.max_body_bytes_in_flight),
       services_{models_,  keys_, cache_, executor_, jobs_, inference_quota_, options.max_body_bytes,
                 stopping_},
@@ -209,6 +211,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
 }
 
 Application::~Application() {
+  retention_.stop();
   jobs_.stop();
   executor_.stop();
   blocking_.stop();

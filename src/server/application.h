@@ -12,6 +12,7 @@
 #include "server/jobs.h"
 #include "server/limits.h"
 #include "server/model_registry.h"
+#include "server/retention.h"
 #include "server/router.h"
 #include "server/service.h"
 #include "server/services.h"
@@ -32,6 +33,7 @@ struct ApplicationOptions {
   Quota quota;                        // of each tenant
   runtime::FloodingOptions flooding;  // of results
   std::chrono::milliseconds keep_results{std::chrono::hours(1)};
+  std::chrono::milliseconds keep_idle_keys{0};  // 0: for ever
 };
 
 class Application final : public Service {
@@ -67,6 +69,7 @@ class Application final : public Service {
   Executor executor_;
   Jobs jobs_;
   InferenceQuota inference_quota_;
+  Retention retention_;
   std::atomic<bool> stopping_ = false;
   const std::uint64_t max_in_flight_;
   std::atomic<std::uint64_t> in_flight_ = 0;

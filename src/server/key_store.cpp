@@ -9,11 +9,7 @@
 #include "server/log.h"
 
 namespace tacit::server {
-namespace {
-
-BlobName blob_of(std::string_view tenant, const Digest& digest) {
-  return {std::string(tenant), BlobKind::kPiece, to_hex(digest)};
-}
+namespace {}
 
 }  // namespace
 
@@ -66,6 +62,11 @@ Status KeyStore::check_room(std::string_view tenant, std::uint64_t bytes, std::u
 }
 
 Result<bool> KeyStore::put_piece(std::string_view tenant, const Digest& digest, ByteView bytes, Time now) {
+  return store(tenant, digest, bytes, now, bytes.size());
+}
+
+Result<bool> KeyStore::store(std::string_view tenant, const Digest& digest, ByteView bytes, Time now,
+                             std::uint64_t more) {
   if (blake2b(bytes) != digest) {
     return Error{ErrorCode::kKeyDigest, "the bytes have the digest " + to_hex(blake2b(bytes)) +
                                             "; the path must name the BLAKE2b-256 of the body"};
@@ -74,24 +75,81 @@ Result<bool> KeyStore::put_piece(std::string_view tenant, const Digest& digest, 
   const std::shared_lock lock(removal_);
   TACIT_TRY(const std::optional<Piece> there, ledger_.find_piece(tenant, digest));
   if (there) return false;
-  Reservation room(*this, tenant, bytes.size());
+  Reservation room(*this, tenant, more);
   TACIT_CHECK(room.take());
-  TACIT_CHECK(blobs_.put(blob_of(tenant, digest), bytes));
+  TACIT_CHECK(blobs_.put(piece_blob(tenant, digest), bytes));
   return ledger_.add_piece(tenant, digest, bytes.first(kKeyHeaderBytes), bytes.size(), now);
 }
 
 Result<Bytes> KeyStore::read_piece(std::string_view tenant, const Piece& piece) {
-  auto bytes = blobs_.get(blob_of(tenant, piece.digest), piece.bytes);
+  auto bytes = blobs_.get(piece_blob(tenant, piece.digest), piece.bytes);
   if (bytes.ok() && blake2b(*bytes) == piece.digest) return bytes;
   const std::string name = to_hex(piece.digest);
-  log_error(
-      "the piece " + name + " is " +
-      (bytes.ok() ? "damaged: its bytes have another digest" : "unreadable: " + bytes.error().to_line()));
+  // What cannot be read now may be readable later: only what is certainly lost is forgotten.
+  if (!bytes.ok() && bytes.error().code != ErrorCode::kFileNotFound &&
+      bytes.error().code != ErrorCode::kDataTooLarge)
+    return Error{ErrorCode::kStateFailed, "the piece " + name + " cannot be read: " + bytes.error().message};
+  log_error("the piece " + name + (bytes.ok() ? " is damaged: its bytes have another digest" : " is lost"));
   const std::unique_lock lock(removal_);
   TACIT_CHECK(ledger_.forget_piece(tenant, piece.digest));
-  TACIT_CHECK(blobs_.remove(blob_of(tenant, piece.digest)));
+  TACIT_CHECK(blobs_.remove(piece_blob(tenant, piece.digest)));
   return Error{ErrorCode::kKeyMissing,
                "the piece " + name + " was damaged on the server's disk; upload it again"};
+}
+
+Result<PartsState> KeyStore::parts(std::string_view tenant, const Digest& piece) {
+  TACIT_TRY(const std::optional<Piece> stored, ledger_.find_piece(tenant, piece));
+  if (stored) return PartsState{stored->bytes, true, {}};
+  TACIT_TRY(const std::vector<Part> parts, ledger_.parts(tenant, piece));
+  if (parts.empty())
+    return Error{ErrorCode::kKeyUnknown,
+                 "neither the piece " + to_hex(piece) + " nor a part of it is stored"};
+  PartsState state{parts.front().piece_bytes, false, {}};
+  for (const Part& part : parts) state.received.push_back(part.number);
+  return state;
+}
+
+Result<PartsState> KeyStore::put_part(std::string_view tenant, const Part& part, ByteView bytes, Time now) {
+  if (blake2b(bytes) != part.digest)
+    return Error{ErrorCode::kKeyDigest, "the part's bytes have the digest " + to_hex(blake2b(bytes)) +
+                                            "; Tacit-Part-Digest must be the BLAKE2b-256 of the body"};
+  const std::lock_guard one_at_a_time(assembly_);
+  TACIT_TRY(const std::optional<Piece> stored, ledger_.find_piece(tenant, part.piece));
+  if (stored) return PartsState{stored->bytes, true, {}};
+  {
+    const std::shared_lock lock(removal_);
+    Reservation room(*this, tenant, bytes.size());
+    TACIT_CHECK(room.take());
+    TACIT_CHECK(blobs_.put(part_blob(tenant, part), bytes));
+    TACIT_CHECK(ledger_.put_part(tenant, part, now));
+  }
+  TACIT_TRY(const PartsState state, parts(tenant, part.piece));
+  if (state.received.size() < part_count(part.piece_bytes)) return state;
+  return assemble(tenant, part.piece, now);
+}
+
+// Of parts that are all there. Where together they are not the piece they are worth nothing.
+Result<PartsState> KeyStore::assemble(std::string_view tenant, const Digest& piece, Time now) {
+  TACIT_TRY(const std::vector<Part> parts, ledger_.parts(tenant, piece));
+  Bytes whole;
+  for (const Part& part : parts) {
+    TACIT_TRY(const Bytes bytes, blobs_.get(part_blob(tenant, part), kPartBytes));
+    whole.insert(whole.end(), bytes.begin(), bytes.end());
+  }
+  const Result<bool> put = store(tenant, piece, whole, now, 0);
+  const bool worthless = !put.ok() && kind_of(put.error().code) != ErrorKind::kFault &&
+                         kind_of(put.error().code) != ErrorKind::kUnavailable;
+  if (put.ok() || worthless) TACIT_CHECK(remove_parts(tenant, piece));
+  if (!put.ok()) return put.error();
+  return PartsState{whole.size(), true, {}};
+}
+
+Status KeyStore::remove_parts(std::string_view tenant, const Digest& piece) {
+  const std::unique_lock lock(removal_);
+  TACIT_TRY(const std::vector<Part> parts, ledger_.parts(tenant, piece));
+  TACIT_CHECK(ledger_.forget_parts(tenant, piece));
+  for (const Part& part : parts) TACIT_CHECK(blobs_.remove(part_blob(tenant, part)));
+  return {};
 }
 
 Result<KeySet> KeyStore::describe_set(std::string_view tenant, std::vector<Digest> pieces, Time now) {
@@ -136,7 +194,18 @@ Result<bool> KeyStore::add_set(std::string_view tenant, const KeySet& set) {
 Status KeyStore::remove_set(std::string_view tenant, const Digest& id) {
   const std::unique_lock lock(removal_);
   TACIT_TRY(const std::vector<Digest> freed, ledger_.remove_set(tenant, id));
-  for (const Digest& digest : freed) TACIT_CHECK(blobs_.remove(blob_of(tenant, digest)));
+  for (const Digest& digest : freed) TACIT_CHECK(blobs_.remove(piece_blob(tenant, digest)));
+  return {};
+}
+
+Status KeyStore::remove_loose(Time before) {
+  const std::unique_lock lock(removal_);
+  TACIT_TRY(const std::vector<Ledger::Owned> loose, ledger_.loose_pieces(before));
+  for (const auto& [tenant, piece] : loose) {
+    // It may have come into a set since it was looked for.
+    TACIT_TRY(const bool removed, ledger_.remove_loose(tenant, piece));
+    if (removed) TACIT_CHECK(blobs_.remove(piece_blob(tenant, piece)));
+  }
   return {};
 }
 

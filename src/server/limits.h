@@ -33,6 +33,13 @@ inline constexpr std::size_t kMaxInferenceJobs = 64;                     // wait
 inline constexpr std::uint64_t kKeyCacheBytes = std::uint64_t{4} << 30;  // --key-cache-bytes
 inline constexpr int kRetryAfterSeconds = 5;
 
+// Of a piece that is uploaded in parts; the last one may be shorter.
+inline constexpr std::uint64_t kPartBytes = std::uint64_t{8} << 20;
+inline constexpr std::uint64_t kMaxParts = 1 << 16;
+
+// Milliseconds for which pieces stay that are in no set, and parts of a piece that is not finished.
+inline constexpr std::int64_t kKeepLoosePieces = std::int64_t{24} * 3600 * 1000;
+
 // What stands before a key's residues (protocol/bytes.md): enough to know how long the whole must be.
 inline constexpr std::size_t kKeyHeaderBytes = 72;
 

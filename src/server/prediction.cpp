@@ -8,6 +8,8 @@
 #include <limits>
 #include <numeric>
 
+#include "server/log.h"
+
 namespace tacit::server {
 namespace {
 
@@ -22,6 +24,8 @@ std::uint64_t peak_memory_bytes() {
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
+
+constexpr Time kNoteUse = Time{12} * 3600 * 1000;
 
 // The bytes of a stage's input ciphertexts.
 struct InputBytes {
@@ -107,6 +111,10 @@ Result<Prediction> prepare_prediction(std::shared_ptr<const ServedModel> model, 
                      " evaluation keys that the model needs, the first for Galois element " +
                      std::to_string(missing.front().element) + "; POST /v2/keys with \"model\" lists them"};
   }
+  // A note a day is enough to tell sets that are used from those that are not. Failing to make one is no reason to refuse.
+  if (const Time time = now(); time - set.used > kNoteUse)
+    if (const Status noted = ledger.touch_set(tenant, set.id, time); !noted.ok())
+      log_error(noted.error().to_line());
   return Prediction{std::move(model), std::string(tenant), std::move(set),
                     request.stage,    request.id,          request.timings};
 }

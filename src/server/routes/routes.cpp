@@ -12,6 +12,7 @@ void add_all_routes(Router& router, const Services& services) {
   add_job_routes(router, services);
   add_key_piece_routes(router, services);
   add_key_set_routes(router, services);
+  add_specification_routes(router, services);
 }
 
 Result<std::shared_ptr<const ServedModel>> model_of(const Services& services, const PathArguments& path) {

@@ -21,10 +21,13 @@ void add_client_half_routes(Router& router, const Services& services);
 void add_infer_routes(Router& router, const Services& services);
 // GET /v2/jobs, /v2/jobs/{job}, /v2/jobs/{job}/result, /v2/jobs/{job}/events; POST /v2/jobs/{job}/input; DELETE /v2/jobs/{job}
 void add_job_routes(Router& router, const Services& services);
-// PUT /v2/keys/pieces/{digest}
+// PUT and GET /v2/keys/pieces/{digest}; PUT /v2/keys/pieces/{digest}/parts/{number}; DELETE /v2/keys/pieces/{digest}/parts
 void add_key_piece_routes(Router& router, const Services& services);
 // POST and GET /v2/keys; GET and DELETE /v2/keys/{key_id}
 void add_key_set_routes(Router& router, const Services& services);
+
+// GET /openapi.json
+void add_specification_routes(Router& router, const Services& services);
 
 void add_all_routes(Router& router, const Services& services);
 

@@ -11,17 +11,20 @@
 
 namespace tacit::server {
 
-enum class BlobKind { kPiece, kInput, kResult };
+enum class BlobKind { kPiece, kPart, kInput, kResult };
 
 // A blob belongs to one tenant: equal bytes of two tenants are two blobs, so that neither the time of an upload nor a deletion
 // tells anything about another's.
 struct BlobName {
   std::string tenant;  // is_tenant_name
   BlobKind kind = BlobKind::kPiece;
-  std::string id;  // a piece's digest, a job's identifier: hexadecimal digits
+  std::string id;  // a piece's digest, a job's identifier, and digits behind them: hexadecimal, at most 72
 
   friend auto operator<=>(const BlobName&, const BlobName&) = default;
 };
+
+// Hexadecimal digits of `number`, four of them.
+std::string four_digits(std::size_t number);
 
 // All functions may be called from several threads at once, for one name from one at a time.
 class Blobs {

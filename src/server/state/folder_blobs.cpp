@@ -12,15 +12,17 @@ namespace tacit::server {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::pair<BlobKind, std::string_view>, 3> kFolders = {
-    {{BlobKind::kPiece, "pieces"}, {BlobKind::kInput, "inputs"}, {BlobKind::kResult, "results"}}};
+constexpr std::array<std::pair<BlobKind, std::string_view>, 4> kFolders = {{{BlobKind::kPiece, "pieces"},
+                                                                            {BlobKind::kPart, "parts"},
+                                                                            {BlobKind::kInput, "inputs"},
+                                                                            {BlobKind::kResult, "results"}}};
 
 std::string_view folder_name(BlobKind kind) {
   return std::ranges::find(kFolders, kind, [](const auto& entry) { return entry.first; })->second;
 }
 
 bool is_blob_id(std::string_view text) {
-  return !text.empty() && text.size() <= 64 &&
+  return !text.empty() && text.size() <= 72 &&
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
@@ -43,6 +45,13 @@ Result<std::vector<fs::directory_entry>> entries_of(const fs::path& folder) {
 }
 
 }  // namespace
+
+std::string four_digits(std::size_t number) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (int shift = 12; shift >= 0; shift -= 4) text += kDigits[(number >> shift) & 15];
+  return text;
+}
 
 Result<std::unique_ptr<FolderBlobs>> FolderBlobs::open(const fs::path& folder) {
   std::error_code failure;

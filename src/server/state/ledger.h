@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "ckks/wire.h"
+#include "server/state/blobs.h"
 #include "server/state/tenant.h"
 
 namespace tacit::server {
@@ -44,14 +45,25 @@ struct KeySet {
   Time created = 0, used = 0;
 };
 
+// A part of a piece that is being uploaded.
+struct Part {
+  Digest piece{};
+  std::uint32_t number = 0;
+  Digest digest{};  // of the part's bytes
+  std::uint64_t bytes = 0, piece_bytes = 0;
+};
+
 // How much of its quota a tenant has taken.
 struct Usage {
-  std::uint64_t key_bytes = 0;
+  std::uint64_t key_bytes = 0;  // pieces, and parts of unfinished ones
   std::uint64_t key_sets = 0;
 };
 
 inline constexpr Time kDay = Time{24} * 3600 * 1000;
 inline constexpr Time kInferenceSlice = Time{5} * 60 * 1000;
+
+BlobName piece_blob(std::string_view tenant, const Digest& piece);
+BlobName part_blob(std::string_view tenant, const Part& part);
 
 // All functions may be called from several threads at once. Each can fail with kDiskFull (no space; nothing has changed) or
 // kStateFailed.
@@ -71,6 +83,12 @@ class Ledger {
   virtual Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header,
                                  std::uint64_t bytes, Time now) = 0;
   virtual Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) = 0;
+  // The bytes must be in the blobs already. Takes the place of an earlier part of this number. kUploadMismatch where the piece's
+  // other parts say another length of the whole.
+  virtual Status put_part(std::string_view tenant, const Part& part, Time now) = 0;
+  // By ascending number.
+  virtual Result<std::vector<Part>> parts(std::string_view tenant, const Digest& piece) = 0;
+  virtual Status forget_parts(std::string_view tenant, const Digest& piece) = 0;
   // Those that are not there, in the order given.
   virtual Result<std::vector<Digest>> missing(std::string_view tenant, std::span<const Digest> pieces) = 0;
   // Takes the piece out, and the sets it is in.
@@ -102,8 +120,13 @@ class Ledger {
   // Sets that nobody has used since `before`, and pieces that are in no set and were uploaded before it.
   virtual Result<std::vector<Owned>> idle_sets(Time before) = 0;
   virtual Result<std::vector<Owned>> loose_pieces(Time before) = 0;
-  // Every piece of every tenant.
+  // Takes a piece out; false where it is in a set, or not there.
+  virtual Result<bool> remove_loose(std::string_view tenant, const Digest& piece) = 0;
+  // Unfinished pieces to which nothing was added since `before`.
+  virtual Result<std::vector<Owned>> abandoned_parts(Time before) = 0;
+  // Every piece of every tenant; every piece that has parts.
   virtual Result<std::vector<Owned>> pieces() = 0;
+  virtual Result<std::vector<Owned>> unfinished() = 0;
 };
 
 }  // namespace tacit::server

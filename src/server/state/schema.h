@@ -7,7 +7,7 @@
 namespace tacit::server {
 
 // kMigrations[i] brings schema i (PRAGMA user_version) to i + 1.
-inline constexpr std::array<const char*, 2> kMigrations = {R"sql(
+inline constexpr std::array<const char*, 3> kMigrations = {R"sql(
 CREATE TABLE token (
   id TEXT PRIMARY KEY,
   tenant TEXT NOT NULL,
@@ -89,6 +89,18 @@ CREATE TABLE inference (
   slice INTEGER NOT NULL,
   count INTEGER NOT NULL,
   PRIMARY KEY (tenant, slice)
+) STRICT, WITHOUT ROWID;
+)sql",
+                                                           R"sql(
+CREATE TABLE part (
+  tenant TEXT NOT NULL,
+  piece BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  bytes INTEGER NOT NULL,
+  piece_bytes INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  PRIMARY KEY (tenant, piece, number)
 ) STRICT, WITHOUT ROWID;
 )sql"};
 

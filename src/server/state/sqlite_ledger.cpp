@@ -200,7 +200,8 @@ class SqliteLedger final : public Ledger {
   Result<Usage> usage(std::string_view tenant) override {
     return database_->transact([&]() -> Result<Usage> {
       Query row = database_->query(
-          "SELECT (SELECT coalesce(sum(bytes), 0) FROM piece WHERE tenant = ?1), "
+          "SELECT (SELECT coalesce(sum(bytes), 0) FROM piece WHERE tenant = ?1) + "
+          "(SELECT coalesce(sum(bytes), 0) FROM part WHERE tenant = ?1), "
           "(SELECT count(*) FROM key_set WHERE tenant = ?1)");
       row.with(tenant).next();
       return Usage{static_cast<std::uint64_t>(row.number(0)), static_cast<std::uint64_t>(row.number(1))};
@@ -245,6 +246,80 @@ class SqliteLedger final : public Ledger {
           "SELECT tenant, digest FROM piece WHERE created < ? AND NOT EXISTS "
           "(SELECT 1 FROM key_set_piece WHERE tenant = piece.tenant AND digest = piece.digest)");
       return owned(rows.with(before));
+    });
+  }
+
+  Result<bool> remove_loose(std::string_view tenant, const Digest& piece) override {
+    return database_->transact([&]() -> Result<bool> {
+      return database_
+                 ->query(
+                     "DELETE FROM piece WHERE tenant = ? AND digest = ? AND NOT EXISTS "
+                     "(SELECT 1 FROM key_set_piece WHERE tenant = piece.tenant AND digest = piece.digest)")
+                 .with(tenant)
+                 .with(piece)
+                 .run() > 0;
+    });
+  }
+
+  Status put_part(std::string_view tenant, const Part& part, Time now) override {
+    return database_->transact([&]() -> Status {
+      Query other =
+          database_->query("SELECT 1 FROM part WHERE tenant = ? AND piece = ? AND piece_bytes <> ?");
+      if (other.with(tenant).with(part.piece).with(static_cast<std::int64_t>(part.piece_bytes)).next())
+        return Error{
+            ErrorCode::kUploadMismatch,
+            "earlier parts of this piece were sent for a piece of another length; DELETE its parts and "
+            "begin anew"};
+      database_
+          ->query(
+              "INSERT OR REPLACE INTO part (tenant, piece, number, digest, bytes, piece_bytes, created) "
+              "VALUES (?, ?, ?, ?, ?, ?, ?)")
+          .with(tenant)
+          .with(part.piece)
+          .with(std::int64_t{part.number})
+          .with(part.digest)
+          .with(static_cast<std::int64_t>(part.bytes))
+          .with(static_cast<std::int64_t>(part.piece_bytes))
+          .with(now)
+          .run();
+      return {};
+    });
+  }
+
+  Result<std::vector<Part>> parts(std::string_view tenant, const Digest& piece) override {
+    return database_->transact([&]() -> Result<std::vector<Part>> {
+      Query rows = database_->query(
+          "SELECT number, digest, bytes, piece_bytes FROM part WHERE tenant = ? AND piece = ? ORDER BY "
+          "number");
+      rows.with(tenant).with(piece);
+      std::vector<Part> parts;
+      while (rows.next())
+        parts.push_back({piece, static_cast<std::uint32_t>(rows.number(0)), rows.digest(1),
+                         static_cast<std::uint64_t>(rows.number(2)),
+                         static_cast<std::uint64_t>(rows.number(3))});
+      return parts;
+    });
+  }
+
+  Status forget_parts(std::string_view tenant, const Digest& piece) override {
+    return database_->transact([&]() -> Status {
+      database_->query("DELETE FROM part WHERE tenant = ? AND piece = ?").with(tenant).with(piece).run();
+      return {};
+    });
+  }
+
+  Result<std::vector<Owned>> abandoned_parts(Time before) override {
+    return database_->transact([&]() -> Result<std::vector<Owned>> {
+      Query rows =
+          database_->query("SELECT tenant, piece FROM part GROUP BY tenant, piece HAVING max(created) < ?");
+      return owned(rows.with(before));
+    });
+  }
+
+  Result<std::vector<Owned>> unfinished() override {
+    return database_->transact([&]() -> Result<std::vector<Owned>> {
+      Query rows = database_->query("SELECT DISTINCT tenant, piece FROM part");
+      return owned(rows);
     });
   }
 
@@ -326,6 +401,14 @@ Time now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+BlobName piece_blob(std::string_view tenant, const Digest& piece) {
+  return {std::string(tenant), BlobKind::kPiece, to_hex(piece)};
+}
+
+BlobName part_blob(std::string_view tenant, const Part& part) {
+  return {std::string(tenant), BlobKind::kPart, to_hex(part.piece) + four_digits(part.number)};
 }
 
 std::unique_ptr<Ledger> make_sqlite_ledger(std::shared_ptr<Database> database) {

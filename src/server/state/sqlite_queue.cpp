@@ -366,19 +366,12 @@ class SqliteQueue final : public Queue {
 
 }  // namespace
 
-namespace {
-
-std::string blob_id(const Job& job) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string id = job.id;
-  for (int shift = 12; shift >= 0; shift -= 4) id += kDigits[(job.stage >> shift) & 15];
-  return id;
+BlobName input_blob(const Job& job) {
+  return {job.tenant, BlobKind::kInput, job.id + four_digits(job.stage)};
 }
-
-}  // namespace
-
-BlobName input_blob(const Job& job) { return {job.tenant, BlobKind::kInput, blob_id(job)}; }
-BlobName result_blob(const Job& job) { return {job.tenant, BlobKind::kResult, blob_id(job)}; }
+BlobName result_blob(const Job& job) {
+  return {job.tenant, BlobKind::kResult, job.id + four_digits(job.stage)};
+}
 std::string job_of(const BlobName& blob) { return blob.id.substr(0, blob.id.size() - 4); }
 
 std::string_view to_string(JobState state) { return kStates[static_cast<std::size_t>(state)].second; }

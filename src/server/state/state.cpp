@@ -56,8 +56,12 @@ class FolderLock {
 Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) {
   std::map<BlobName, Digest> expected;
   TACIT_TRY(const std::vector<Ledger::Owned> pieces, ledger.pieces());
-  for (const Ledger::Owned& piece : pieces)
-    expected[{piece.tenant, BlobKind::kPiece, to_hex(piece.digest)}] = piece.digest;
+  for (const Ledger::Owned& piece : pieces) expected[piece_blob(piece.tenant, piece.digest)] = piece.digest;
+  TACIT_TRY(const std::vector<Ledger::Owned> unfinished, ledger.unfinished());
+  for (const auto& [tenant, piece] : unfinished) {
+    TACIT_TRY(const std::vector<Part> parts, ledger.parts(tenant, piece));
+    for (const Part& part : parts) expected[part_blob(tenant, part)] = part.digest;
+  }
   TACIT_TRY(const std::vector<Job> jobs, queue.jobs());
   for (const Job& job : jobs) {
     if (job.state == JobState::kQueued || job.state == JobState::kRunning)
@@ -70,6 +74,10 @@ Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) 
 // Takes out the row that names a blob which is not there.
 Status forget(Ledger& ledger, Queue& queue, const BlobName& name, const Digest& digest) {
   if (name.kind == BlobKind::kPiece) return ledger.forget_piece(name.tenant, digest);
+  if (name.kind == BlobKind::kPart) {
+    TACIT_TRY(const Digest piece, digest_from_hex(std::string_view(name.id).substr(0, 64)));
+    return ledger.forget_parts(name.tenant, piece);
+  }
   TACIT_CHECK(queue.cancel(name.tenant, job_of(name), 0, 0));
   TACIT_CHECK(queue.remove(name.tenant, job_of(name)));
   return {};

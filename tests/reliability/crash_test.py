@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 under load, again and again, on one state folder: nothing that was acknowledged may be lost, doubled or left over.
+
+    crash_test.py [ROUNDS [SEED]]     default 200
+
+Every other round the process is killed at a random moment; in the others at the n-th call at a named point (fault_shim.cpp),
+each point in turn. After each round the server is started again without faults and asked for everything it acknowledged;
+`tacitd check` must find nothing wrong."""
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from workload import BIN, Ledger, Service, check, prepare, work
+
+CALLS = {
+    "piece": ("open", "write", "fsync", "rename", "unlink"),
+    "input": ("open", "write", "fsync", "rename", "unlink"),
+    "result": ("open", "write", "fsync", "rename", "unlink"),
+    "database": ("write", "fsync"),
+    "journal": ("open", "write", "fsync", "truncate"),
+    "folder": ("fsync",),
+}
+POINTS = [f"{call}.{file}.{when}" for file, calls in CALLS.items() for call in calls for when in ("before", "after")]
+CLIENTS = 4
+# Pieces are written by the first upload only, and removed with their set: these rounds begin with an empty folder.
+FRESH = ("piece",)
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}, {rounds} rounds, {len(POINTS)} named points", flush=True)
+    rng = random.Random(seed)
+    shim = os.environ["TACIT_FAULT_SHIM"]
+    settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
+    struck, acknowledged, failures = set(), 0, []
+    with tempfile.TemporaryDirectory(prefix="tacit-crash-") as name:
+        folder = Path(name)
+        recording = prepare(folder)
+        state, number = folder / "state-0", 0
+        ledger = Ledger()
+        for round_ in range(rounds):
+            point = POINTS[(round_ // 2) % len(POINTS)] if round_ % 2 else None
+            if point and point.split(".")[1] in FRESH:
+                number += 1
+                state, ledger = folder / f"state-{number}", Ledger()
+            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", settings)
+            if point:
+                plan = folder / "plan"
+                plan.unlink(missing_ok=True)
+                service.environment |= {"LD_PRELOAD": shim, "TACIT_FAULT_PLAN": str(plan)}
+            service.start()
+            if point:
+                (folder / "plan.new").write_text(f"{point}:{rng.randint(1, 6)}:kill")
+                (folder / "plan.new").rename(plan)
+            stop, problems = threading.Event(), []
+            before = ledger.acknowledged
+            threads = [threading.Thread(target=work, args=(service.port, recording, ledger, rng.random(), stop, problems))
+                       for _ in range(CLIENTS)]
+            for thread in threads:
+                thread.start()
+            deadline = time.monotonic() + (3 if point else rng.uniform(0.05, 1.2))
+            while time.monotonic() < deadline and service.process.poll() is None:
+                time.sleep(0.01)
+            if service.process.poll() is None:
+                service.process.kill()
+            elif point:
+                struck.add(point)
+            stop.set()
+            for thread in threads:
+                thread.join()
+            service.process.wait()
+            acknowledged += ledger.acknowledged - before
+
+            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", settings)
+            service.start()
+            problems += check(service.port, recording, ledger)
+            service.stop()
+            found = subprocess.run([BIN / "tacitd", "check", "--state", state], capture_output=True, text=True)
+            if found.returncode != 0:
+                problems.append(f"tacitd check: {found.stdout}{found.stderr}")
+            for problem in problems:
+                failures.append(f"round {round_} ({point or 'random'}): {problem}")
+                print(failures[-1], flush=True)
+            if round_ % 20 == 19:
+                print(f"{round_ + 1} rounds, {acknowledged} acknowledgements, {len(struck)} points struck, "
+                      f"{len(failures)} failures", flush=True)
+    missed = sorted(set(POINTS[:max(rounds // 2, 1)]) - struck)
+    print(f"{rounds} rounds, {acknowledged} acknowledgements, {len(struck)} of {len(POINTS)} named points struck, "
+          f"{len(failures)} lost, doubled or left over")
+    if missed:
+        print("never reached: " + ", ".join(missed))
+    return 1 if failures or (rounds >= 200 and len(struck) < 25) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The disk fills up under load, again and again: nothing acknowledged is lost, reads go on, and the server recovers by itself
+when there is room.
+
+    disk_full_test.py [ROUNDS [SEED]]     default 100
+
+The state folder is on a file system of 64 MiB in memory (needs root). A file takes the room away, all of it or all but some
+kilobytes, for a second of load; then it goes, and everything that was acknowledged is asked for from the same process."""
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from workload import BIN, Client, Ledger, Service, check, prepare, work
+
+CLIENTS = 4
+MEBIBYTES = 64
+
+
+def fill(path, leave):
+    """Takes all room but `leave` bytes."""
+    free = os.statvfs(path.parent)
+    size = max(free.f_bavail * free.f_frsize - leave, 0)
+    with open(path, "wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError:
+            pass
+
+
+def main():
+    if os.geteuid() != 0:
+        print("skipped: mounting a small file system needs root")
+        return 0
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}, {rounds} rounds", flush=True)
+    rng = random.Random(seed)
+    failures, refused = [], 0
+    with tempfile.TemporaryDirectory(prefix="tacit-full-") as name:
+        folder = Path(name)
+        recording = prepare(folder)
+        disk = folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "tmpfs", disk])
+        if mounted.returncode != 0:
+            print("skipped: no file system can be mounted here")
+            return 0
+        settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "off"}
+        try:
+            with Service(BIN / "tacitd", folder / "models", disk / "state", folder / "log", settings) as service:
+                ledger = Ledger()
+                Client(service.port).upload_keys(recording)
+                ledger.keys = True
+                for round_ in range(rounds):
+                    fill(disk / "filler", rng.choice((0, 0, rng.randrange(4096, 400_000))))
+                    stop, problems = threading.Event(), []
+                    threads = [threading.Thread(target=work,
+                                                args=(service.port, recording, ledger, rng.random(), stop, problems))
+                               for _ in range(CLIENTS)]
+                    for thread in threads:
+                        thread.start()
+                    time.sleep(0.7)
+                    stop.set()
+                    for thread in threads:
+                        thread.join()
+                    # Reads go on without room.
+                    client = Client(service.port)
+                    for path in ("/v2/health/live", "/v2/jobs", f"/v2/keys/{recording.key_id}"):
+                        status = client.ask("GET", path)[0]
+                        if status != 200:
+                            problems.append(f"GET {path} without room: {status}")
+                    refused += client.submit(recording, f"probe-{round_}")[0] == 507
+                    ledger.jobs[f"probe-{round_}"] = None
+                    client.close()
+                    (disk / "filler").unlink()
+                    if service.process.poll() is not None:
+                        failures.append(f"round {round_}: the server ended with {service.process.returncode}")
+                        service.start()
+                    problems += check(service.port, recording, ledger)
+                    for problem in problems:
+                        failures.append(f"round {round_}: {problem}")
+                        print(failures[-1], flush=True)
+                    if round_ % 20 == 19:
+                        print(f"{round_ + 1} rounds, {ledger.acknowledged} acknowledgements, {refused} probes refused with "
+                              f"507, {len(failures)} failures", flush=True)
+            found = subprocess.run([BIN / "tacitd", "check", "--state", disk / "state"], capture_output=True, text=True)
+            leftovers = [line for line in found.stdout.splitlines() + found.stderr.splitlines() if "has no row" not in line]
+            if found.returncode != 0 and leftovers:
+                failures.append(f"tacitd check: {leftovers}")
+        finally:
+            subprocess.run(["umount", disk])
+    print(f"{rounds} rounds, {ledger.acknowledged} acknowledgements, {refused} probes refused with 507, "
+          f"{len(failures)} failures")
+    return 1 if failures or refused == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
