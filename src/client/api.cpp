@@ -70,6 +70,13 @@ std::optional<std::chrono::milliseconds> retry_after(const HttpResponse& respons
   return std::chrono::seconds(std::max(seconds, 1u));
 }
 
+// protocol/keys.md
+constexpr std::uint64_t kPartBytes = std::uint64_t{8} << 20;
+constexpr int kAttempts = 5;
+constexpr std::chrono::milliseconds kAttemptPause{500};
+
+std::string piece_path(const Digest& digest) { return "/v2/keys/pieces/" + to_hex(digest); }
+
 }  // namespace
 
 bool is_model_name(std::string_view name) {
@@ -154,15 +161,69 @@ Result<KeySet> Api::register_keys(std::string_view model, const std::vector<Dige
 
 Status Api::upload_piece(const Digest& digest, ByteView piece,
                          const std::function<void(std::uint64_t, std::uint64_t)>& on_upload) {
+  if (piece.size() > kPartBytes) return upload_parts(digest, piece, on_upload);
   HttpRequest request;
   request.method = "PUT";
-  request.path = "/v2/keys/pieces/" + to_hex(digest);
+  request.path = piece_path(digest);
   request.headers = {{"Content-Type", "application/octet-stream"}};
   request.body = piece;
   request.on_upload = on_upload;
   auto response = ask(request);
   if (!response) return std::move(response).error();
   return {};
+}
+
+// The numbers of the parts that the server has.
+Result<std::set<std::uint64_t>> Api::received_parts(const Digest& digest) {
+  HttpRequest request;
+  request.path = piece_path(digest);
+  TACIT_TRY(const HttpResponse response, send(request));
+  std::set<std::uint64_t> numbers;
+  if (response.status == 404) return numbers;
+  if (!response.ok()) return refusal(response, url());
+  const json body = parse(response.body);
+  if (const json& received = member(body, "received"); received.is_array())
+    for (const json& number : received)
+      if (number.is_number_unsigned()) numbers.insert(number.get<std::uint64_t>());
+  return numbers;
+}
+
+Status Api::upload_parts(const Digest& digest, ByteView piece,
+                         const std::function<void(std::uint64_t, std::uint64_t)>& on_upload) {
+  TACIT_TRY(std::set<std::uint64_t> received, received_parts(digest));
+  const std::uint64_t count = (piece.size() + kPartBytes - 1) / kPartBytes;
+  // The last part that is sent makes the piece, so one is sent in any case.
+  if (received.size() >= count) received.erase(count - 1);
+  std::uint64_t done = 0;
+  for (std::uint64_t number = 0; number < count; ++number) {
+    const std::uint64_t start = number * kPartBytes;
+    const ByteView part = piece.subspan(start, std::min<std::uint64_t>(kPartBytes, piece.size() - start));
+    if (!received.contains(number)) {
+      HttpRequest request;
+      request.method = "PUT";
+      request.path = piece_path(digest) + "/parts/" + std::to_string(number);
+      request.headers = {{"Content-Type", "application/octet-stream"},
+                         {"Tacit-Piece-Bytes", std::to_string(piece.size())},
+                         {"Tacit-Part-Digest", to_hex(blake2b(part))}};
+      request.body = part;
+      if (on_upload)
+        request.on_upload = [&](std::uint64_t sent, std::uint64_t) { on_upload(done + sent, piece.size()); };
+      TACIT_CHECK(ask_again(request));
+    }
+    done += part.size();
+    if (on_upload) on_upload(done, piece.size());
+  }
+  return {};
+}
+
+// For requests that do no harm when they arrive twice.
+Result<HttpResponse> Api::ask_again(const HttpRequest& request) {
+  for (int attempt = 1;; ++attempt) {
+    auto response = ask(request);
+    if (response || response.error().code != ErrorCode::kServerUnreachable || attempt == kAttempts)
+      return response;
+    std::this_thread::sleep_for(attempt * kAttemptPause);
+  }
 }
 
 Result<InferAnswer> Api::infer(std::string_view model, const InferRequest& infer) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ class Api {
   // Registers the pieces of one key set for a model.
   Result<KeySet> register_keys(std::string_view model, const std::vector<Digest>& pieces);
   // `digest` is that of `piece`.
+  // A piece of more than one part goes in parts: what the server has of it is not sent again, and a part on which the connection
+  // breaks off is sent anew.
   Status upload_piece(const Digest& digest, ByteView piece,
                       const std::function<void(std::uint64_t, std::uint64_t)>& on_upload = {});
   // `request` is what encode_infer_request made.
@@ -66,6 +69,10 @@ class Api {
   const std::string& url() const { return http_.url(); }
 
  private:
+  Result<std::set<std::uint64_t>> received_parts(const Digest& digest);
+  Status upload_parts(const Digest& digest, ByteView piece,
+                      const std::function<void(std::uint64_t, std::uint64_t)>& on_upload);
+  Result<HttpResponse> ask_again(const HttpRequest& request);
   // The answer to a request once the server is not busy.
   Result<HttpResponse> send(const HttpRequest& request);
   // The same, where it is not a refusal.

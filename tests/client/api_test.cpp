@@ -206,6 +206,39 @@ TEST(Api, UploadsAPieceUnderItsDigest) {
   EXPECT_EQ(seen.body, as_text(piece));
 }
 
+TEST(Api, UploadsALargePieceInPartsAndNoneTwice) {
+  constexpr std::size_t kPart = 8 << 20;
+  Bytes piece(2 * kPart + 5);
+  for (std::size_t i = 0; i < piece.size(); ++i) piece[i] = static_cast<std::uint8_t>(i >> 11);
+  SocketServer server([](const RawRequest& request) {
+    if (request.method == "GET") return reply(200, R"({"state":"partial","received":[1]})");
+    return reply(request.path.ends_with("/2") ? 201 : 200, "{}");
+  });
+  std::uint64_t last = 0;
+  const auto progress = [&](std::uint64_t done, std::uint64_t total) {
+    EXPECT_GE(done, last);
+    EXPECT_EQ(total, piece.size());
+    last = done;
+  };
+  ASSERT_TRUE(connect(server).upload_piece(blake2b(piece), piece, progress).ok());
+  EXPECT_EQ(last, piece.size());
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  const std::string path = "/v2/keys/pieces/" + to_hex(blake2b(piece));
+  EXPECT_EQ(requests[0].method + " " + requests[0].path, "GET " + path);
+  for (std::size_t i : {1u, 2u}) {
+    const std::size_t number = i == 1 ? 0 : 2;
+    const ByteView part = ByteView(piece).subspan(number * kPart, number == 2 ? 5 : kPart);
+    EXPECT_EQ(requests[i].method + " " + requests[i].path,
+              "PUT " + path + "/parts/" + std::to_string(number));
+    EXPECT_EQ(requests[i].body, as_text(part));
+    EXPECT_NE(requests[i].head.find("Tacit-Part-Digest: " + to_hex(blake2b(part)) + "\r\n"),
+              std::string::npos);
+    EXPECT_NE(requests[i].head.find("Tacit-Piece-Bytes: " + std::to_string(piece.size()) + "\r\n"),
+              std::string::npos);
+  }
+}
+
 TEST(Api, AsksForAnInference) {
   std::string header = infer_json(6);
   SocketServer server([&](const RawRequest&) {
