@@ -9,9 +9,6 @@
 #include "server/log.h"
 
 namespace tacit::server {
-namespace {}
-
-}  // namespace
 
 Digest key_set_id(std::span<const Digest> sorted_pieces) {
   ByteWriter out;
