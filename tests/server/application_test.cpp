@@ -426,8 +426,9 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
   const std::vector models = {model};
   const ModelRegistry registry(models);
   const ServedModel& served = *unwrap(registry.find("lenet"));
-  const auto store = unwrap(KeyStore::open(
-      folder.path(), [&](ByteView bytes) { return ckks::check_key(model->parameters(), bytes); }));
+  const auto state = unwrap(State::open(folder.path()));
+  KeyStore store(state->ledger(), state->blobs(),
+                 [&](ByteView bytes) { return ckks::check_key(model->parameters(), bytes); });
   std::vector<KeySet> sets;
   for (int i = 0; i < 3; ++i) {
     const TestClient client(model->parameters());
@@ -435,16 +436,16 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
     for (const auto& request : model->plan().keys) {
       const Bytes piece = client.make_piece(request);
       digests.push_back(blake2b(piece));
-      ASSERT_TRUE(store->put_piece(digests.back(), piece).ok());
+      ASSERT_TRUE(store.put_piece(kOpenTenant, digests.back(), piece, 1).ok());
     }
-    sets.push_back(unwrap(store->describe_set(digests)));
+    sets.push_back(unwrap(store.describe_set(kOpenTenant, digests, 1)));
   }
   std::uint64_t one = 0;
   for (const auto& request : model->plan().keys)
     one += ckks::key_memory_bytes(model->parameters(), request.shape, ckks::KeyForm::kWhole);
   KeyCache cache(2 * one);
   auto cached = [&](int i) {
-    return unwrap(cache.get(served, *store, sets[static_cast<std::size_t>(i)])).was_cached;
+    return unwrap(cache.get(served, store, kOpenTenant, sets[static_cast<std::size_t>(i)])).was_cached;
   };
   EXPECT_FALSE(cached(0));
   EXPECT_EQ(cache.resident_bytes(), one);
@@ -457,9 +458,9 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
   EXPECT_EQ(cache.resident_bytes(), 2 * one);
 
   KeyCache small(one - 1);
-  EXPECT_FALSE(unwrap(small.get(served, *store, sets[0])).was_cached);
+  EXPECT_FALSE(unwrap(small.get(served, store, kOpenTenant, sets[0])).was_cached);
   EXPECT_EQ(small.resident_bytes(), one / 2);
-  EXPECT_TRUE(unwrap(small.get(served, *store, sets[0])).was_cached);
+  EXPECT_TRUE(unwrap(small.get(served, store, kOpenTenant, sets[0])).was_cached);
 }
 
 TEST(ModelRegistryTest, SkipsWhatItCannotLoadAndSaysSo) {

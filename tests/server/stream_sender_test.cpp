@@ -107,7 +107,7 @@ struct Curl {
   }
   // Reads until `end` has come, or nothing comes any more.
   std::string read_until(const std::string& end) {
-    for (int c = 0; text.find(end) == std::string::npos && (c = std::fgetc(pipe)) != EOF;)
+    for (int c = 0; !text.ends_with(end) && (c = std::fgetc(pipe)) != EOF;)
       text.push_back(static_cast<char>(c));
     return text;
   }
