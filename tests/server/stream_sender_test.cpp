@@ -312,6 +312,7 @@ TEST_F(StreamSenderTest, ManyStreamsAtOnce) {
     const auto body = service_.body;
     RawSocket socket(server_->port());
     socket.send(request());
+    ASSERT_TRUE(soon([&] { return service_.opened == round + 1; })) << "the next body is not for this one";
     std::thread maker([&] {
       for (int i = 0; i < 50; ++i) body->push(bytes_of("0123456789"));
       body->push(std::nullopt);
