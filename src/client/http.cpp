@@ -151,8 +151,10 @@ Error failure(CURLcode code, const Transfer& transfer, const std::string& url, c
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-      return Error{ErrorCode::kServerUnreachable, "the connection to " + url + " broke off: " + why +
-                                                      "; look at the server's log, then try again"};
+      return Error{ErrorCode::kServerUnreachable,
+                   "the connection to " + url + " broke off: " + why +
+                       "; look at the server's log, then try again" +
+                       (url.starts_with("http:") ? ", or ask for https:// if it speaks TLS" : "")};
     case CURLE_OUT_OF_MEMORY:
       return Error{ErrorCode::kOutOfMemory, "there is no memory for a request to " + url};
     default:

@@ -22,9 +22,9 @@ struct HttpOptions {
   std::chrono::milliseconds answer{30 * 60'000};
   std::uint64_t max_answer_bytes = std::uint64_t{256} << 20;
   // Certificates in PEM of the authorities that are trusted instead of the system's; empty: the system's.
-  std::string authorities;
+  std::string authorities = {};
   // Goes with every request as "Authorization: Bearer"; empty: none. check_token() must have taken it.
-  std::string token;
+  std::string token = {};
 };
 
 struct HttpRequest {

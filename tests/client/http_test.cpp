@@ -177,9 +177,9 @@ TEST(Http, ATokenGoesWithEveryRequest) {
   SocketServer server([](const RawRequest&) { return reply(200, ""); });
   HttpOptions options;
   options.token = "tacit_0123_abc-DEF";
-  auto client = HttpClient::create(server.url(), options);
-  ASSERT_TRUE(client.ok());
   for (const char* method : {"GET", "PUT"}) {
+    auto client = HttpClient::create(server.url(), options);  // the server talks to one at a time
+    ASSERT_TRUE(client.ok());
     HttpRequest request;
     request.method = method;
     request.path = "/";

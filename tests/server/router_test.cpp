@@ -10,13 +10,13 @@ Router make_router() {
   Router router;
   for (const char* pattern :
        {"/v2", "/v2/models", "/v2/models/{model}", "/v2/models/{model}/versions/{version}/ready"}) {
-    router.add({Method::kGet, pattern, {}, {}, {}});
+    router.add({Method::kGet, pattern, {}, {}, {}, {}});
   }
-  router.add({Method::kPost, "/v2/models/{model}/infer", {}, {}, {}});
-  router.add({Method::kPost, "/v2/keys", {}, {}, {}});
-  router.add({Method::kPut, "/v2/keys/pieces/{digest}", {}, {}, {}});
-  router.add({Method::kGet, "/v2/jobs/{job}", {}, {}, {}});
-  router.add({Method::kDelete, "/v2/jobs/{job}", {}, {}, {}});
+  router.add({Method::kPost, "/v2/models/{model}/infer", {}, {}, {}, {}});
+  router.add({Method::kPost, "/v2/keys", {}, {}, {}, {}});
+  router.add({Method::kPut, "/v2/keys/pieces/{digest}", {}, {}, {}, {}});
+  router.add({Method::kGet, "/v2/jobs/{job}", {}, {}, {}, {}});
+  router.add({Method::kDelete, "/v2/jobs/{job}", {}, {}, {}, {}});
   return router;
 }
 

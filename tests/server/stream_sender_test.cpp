@@ -107,7 +107,7 @@ struct Curl {
   }
   // Reads until `end` has come, or nothing comes any more.
   std::string read_until(const std::string& end) {
-    for (int c = 0; text.find(end) == std::string::npos && (c = std::fgetc(pipe)) != EOF;)
+    for (int c = 0; !text.ends_with(end) && (c = std::fgetc(pipe)) != EOF;)
       text.push_back(static_cast<char>(c));
     return text;
   }
@@ -312,6 +312,7 @@ TEST_F(StreamSenderTest, ManyStreamsAtOnce) {
     const auto body = service_.body;
     RawSocket socket(server_->port());
     socket.send(request());
+    ASSERT_TRUE(soon([&] { return service_.opened == round + 1; })) << "the next body is not for this one";
     std::thread maker([&] {
       for (int i = 0; i < 50; ++i) body->push(bytes_of("0123456789"));
       body->push(std::nullopt);
