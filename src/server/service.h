@@ -48,7 +48,6 @@ class Service {
   virtual std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) = 0;
   // The operator changed what may change while the server runs (SIGHUP): reads it anew. What fails stays as it was and is
   // logged. Called on the main thread.
-  virtual void reload() {}
 };
 
 }  // namespace tacit::server
