@@ -15,13 +15,13 @@ struct FloodingOptions {
   // The noise is 2^bits times what it hides, where the precision allows it; 0: results leave as they were computed.
   int bits = 0;
   // log2 of the largest calibrated output beside the deviation that its error may have at the end, added noise included.
-  int precision_bits = 9;
+  int precision_bits = 10;
 };
 inline constexpr int kMaxFloodingBits = 40;
 inline constexpr int kDefaultFloodingBits = 20;
 inline constexpr int kMaxPrecisionBits = 40;
 // What goes on through the network is kept so much more precise than what comes out of it.
-inline constexpr int kInnerPrecisionBits = 2;
+inline constexpr int kInnerPrecisionBits = 1;
 
 // Of one result.
 struct Flooding {

@@ -43,16 +43,16 @@ struct InferenceResult {
   double keys_ms = 0;                   // bringing the evaluation keys into memory; 0 where they were there
   double queue_ms = 0;                  // waiting for other requests
   std::uint64_t peak_memory_bytes = 0;  // of the server's process so far
+  std::vector<Bytes> ciphertexts;
   // log2 of the largest calibrated output beside the deviation of its error, the noise that was added included: of the least
   // precise of the outputs. Where noise was added.
-  std::optional<double> precision_bits;
-  std::vector<Bytes> ciphertexts;
+  std::optional<double> precision_bits = {};
   struct LayerTime {
     std::string layer;
     double ms = 0;
   };
-  std::vector<LayerTime> layers;  // in the order in which they were computed
-  bool timings = false;           // they are told
+  std::vector<LayerTime> layers = {};  // in the order in which they were computed
+  bool timings = false;                // they are told
 };
 
 Response inference_response(const InferenceResult& result);

@@ -39,7 +39,7 @@ struct Config {
   std::uint64_t quota_inferences_per_day = 0;
 
   std::uint64_t flooding_bits = 20;
-  std::uint64_t precision_bits = 9;
+  std::uint64_t precision_bits = 10;
 
   std::uint64_t keep_results_seconds = 3600;
   std::uint64_t keep_idle_keys_seconds = std::uint64_t{90} * 24 * 3600;

@@ -46,8 +46,6 @@ class Service {
   virtual ~Service() = default;
   // An answer where the header is enough for one. Must not block.
   virtual std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) = 0;
-  // The operator changed what may change while the server runs (SIGHUP): reads it anew. What fails stays as it was and is
-  // logged. Called on the main thread.
 };
 
 }  // namespace tacit::server

@@ -44,7 +44,7 @@ TEST(ZeroDigit, IsTheFirstWhosePrimesAreAllAbove) {
 }
 
 TEST(ZeroDigit, IsFoundAmongTheKeysThatThereAre) {
-  Scheme scheme(test::make_parameters(12, 30, 24, 2, 28, 1), kSeed);
+  Scheme scheme(test::make_parameters(12, 27, 22, 2, 29, 1), kSeed);
   scheme.add_rotation(1, {0, 1, 1});
   EXPECT_EQ(scheme.keys.find_zero(0), nullptr);
   scheme.add_rotation(2, {1, 1, 1});
@@ -99,9 +99,9 @@ INSTANTIATE_TEST_SUITE_P(Keys, Rerandomise,
                                          Case{{1, 1, 1}, 16381, 0}));
 
 TEST(Rerandomise, IsDifferentEachTime) {
-  Scheme scheme(test::make_parameters(12, 30, 24, 2, 28, 1), kSeed);
+  Scheme scheme(test::make_parameters(12, 27, 22, 2, 29, 1), kSeed);
   const SwitchingKey key = unwrap(scheme.holder.make_key({kRelinearisation, {2, 1, 1}}));
-  const Ciphertext c = scheme.encrypt(scheme.random_vector(), 0x1p24, 0);
+  const Ciphertext c = scheme.encrypt(scheme.random_vector(), 0x1p22, 0);
   const ring::Seed seed = fresh();
   const Ciphertext first = rerandomise(scheme.parameters, c, key, 500, seed);
   EXPECT_EQ(rerandomise(scheme.parameters, c, key, 500, seed).parts, first.parts);

@@ -131,7 +131,7 @@ TEST(Throughput, HasACiphertextForEachElementAndNoRotations) {
   EXPECT_EQ(half.slots, 1u);
   EXPECT_EQ(half.batch(), compiled->report.ring_degree / 2);
   EXPECT_EQ(half.ciphertexts(half.input_value()), 72u);
-  ASSERT_EQ(half.keys.size(), 1u) << "relinearisation only";
+  ASSERT_EQ(half.keys.size(), 2u) << "relinearisation, and what re-randomises results";
   EXPECT_EQ(compiled->report.rotations, 0u);
   EXPECT_LT(test::clear_difference(compiled->package, graph, images), 1e-5);
   EXPECT_LT(test::noise_difference(compiled->package, images), 0.01);

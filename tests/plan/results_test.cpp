@@ -76,7 +76,7 @@ TEST(ResultLevel, IsAsLowAsCanBe) {
 
 TEST(ZeroKey, IsAskedForWhereNoOtherServes) {
   // One layer of numbers without rotations: its plan uses no key at all.
-  test::PlanBuilder builder(test::make_literal(12, 40, 30, 1), test::vector_layout(4), 4, kSeed);
+  test::PlanBuilder builder(test::make_literal(12, 30, 22, 1), test::vector_layout(4), 4, kSeed);
   builder.plan.slots = 1;
   const ValueId out = builder.linear(builder.plan.input, {Matrix{3, 4, {}}}, test::vector_layout(3), 4, 1);
   Plan plan = builder.finish(out);
