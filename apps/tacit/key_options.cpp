@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "client/process.h"
+#include "base/process.h"
 #include "console.h"
 
 namespace tacit::app {
@@ -66,7 +66,7 @@ void SessionFlags::declare(CLI::App& verb, bool required) {
 }
 
 Result<SessionFlags::Service> SessionFlags::find() const {
-  TACIT_CHECK(client::forbid_dumps());
+  TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::Api api, server.connect());
   TACIT_TRY(plan::ClientHalf half, client::fetch_client_half(api, model));
   return Service{std::move(api), std::move(half)};

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/process.h"
+#include "notify.h"
 #include "server/application.h"
 #include "server/config.h"
 #include "server/http_server.h"
@@ -90,6 +92,7 @@ sigset_t block_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -137,9 +140,12 @@ Status serve(const server::Config& config) {
   TACIT_CHECK(check_open(*application, http));
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
+  notify_service_manager("READY=1\nSTATUS=Listening on " + server->url());
 
-  int signal = 0;
-  sigwait(&signals, &signal);
+  int signal = SIGHUP;
+  while (signal == SIGHUP) sigwait(&signals, &signal);
+  notify_service_manager("STOPPING=1\nSTATUS=Finishing what runs");
+  std::signal(SIGHUP, SIG_IGN);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   server::log_info("stopping: finishing what runs");
   application->announce_stop();
@@ -176,7 +182,9 @@ int main(int argc, char** argv) {
     tacit::say("the configuration is sound");
     return {};
   };
-  const tacit::Status status = action ? action() : serve();
+  // Tokens, ciphertexts and weights pass through this process: none of them may end in a core dump.
+  tacit::Status status = tacit::forbid_dumps();
+  if (status.ok()) status = action ? action() : serve();
   tacit::server::stop_log();
   if (status.ok()) return 0;
   tacit::say(status.error().to_line());

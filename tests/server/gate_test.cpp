@@ -44,7 +44,9 @@ class GateTest : public testing::Test {
     EXPECT_TRUE(state_->ledger().add_token(made.token).ok());
     return made;
   }
-  std::unique_ptr<Gate> gate(const Quota& quota = {}) { return Gate::create(state_->ledger(), quota).value(); }
+  std::unique_ptr<Gate> gate(const Quota& quota = {}) {
+    return Gate::create(state_->ledger(), quota).value();
+  }
   static Result<Identity> ask(Gate& gate, const std::string& field, Scopes scope = kScopeInfer) {
     RequestHead head;
     if (!field.empty()) head.fields.add("authorization", field);
@@ -60,6 +62,29 @@ TEST_F(GateTest, WithoutTokensEverybodyIsOneTenant) {
   const auto open = gate();
   EXPECT_TRUE(open->is_open());
   EXPECT_EQ(ask(*open, "")->tenant, kOpenTenant);
+}
+
+// A proxy on this machine must not make an open server one for everybody.
+TEST_F(GateTest, WithoutTokensNothingComesThroughAProxy) {
+  const auto ask_with = [](Gate& gate, std::vector<std::pair<const char*, std::string>> fields,
+                           Scopes scope) {
+    RequestHead head;
+    for (auto& [name, value] : fields) head.fields.add(name, value);
+    int retry_after = 0;
+    return gate.admit(head, scope, retry_after);
+  };
+  const auto open = gate();
+  for (const char* name : {"X-Forwarded-For", "x-forwarded-for", "Forwarded"}) {
+    const auto refused = ask_with(*open, {{name, "for=192.0.2.1"}}, kScopeInfer);
+    ASSERT_FALSE(refused.ok()) << name;
+    EXPECT_EQ(refused.error().code, ErrorCode::kAuthentication);
+    EXPECT_TRUE(ask_with(*open, {{name, "for=192.0.2.1"}}, 0).ok()) << "what is for anybody goes through";
+  }
+  const NewToken token = add();
+  const auto closed = gate();
+  EXPECT_TRUE(ask_with(*closed, {{"X-Forwarded-For", "192.0.2.1"}, {"Authorization", "Bearer " + token.text}},
+                       kScopeInfer)
+                  .ok());
 }
 
 TEST_F(GateTest, AValidTokenNamesItsTenant) {
