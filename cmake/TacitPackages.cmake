@@ -62,17 +62,17 @@ set(CPACK_DEBIAN_TACIT_PACKAGE_NAME tacit)
 set(CPACK_DEBIAN_TACIT_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_TACIT_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_COMPONENT_TACIT_DESCRIPTION "neural networks on encrypted images: compiler and client
- Compiles convolutional networks (ONNX) into packages that a server runs on
- ciphertexts, makes keys, encrypts images, asks a server and decrypts its
- answers. The secret key never leaves this machine.")
+Compiles convolutional networks (ONNX) into packages that a server runs on
+ciphertexts, makes keys, encrypts images, asks a server and decrypts its
+answers. The secret key never leaves this machine.")
 set(CPACK_DEBIAN_TACITD_PACKAGE_NAME tacitd)
 set(CPACK_DEBIAN_TACITD_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_TACITD_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_TACITD_PACKAGE_SUGGESTS "nginx, tacit")
 set(CPACK_COMPONENT_TACITD_DESCRIPTION "neural networks on encrypted images: server
- Runs compiled networks on ciphertexts that it cannot decrypt, for clients
- that ask over REST (Open Inference Protocol, version 2). Comes with a
- hardened systemd service.")
+Runs compiled networks on ciphertexts that it cannot decrypt, for clients
+that ask over REST (Open Inference Protocol, version 2). Comes with a
+hardened systemd service.")
 set(CPACK_DEBIAN_TACITD_PACKAGE_CONTROL_EXTRA
   ${PROJECT_SOURCE_DIR}/deploy/debian/conffiles ${PROJECT_SOURCE_DIR}/deploy/debian/postinst
   ${PROJECT_SOURCE_DIR}/deploy/debian/prerm ${PROJECT_SOURCE_DIR}/deploy/debian/postrm)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacitd: serves compiled models on ciphertexts. It holds no code that could make or use a secret key.
+#include <sys/stat.h>
 #include <tbb/global_control.h>
 
 #include <CLI/CLI.hpp>
@@ -182,6 +183,8 @@ int main(int argc, char** argv) {
     tacit::say("the configuration is sound");
     return {};
   };
+  // The state tells who uses the service: what this process makes is for its user alone.
+  ::umask(0077);
   // Tokens, ciphertexts and weights pass through this process: none of them may end in a core dump.
   tacit::Status status = tacit::forbid_dumps();
   if (status.ok()) status = action ? action() : serve();

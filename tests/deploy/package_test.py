@@ -87,7 +87,8 @@ class Life(TacitTest):
 
     def test_1_installs(self):
         self.install()
-        self.assertRegex(self.machine.run("getent passwd _tacitd"), r"^_tacitd:x:\d{3}:\d{3}:Tacit server:/nonexistent:/usr/sbin/nologin$")
+        self.assertRegex(self.machine.run("getent passwd _tacitd"),
+                         r"^_tacitd:x:\d{3}:\d{3}:Tacit server:/nonexistent:/usr/sbin/nologin$")
         self.assert_stat("/var/lib/tacit", "root:root 755")
         self.assert_stat(MODELS, "root:_tacitd 750")
         self.assert_stat(STATE, "_tacitd:_tacitd 700")

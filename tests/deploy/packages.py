@@ -33,6 +33,8 @@ def unit_settings():
 # What systemctl does for tacitd, as the unit says, in a machine without systemd: its user, no capabilities, its limits.
 SYSTEMCTL = """#!/bin/bash
 set -euo pipefail
+# A process that nobody has waited for is not alive.
+alive() { [[ -e /proc/$1 ]] && ! grep -q '^State:.*Z' "/proc/$1/status"; }
 case "$1" in
   start | restart)
     if [[ $1 == restart ]]; then "$0" stop tacitd; fi
@@ -44,17 +46,23 @@ case "$1" in
     echo $! >/run/tacitd.pid
     for _ in $(seq 600); do
       if curl -sf http://127.0.0.1:8080/v2/health/ready >/dev/null; then exit 0; fi
-      kill -0 "$(cat /run/tacitd.pid)" || { tail -n 3 /run/tacitd.log >&2; exit 1; }
+      alive "$(cat /run/tacitd.pid)" || { tail -n 3 /run/tacitd.log >&2; exit 1; }
       sleep 0.1
     done
     exit 1 ;;
   stop)
     pid=$(cat /run/tacitd.pid)
     kill -TERM "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-    rm /run/tacitd.pid ;;
+    for _ in $(seq 300); do
+      if ! alive "$pid"; then
+        rm /run/tacitd.pid
+        exit 0
+      fi
+      sleep 0.1
+    done
+    exit 1 ;;
   reload) kill -HUP "$(cat /run/tacitd.pid)" ;;
-  status) kill -0 "$(cat /run/tacitd.pid)" ;;
+  status) alive "$(cat /run/tacitd.pid)" ;;
   daemon-reload) ;;
   *) echo "no $1 here" >&2; exit 1 ;;
 esac

@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "secret"))
-import images
 import known_answers_test as definitions
 from proxy import Proxy
-from support import BIN, DEVIATION, MEAN, PASSPHRASE, SIDE, TacitTest, random_images, tacit
+from support import BIN, DEVIATION, MEAN, PASSPHRASE, SIDE, TacitTest, images, random_images
 
 CHUNK = 16 << 20
 
@@ -155,7 +154,7 @@ class Secrets(TacitTest):
                 self.assertNotIn(form, content, f"{name} in {place}")
                 self.assertNotIn(form.hex().encode(), content, f"{name} in {place}, as hex digits")
         for path in (self.state, *self.state.rglob("*")):
-            self.assertEqual(path.stat().st_mode & 0o007, 0, f"{path} is open to others") if path.is_file() else None
+            self.assertEqual(path.stat().st_mode & 0o077, 0, f"{path} is open to others")
 
     def test_log(self):
         log = Path(self.service.log).read_bytes()
