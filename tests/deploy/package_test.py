@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from machine import Machine, needs_root
-from packages import make_packages, systemctl, unit_settings
+from packages import ROOT, make_packages, systemctl, unit_settings
 from support import TacitTest
 
 STATE, MODELS = "/var/lib/tacit/state", "/var/lib/tacit/models"
@@ -127,6 +127,29 @@ class Life(TacitTest):
         self.machine.run("systemctl stop tacitd")
         self.assertIn("is whole", self.machine.run(f"runuser -u _tacitd -- tacitd check --state {STATE}"))
         self.assertEqual(self.machine.run(f"find {STATE} ! -user _tacitd -o -perm /077 -type f"), "")
+
+    def test_3_works_as_in_the_container(self):
+        """Read-only root, the state a volume, reachable from outside: Dockerfile and compose.yaml."""
+        self.machine.write(f"{MODELS}/tiny.tacit", (self.models / "tiny.tacit").read_bytes())
+        self.machine.write("/usr/local/bin/tacitd-healthcheck", (ROOT / "deploy/healthcheck").read_bytes(), 0o755)
+        as_user = "setpriv --reuid _tacitd --regid _tacitd --clear-groups --no-new-privs --bounding-set -all --inh-caps -all"
+        self.machine.write("/root/container", f"""set -euo pipefail
+mount -t tmpfs -o uid=$(id -u _tacitd),gid=$(id -g _tacitd),mode=700 tmpfs {STATE}
+mount -o remount,ro,bind /
+if touch /x /var/lib/tacit/x 2>/dev/null; then exit 1; fi
+export TACITD_SERVER_LISTEN=0.0.0.0:8080
+if {as_user} tacitd --config /etc/tacit/tacitd.toml 2>/run/refused; then exit 1; fi
+grep -q 'there is no token yet' /run/refused
+{as_user} tacitd token create --state {STATE} --tenant clinic >/run/token 2>/dev/null
+{as_user} tacitd --config /etc/tacit/tacitd.toml 2>/run/container.log &
+for _ in $(seq 100); do
+  if {as_user} tacitd-healthcheck 8080 2>/dev/null; then echo healthy; kill $!; wait $!; exit; fi
+  sleep 0.1
+done
+cat /run/container.log
+exit 1
+""")
+        self.assertIn("healthy", self.machine.run("unshare --mount bash /root/container", timeout=120))
 
     def test_4_an_upgrade_keeps_what_people_changed(self):
         self.machine.run("echo '# mine' >> /etc/tacit/tacitd.toml; systemctl --quiet disable tacitd.service; "

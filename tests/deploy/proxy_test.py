@@ -5,6 +5,7 @@ import http.client
 import http.server
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -38,15 +39,16 @@ http {{
 """
 
 
-def make_certificate(folder):
-    """A private authority, ca.pem, and a certificate of it for NAME."""
-    for command in (
-            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-             "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.pem"],
-            ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={NAME}", "-addext",
-             f"subjectAltName=DNS:{NAME}", "-keyout", "key.pem", "-out", "request.pem"],
-            ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-             "-copy_extensions", "copy", "-out", "certificate.pem"]):
+def make_certificate(folder, authority=True):
+    """A private authority, ca.pem, and a certificate of it for NAME; a new certificate only where not `authority`."""
+    new_key = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    commands = (
+        [*new_key, "-x509", "-days", "2", "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.pem"],
+        [*new_key, "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", "key.pem", "-out",
+         "request.pem"],
+        ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+         "-copy_extensions", "copy", "-out", "certificate.pem"])
+    for command in commands if authority else commands[1:]:
         subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
 
 
@@ -148,6 +150,23 @@ class BehindNginx(TacitTest):
         self.assertNotIn(self.token[23:], log + (self.nginx.folder / "error.log").read_text())
         # No ciphertext or key waited in a file.
         self.assertNotIn("temporary file", (self.nginx.folder / "error.log").read_text())
+
+    def test_a_new_certificate_without_a_restart(self):
+        def serial():
+            connection = self.nginx.connect()
+            try:
+                connection.connect()
+                return connection.sock.getpeercert()["serialNumber"]
+            finally:
+                connection.close()
+        before = serial()
+        make_certificate(self.nginx.folder, authority=False)
+        self.nginx.process.send_signal(signal.SIGHUP)  # what "systemctl reload nginx" sends
+        deadline = time.monotonic() + 30
+        while serial() == before:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        self.assertIn("HTTP/1.1 200", self.nginx.curl("/v2/health/ready")[1])
 
     def test_limits(self):
         announced = ["--request", "PUT", "--header", self.header, "--header"]
