@@ -6,7 +6,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 CTEST := ctest --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
-.PHONY: help setup packages build demo test test-all bench format lint clean
+.PHONY: help setup packages build demo test test-all package bench format lint clean
 
 help:  ## this list
 	@echo "Tacit: classify images that the server never sees."
@@ -35,6 +35,13 @@ test-all: test build-asan build-tsan  ## the slow tests too, and all fast ones u
 	@$(CTEST) release --label-regex slow
 	@$(CTEST) asan --label-exclude slow
 	@$(CTEST) tsan --label-exclude slow
+
+package: packages  ## Debian packages of both programs, in build/package
+	@test -e build/release/build.ninja || cmake --preset release
+	@cmake --build --preset release --target package_files
+	@cmake -E rm -rf build/package
+	@cpack --config build/release/CPackConfig.cmake
+	@cmake -E rm -rf build/package/_CPack_Packages
 
 bench: build  ## the benchmarks: a table, and build/bench/*.json
 	@tools/bench

@@ -29,6 +29,8 @@ function(tacit_program name)
   add_executable(${name} ${sources})
   target_compile_definitions(${name} PRIVATE TACIT_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${name} PRIVATE tacit_flags ${arg_LINKS})
+  # Tables of addresses are filled in at the start and cannot be written after it.
+  target_link_options(${name} PRIVATE LINKER:-z,relro,-z,now)
 endfunction()
 
 # tacit_tests(NAME LINKS ...): the GoogleTest executable of tests/NAME from *_test.cpp beside the call.

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/file.h"
-#include "client/process.h"
+#include "base/process.h"
 #include "console.h"
 
 namespace tacit::app {
@@ -114,7 +114,7 @@ void SessionFlags::declare(CLI::App& verb, bool required) {
 }
 
 Result<SessionFlags::Service> SessionFlags::find() const {
-  TACIT_CHECK(client::forbid_dumps());
+  TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::Api api, server.connect());
   TACIT_TRY(plan::ClientHalf half, client::fetch_client_half(api, model));
   return Service{std::move(api), std::move(half)};

@@ -2,7 +2,7 @@
 // tacit keys create | show: the secret keys in a folder. Every other verb makes the keys that it needs by
 // itself.
 #include "base/bytes.h"
-#include "client/process.h"
+#include "base/process.h"
 #include "key_options.h"
 #include "verbs.h"
 
@@ -27,7 +27,7 @@ void say_key(const nlohmann::ordered_json& key) {
 }
 
 Status create(const Options& options) {
-  TACIT_CHECK(client::forbid_dumps());
+  TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::KeyFolder folder, options.keys.open_folder());
   TACIT_TRY(secret::SecretKey key, folder.create(options.log_degree, options.keys.passphrase()));
   nlohmann::ordered_json description = describe(folder, key);
@@ -37,7 +37,7 @@ Status create(const Options& options) {
 }
 
 Status show(const Options& options) {
-  TACIT_CHECK(client::forbid_dumps());
+  TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::KeyFolder folder, options.keys.open_folder());
   auto keys = nlohmann::ordered_json::array();
   for (int log_degree : folder.ring_sizes()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacit run MODEL.tacit --input X.npy --output Y.npy [--json]: encrypt, execute, decrypt, all on this
 // machine.
+#include "base/process.h"
 #include "batch.h"
-#include "client/process.h"
 #include "local.h"
 #include "verbs.h"
 
@@ -15,7 +15,7 @@ struct Options {
 };
 
 Status run(const Options& options) {
-  TACIT_CHECK(client::forbid_dumps());
+  TACIT_CHECK(forbid_dumps());
   ProgressLine keys("making evaluation keys");
   TACIT_TRY(LocalModel model, LocalModel::open(options.package, [&](std::size_t done, std::size_t total) {
               done == total ? keys.finish() : keys.update(done, total);

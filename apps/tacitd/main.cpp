@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacitd: serves compiled models on ciphertexts. It holds no code that could make or use a secret key.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <tbb/global_control.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/process.h"
+#include "notify.h"
 #include "server/application.h"
 #include "server/config.h"
 #include "server/http_server.h"
@@ -186,9 +189,12 @@ Status serve(const server::Config& config) {
   allow_descriptors(http.max_connections);
   TACIT_TRY(const std::unique_ptr<server::HttpServer> server, server::HttpServer::start(*application, http));
   say("listening on " + server->url());
+  notify_service_manager("READY=1\nSTATUS=Listening on " + server->url());
 
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(*server, *application);
+  notify_service_manager("STOPPING=1\nSTATUS=Finishing what runs");
+  std::signal(SIGHUP, SIG_IGN);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   server::log_info("stopping: finishing what runs");
   application->announce_stop();
@@ -225,7 +231,11 @@ int main(int argc, char** argv) {
     tacit::say("the configuration is sound");
     return {};
   };
-  const tacit::Status status = action ? action() : serve();
+  // The state tells who uses the service: what this process makes is for its user alone.
+  ::umask(0077);
+  // Tokens, ciphertexts and weights pass through this process: none of them may end in a core dump.
+  tacit::Status status = tacit::forbid_dumps();
+  if (status.ok()) status = action ? action() : serve();
   tacit::server::stop_log();
   if (status.ok()) return 0;
   tacit::say(status.error().to_line());

@@ -16,6 +16,11 @@ constexpr std::chrono::milliseconds kLook{500};
 
 constexpr std::string_view kScheme = "Bearer ";
 
+// A proxy names the client that it asks for in one of these (RFC 7239, section 4).
+bool is_forwarded(const RequestHead& head) {
+  return head.fields.find("X-Forwarded-For").has_value() || head.fields.find("Forwarded").has_value();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Gate>> Gate::create(Ledger& ledger, const Quota& quota) {
@@ -41,7 +46,14 @@ Result<Identity> Gate::admit(const RequestHead& head, Scopes scope, int& retry_a
   const Clock::time_point tick = Clock::now();
   refresh(tick);
   Identity identity{std::string(kOpenTenant), kAllScopes, {}};
-  if (!is_open()) {
+  if (is_open()) {
+    // Without tokens only this machine may ask, and a proxy would let in everybody.
+    if (is_forwarded(head))
+      return Error{
+          ErrorCode::kAuthentication,
+          "this server has no token yet and takes requests from its own machine only, and this one came "
+          "through a proxy; its operator makes a token with tacitd token create"};
+  } else {
     const std::string_view field = head.fields.find("Authorization").value_or("");
     const bool bearer =
         field.size() > kScheme.size() && equal_ignoring_case(field.substr(0, kScheme.size()), kScheme);

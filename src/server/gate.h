@@ -13,7 +13,7 @@ namespace tacit::server {
 class Gate {
  public:
   // Without tokens in the ledger everybody is the tenant kOpenTenant and may do everything: main takes care that such a server
-  // listens on the loopback interface only. `ledger` must outlive it.
+  // listens on the loopback interface only, and the gate refuses what came through a proxy. `ledger` must outlive it.
   static Result<std::unique_ptr<Gate>> create(Ledger& ledger, const Quota& quota);
 
   bool is_open() const { return book_.empty(); }

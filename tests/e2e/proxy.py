@@ -24,9 +24,10 @@ class Exchange:
 
 class Proxy:
     """`alter(exchange)`, where given, may change `exchange.answer` before the client gets it. Where it returns bytes,
-    these are sent instead of any answer, and the connection is closed."""
+    these are sent instead of any answer, and the connection is closed. `fields` are added to every request; `connect()`
+    makes an http.client connection to something else than `port` of this machine."""
 
-    def __init__(self, port, alter=None):
+    def __init__(self, port=None, alter=None, fields=None, connect=None):
         self.exchanges = []
         self.alter = alter
         outer = self
@@ -39,7 +40,8 @@ class Proxy:
                 exchange = Exchange(self.command, self.path, dict(self.headers), body)
                 passed_on = {name: value for name, value in exchange.headers.items()
                              if name.lower() not in ("host", "connection", "expect")}
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+                passed_on.update(fields or {})
+                connection = connect() if connect else http.client.HTTPConnection("127.0.0.1", port, timeout=300)
                 connection.request(self.command, self.path, body, passed_on)
                 response = connection.getresponse()
                 exchange.answer = Answer(response.status, dict(response.getheaders()), response.read())

@@ -64,6 +64,29 @@ TEST_F(GateTest, WithoutTokensEverybodyIsOneTenant) {
   EXPECT_EQ(ask(*open, "")->tenant, kOpenTenant);
 }
 
+// A proxy on this machine must not make an open server one for everybody.
+TEST_F(GateTest, WithoutTokensNothingComesThroughAProxy) {
+  const auto ask_with = [](Gate& gate, std::vector<std::pair<const char*, std::string>> fields,
+                           Scopes scope) {
+    RequestHead head;
+    for (auto& [name, value] : fields) head.fields.add(name, value);
+    int retry_after = 0;
+    return gate.admit(head, scope, retry_after);
+  };
+  const auto open = gate();
+  for (const char* name : {"X-Forwarded-For", "x-forwarded-for", "Forwarded"}) {
+    const auto refused = ask_with(*open, {{name, "for=192.0.2.1"}}, kScopeInfer);
+    ASSERT_FALSE(refused.ok()) << name;
+    EXPECT_EQ(refused.error().code, ErrorCode::kAuthentication);
+    EXPECT_TRUE(ask_with(*open, {{name, "for=192.0.2.1"}}, 0).ok()) << "what is for anybody goes through";
+  }
+  const NewToken token = add();
+  const auto closed = gate();
+  EXPECT_TRUE(ask_with(*closed, {{"X-Forwarded-For", "192.0.2.1"}, {"Authorization", "Bearer " + token.text}},
+                       kScopeInfer)
+                  .ok());
+}
+
 TEST_F(GateTest, AValidTokenNamesItsTenant) {
   const NewToken token = add();
   const auto closed = gate();

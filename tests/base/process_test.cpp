@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/process.h"
+#include "base/process.h"
 
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace tacit::client {
+namespace tacit {
 namespace {
 
 // 0 where a process that was dumpable no longer is.
@@ -23,4 +23,4 @@ TEST(ForbidDumps, LeavesNoCoreAndNoWayToReadTheMemory) {
 }
 
 }  // namespace
-}  // namespace tacit::client
+}  // namespace tacit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/process.h"
+#include "base/process.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace tacit::client {
+namespace tacit {
 
 Status forbid_dumps() {
   const rlimit none{0, 0};
@@ -18,4 +18,4 @@ Status forbid_dumps() {
   return {};
 }
 
-}  // namespace tacit::client
+}  // namespace tacit

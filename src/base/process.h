@@ -4,10 +4,10 @@
 
 #include "base/result.h"
 
-namespace tacit::client {
+namespace tacit {
 
 // No core dumps, and no reading of this process's memory by others of the same user (ptrace, /proc).
 // `internal` where the operating system refuses.
 Status forbid_dumps();
 
-}  // namespace tacit::client
+}  // namespace tacit
