@@ -63,12 +63,11 @@ Executor::Load Executor::load() const {
   return {running_, line_.size() + (ahead_ ? 1 : 0), used_cores_, used_bytes_};
 }
 
-std::chrono::milliseconds Executor::silence() const {
+std::chrono::nanoseconds Executor::silence() const {
   const std::lock_guard lock(mutex_);
-  std::chrono::milliseconds longest{0};
+  std::chrono::nanoseconds longest{0};
   for (const auto& pulse : pulses_)
-    longest = std::max(longest,
-                       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - pulse->last()));
+    longest = std::max<std::chrono::nanoseconds>(longest, Clock::now() - pulse->last());
   return longest;
 }
 

@@ -73,7 +73,7 @@ class Executor {
   Load load() const;
   const Limits& limits() const { return limits_; }
   // The longest time that a running task has shown no sign of life; 0 where none runs.
-  std::chrono::milliseconds silence() const;
+  std::chrono::nanoseconds silence() const;
 
   // Runs what was submitted, asks the source for nothing more, and ends the threads. Called twice it does nothing.
   void stop();

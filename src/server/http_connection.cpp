@@ -108,7 +108,7 @@ void Connection::log(int status, std::uint64_t sent) const {
   log_info("request", {{"request_id", account_.id},
                        {"method", account_.method},
                        {"path", account_.path},
-                       {"status", status == 0 ? "gone" : std::to_string(status)},
+                       status == 0 ? LogField("status", "gone") : LogField("status", status),
                        {"in", account_.request.received},
                        {"out", sent},
                        {"ms", std::lround(took.count())},

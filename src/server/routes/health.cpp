@@ -42,7 +42,7 @@ Outcome ready(const Services& services) {
 }  // namespace
 
 std::vector<Hindrance> hindrances_to_live(const Services& services) {
-  if (services.executor.silence() < services.max_silence) return {};
+  if (services.executor.silence() <= services.max_silence) return {};
   return {{ErrorCode::kInternal, "a prediction has not got to its next operation for too long"}};
 }
 
