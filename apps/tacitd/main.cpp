@@ -146,9 +146,8 @@ void allow_descriptors(std::uint64_t connections) {
 void reload(server::HttpServer& server, server::Application& application) {
   server::log_info("SIGHUP: reading anew what can change");
   if (const Status status = server.reload_certificate(); !status.ok())
-    server::log_error("the certificate stays as it was: " + status.error().to_line());
-  if (const Status status = application.reload_models(); !status.ok())
-    server::log_error("the models stay as they were: " + status.error().to_line());
+    server::log_error("the certificate stays as it was", status.error());
+  application.reload();
 }
 
 server::ApplicationOptions application_options(const server::Config& config) {
@@ -163,6 +162,9 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.memory_bytes = config.memory_bytes;
   options.keep_results = std::chrono::seconds(config.keep_results_seconds);
   options.keep_idle_keys = std::chrono::seconds(config.keep_idle_keys_seconds);
+  options.audit = config.audit;
+  options.audit_keep_bytes = config.audit_keep_bytes;
+  options.configuration = server::config_digest(config);
   options.quota.key_bytes = config.quota_key_bytes;
   options.quota.key_sets = config.quota_key_sets;
   options.quota.jobs = config.quota_jobs;
@@ -178,7 +180,7 @@ Status serve(const server::Config& config) {
   TACIT_CHECK(server::check(config));
   const sigset_t signals = block_signals();
   TACIT_TRY(const server::HttpOptions http, http_options(config));
-  TACIT_CHECK(server::start_log(config.log_level));
+  TACIT_CHECK(server::start_log(config.log_level, config.log_format));
   std::optional<tbb::global_control> cores;
   if (config.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, config.threads);
 
@@ -198,7 +200,9 @@ Status serve(const server::Config& config) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   server::log_info("stopping: finishing what runs");
   application->announce_stop();
-  if (!server->stop()) {
+  const bool whole = server->stop();
+  application->note_end(whole);
+  if (!whole) {
     // Everything acknowledged is on disk, so nothing is lost by not waiting for a run whose client was told already.
     server::log_warning("a run did not stop in time and is abandoned");
     server::stop_log();

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "server/audit_file.h"
 #include "server/state/state.h"
 #include "verbs.h"
 
@@ -11,7 +12,10 @@ namespace {
 
 Status check(const std::string& folder) {
   TACIT_TRY(const std::unique_ptr<server::State> state, server::State::open(folder));
-  TACIT_TRY(const std::vector<std::string> troubles, state->check());
+  TACIT_TRY(std::vector<std::string> troubles, state->check());
+  TACIT_TRY(const std::vector<std::string> of_audit,
+            server::check_audit(std::filesystem::path(folder) / "audit"));
+  troubles.insert(troubles.end(), of_audit.begin(), of_audit.end());
   for (const std::string& trouble : troubles) std::printf("%s\n", trouble.c_str());
   if (troubles.empty()) {
     say(folder + " is whole");

@@ -4,7 +4,9 @@
 #include <ctime>
 #include <memory>
 
+#include "server/audit_file.h"
 #include "server/state/state.h"
+#include "server/time_text.h"
 #include "server/token.h"
 #include "verbs.h"
 
@@ -26,6 +28,12 @@ std::string date_text(server::Time time) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
+// A line of the audit log beside a running server's; durable when it returns.
+Status note(const std::string& state, server::Json event) {
+  TACIT_TRY(const auto audit, server::AuditFile::open(std::filesystem::path(state) / "audit", {}));
+  return audit->append({&event, 1});
+}
+
 // The token goes to standard output, alone, so that a script can take it.
 Status create(const Options& options) {
   if (!server::is_tenant_name(options.tenant))
@@ -41,6 +49,16 @@ Status create(const Options& options) {
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   const server::NewToken made = server::make_token(options.tenant, scopes, options.label, now, expires);
   TACIT_CHECK(ledger->add_token(made.token));
+  server::Json line = server::audit_event("token.created");
+  line["tenant"] = options.tenant;
+  line["token"] = made.token.id;
+  line["scopes"] = server::to_text(scopes);
+  if (expires) line["expires"] = server::time_text(*expires);
+  if (const Status noted = note(options.state, std::move(line)); !noted.ok()) {
+    // What nobody can look up later must not be in use.
+    TACIT_CHECK(ledger->revoke_token(made.token.id, now));
+    return noted;
+  }
   say("token " + made.token.id + " of " + options.tenant + " for " + server::to_text(scopes) + ", " +
       (expires ? "valid until " + date_text(*expires) : "valid for ever") +
       "; it is shown once and stored nowhere");
@@ -72,6 +90,9 @@ Status revoke(const Options& options) {
   if (!revoked)
     return Error{ErrorCode::kInvalidArgument,
                  "there is no token " + options.id + " that could be revoked; tacitd token list shows them"};
+  server::Json line = server::audit_event("token.revoked");
+  line["token"] = options.id;
+  TACIT_CHECK(note(options.state, std::move(line)));
   say("revoked " + options.id);
   return {};
 }

@@ -18,12 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// An error as an answer; what is the server's own fault is written to the log in full.
-Response answer(const Error& error, const RequestHead& head, std::string_view instance) {
-  if (status_of(error.code) == 500) log_error(head.id + " " + error.to_line());
-  return problem_response(error, instance);
-}
-
 // `work`, with what libraries throw turned into errors.
 template <class Work>
 auto guarded(const Work& work) -> decltype(work()) {
@@ -82,7 +76,7 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
     if (!endpoint_.inspect) return std::nullopt;
     const Status status = guarded([&] { return endpoint_.inspect(call_.head, call_.path, prefix); });
     if (status.ok()) return std::nullopt;
-    return answer(status.error(), call_.head, call_.instance);
+    return application_.refuse(status.error(), call_.head, call_.instance, endpoint_.pattern);
   }
 
   void run(Bytes body, std::function<void(Response)> done) override {
@@ -110,17 +104,19 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
       return;
     }
     Turn& turn = *std::get_if<Turn>(&outcome);
-    const Status taken = application_.executor_.submit(
-        {std::move(turn.group), turn.bytes, continuation(std::move(turn.work), done)});
+    auto pulse = std::make_shared<Pulse>();
+    Task task{std::move(turn.group), turn.bytes, continuation(std::move(turn.work), done, pulse), pulse};
+    const Status taken = application_.executor_.submit(std::move(task));
     if (!taken.ok()) refuse(taken.error(), done);
   }
 
-  std::function<void()> continuation(Work work, const Done& done) {
-    return [self = shared_from_this(), work = std::move(work), done, submitted = Clock::now()] {
+  std::function<void()> continuation(Work work, const Done& done, std::shared_ptr<Pulse> pulse = nullptr) {
+    return [self = shared_from_this(), work = std::move(work), done, pulse = std::move(pulse),
+            submitted = Clock::now()] {
       const std::chrono::duration<double, std::milli> waited = Clock::now() - submitted;
       const auto cancelled = [] { return Outcome(Error{ErrorCode::kCancelled, "the run was cancelled"}); };
       self->go_on(self->cancelled_ ? cancelled() : guarded([&]() -> Outcome {
-                    return work(WorkContext{self->cancelled_, waited.count()});
+                    return work(WorkContext{self->cancelled_, waited.count(), pulse.get()});
                   }),
                   done);
     };
@@ -131,7 +127,7 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
       error = Error{ErrorCode::kServerStopping,
                     "the server is about to end and stopped this run; try another one"};
     }
-    Response response = answer(error, call_.head, call_.instance);
+    Response response = application_.refuse(error, call_.head, call_.instance, endpoint_.pattern);
     if (error.code == ErrorCode::kServerBusy) response.fields.set("Retry-After", application_.retry_after());
     done(std::move(response));
   }
@@ -177,19 +173,25 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
 Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
                                                          const ApplicationOptions& options) {
   TACIT_TRY(std::unique_ptr<State> state, State::open(options.state));
-  std::unique_ptr<Application> application(new Application(std::move(models), std::move(state), options));
+  auto audit = std::unique_ptr<Audit>(Audit::none());
+  if (options.audit) { TACIT_TRY(audit, Audit::open(options.state / "audit", options.audit_keep_bytes)); }
+  std::unique_ptr<Application> application(
+      new Application(std::move(models), std::move(state), std::move(audit), options));
   TACIT_TRY(application->gate_, Gate::create(application->state_->ledger(), options.quota));
   TACIT_TRY(const std::size_t orphans, application->state_->sweep());
-  if (orphans > 0) log_warning(std::to_string(orphans) + " files removed that nobody was told of");
+  if (orphans > 0) log_warning("files removed that nobody was told of", {{"files", orphans}});
+  TACIT_CHECK(application->note_start(options));
   TACIT_CHECK(application->jobs_.start());
   application->retention_.start();
   return application;
 }
 
-Application::Application(ModelRegistry models, std::unique_ptr<State> state,
+Application::Application(ModelRegistry models, std::unique_ptr<State> state, std::unique_ptr<Audit> audit,
                          const ApplicationOptions& options)
-    : models_(std::move(models), options.models, options.flooding),
+    : health_(options.state),
+      models_(std::move(models), options.models, options.flooding),
       state_(std::move(state)),
+      audit_(std::move(audit)),
       keys_(
           state_->ledger(), state_->blobs(),
           [this](ByteView bytes) -> Result<ckks::KeyHeader> {
@@ -200,11 +202,21 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state,
           options.quota),
       cache_(options.key_cache_bytes),
       executor_(executor_limits(options)),
-      jobs_(*state_, models_, keys_, cache_, executor_, job_limits(options)),
+      jobs_(*state_, models_, keys_, cache_, executor_, metrics_, health_, job_limits(options)),
       inference_quota_(state_->ledger(), options.quota.inferences_per_day),
       retention_(keys_, cache_, options.keep_idle_keys.count()),
       max_in_flight_(options.max_body_bytes_in_flight),
-      services_{models_,  keys_, cache_, executor_, jobs_, inference_quota_, options.max_body_bytes,
+      services_{models_,
+                keys_,
+                cache_,
+                executor_,
+                jobs_,
+                inference_quota_,
+                metrics_,
+                *audit_,
+                health_,
+                options.max_silence,
+                options.max_body_bytes,
                 stopping_},
       blocking_(kBlockingThreads, kMaxBlockingJobs) {
   add_all_routes(router_, services_);
@@ -222,6 +234,58 @@ void Application::announce_stop() {
   jobs_.hold();
 }
 
+// The first lines of the audit log: with what the server begins.
+Status Application::note_start(const ApplicationOptions& options) {
+  Json line = audit_event("server.start");
+  line["version"] = TACIT_VERSION;
+  line["configuration"] = options.configuration;
+  line["open_mode"] = is_open();
+  TACIT_CHECK(audit_->record(std::move(line)));
+  return audit_models(*audit_, ModelRegistry(), *models_.now(), Json::object());
+}
+
+void Application::note_end(bool whole) {
+  Json line = audit_event("server.stop");
+  line["whole"] = whole;
+  if (const Status status = audit_->record(std::move(line)); !status.ok())
+    log_error("the end of the server is not in the audit log", status.error());
+}
+
+Status Application::reload_models() {
+  const auto before = models_.now();
+  const Status status = models_.reload();
+  metrics_.models_reloaded(status.ok());
+  TACIT_CHECK(status);
+  return audit_models(*audit_, *before, *models_.now(), {{"by", "SIGHUP"}});
+}
+
+void Application::reload() {
+  if (const Status status = reload_models(); !status.ok())
+    log_error("the models stay as they were", status.error());
+}
+
+std::string_view Application::route_of(Method method, std::string_view target) const {
+  const auto matched = router_.match(method, target);
+  const auto* match = std::get_if<RouteMatch>(&matched);
+  return match == nullptr ? std::string_view() : std::string_view(match->endpoint->pattern);
+}
+
+// An error as an answer, and everything that has to know of it; what is the server's own fault is written to the log in full.
+Response Application::refuse(const Error& error, const RequestHead& head, std::string_view instance,
+                             std::string_view route) {
+  if (status_of(error.code) == 500) log_error("request failed", error, head.id);
+  health_.note(error);
+  if (error.code == ErrorCode::kAuthentication || error.code == ErrorCode::kScope) {
+    metrics_.authentication_failed(error.code == ErrorCode::kScope ? "scope" : "token");
+    audit_->refused(error, head.id);
+  } else if (error.code == ErrorCode::kRateLimited) {
+    metrics_.quota_refused("rate");
+  } else if (error.code == ErrorCode::kQuota) {
+    metrics_.quota_refused(route.starts_with("/v2/keys") ? "keys" : "jobs");
+  }
+  return problem_response(error, instance);
+}
+
 std::string Application::retry_after() const {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(executor_.expected_wait());
   return std::to_string(std::clamp<std::int64_t>(seconds.count(), 1, 120));
@@ -237,7 +301,8 @@ bool Application::reserve(std::uint64_t bytes) {
 
 std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead head) {
   const std::string instance = printable_path(head.target);
-  auto refuse = [&](const Error& error) { return answer(error, head, instance); };
+  std::string_view route;
+  auto refuse = [&](const Error& error) { return this->refuse(error, head, instance, route); };
   if (const Status status = check_head(head); !status.ok()) return refuse(status.error());
 
   auto matched = router_.match(head.method, head.target);
@@ -248,6 +313,7 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
   }
   RouteMatch& match = *std::get_if<RouteMatch>(&matched);
   const Endpoint& endpoint = *match.endpoint;
+  route = endpoint.pattern;
 
   int retry_after = 0;
   const auto identity = gate_->admit(head, endpoint.scope, retry_after);
@@ -279,7 +345,8 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
         {ErrorCode::kDataTruncated, "the body must have at least " + std::to_string(plan.prefix) + " bytes"});
   }
   auto exchange = std::make_shared<RouteExchange>(
-      *this, endpoint, Call{head, std::move(match.path), {}, instance, identity->tenant}, plan.prefix);
+      *this, endpoint, Call{head, std::move(match.path), {}, instance, identity->tenant, identity->token},
+      plan.prefix);
   if (!exchange->reserve()) {
     return refuse({ErrorCode::kServerBusy, "too many bytes are being received already; try again later"});
   }

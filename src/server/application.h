@@ -5,18 +5,21 @@
 #include <atomic>
 #include <filesystem>
 
+#include "server/audit.h"
 #include "server/executor.h"
 #include "server/gate.h"
 #include "server/inference_quota.h"
 #include "server/job_pool.h"
 #include "server/jobs.h"
 #include "server/limits.h"
+#include "server/metrics.h"
 #include "server/model_registry.h"
 #include "server/retention.h"
 #include "server/router.h"
 #include "server/service.h"
 #include "server/services.h"
 #include "server/state/state.h"
+#include "server/state_health.h"
 
 namespace tacit::server {
 
@@ -34,6 +37,11 @@ struct ApplicationOptions {
   runtime::FloodingOptions flooding;  // of results
   std::chrono::milliseconds keep_results{std::chrono::hours(1)};
   std::chrono::milliseconds keep_idle_keys{0};  // 0: for ever
+  std::chrono::milliseconds max_silence =
+      kMaxSilence;  // of a prediction, until the server is not live any more
+  bool audit = true;
+  std::uint64_t audit_keep_bytes = std::uint64_t{256} << 20;  // 0: all
+  std::string configuration;                                  // digest of what was set, for the audit log
 };
 
 class Application final : public Service {
@@ -48,21 +56,36 @@ class Application final : public Service {
   // From now on the server says that it is not ready, begins no job, and runs that are stopped say why.
   void announce_stop();
   // Reads the models folder anew, without dropping a request. Errors of ModelRegistry::load; the models stay then.
-  Status reload_models() { return models_.reload(); }
+  Status reload_models();
+  // The same as the operator's wish: what fails is logged.
+  void reload() override;
+  // The last line of the audit log: the server ends, with a run that had to be left where not `whole`.
+  void note_end(bool whole);
+  std::string_view route_of(Method method, std::string_view target) const override;
+  void answered(const AnsweredRequest& request) override { metrics_.answered(request); }
+  void on_connection(ConnectionEvent event) override { metrics_.connection(event); }
+  void on_certificate(std::optional<std::int64_t> expires) override { metrics_.certificate(expires); }
   const Router& router() const { return router_; }
   // Whether anybody may do anything, because there is no token.
   bool is_open() const { return gate_->is_open(); }
 
  private:
   friend class RouteExchange;
-  Application(ModelRegistry models, std::unique_ptr<State> state, const ApplicationOptions& options);
+  Application(ModelRegistry models, std::unique_ptr<State> state, std::unique_ptr<Audit> audit,
+              const ApplicationOptions& options);
+  Status note_start(const ApplicationOptions& options);
+  Response refuse(const Error& error, const RequestHead& head, std::string_view instance,
+                  std::string_view route);
   bool reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes) { in_flight_ -= bytes; }
 
   std::string retry_after() const;
 
+  Metrics metrics_;
+  StateHealth health_;
   ModelShelf models_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Audit> audit_;
   std::unique_ptr<Gate> gate_;
   KeyStore keys_;
   KeyCache cache_;

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/file.h"
 
 namespace tacit::server {
@@ -27,6 +28,7 @@ constexpr std::array<std::string_view, 2> kFormats = {"text", "json"};
 using Text = Setting::Text;
 using Number = Setting::Number;
 using Real = Setting::Real;
+using Flag = Setting::Flag;
 
 const std::array kSettings = {
     Setting{"server.models", "Folder of compiled models (.tacit)", Text{&Config::models}},
@@ -38,6 +40,9 @@ const std::array kSettings = {
     Setting{"server.threads", "Cores that inference may use; 0 means all", Number{&Config::threads, 0, 4096}},
     Setting{"log.level", "Least important lines that are written", Text{&Config::log_level, kLevels}},
     Setting{"log.format", "text for people, json for machines", Text{&Config::log_format, kFormats}},
+    Setting{"audit.enabled", "Whether the state folder has an audit log", Flag{&Config::audit}},
+    Setting{"audit.keep_bytes", "Its oldest files go where all have more; 0: none goes",
+            Number{&Config::audit_keep_bytes, 0, kMaxBytes, true}},
     Setting{"tls.certificate",
             "PEM file of the certificate and its chain; without it the server speaks plain HTTP",
             Text{&Config::certificate}},
@@ -163,6 +168,7 @@ Status wrong_type(const Setting& setting) {
   const std::string name(setting.name);
   if (std::holds_alternative<Text>(setting.value)) return invalid(name + " must be a text in quotes");
   if (std::holds_alternative<Real>(setting.value)) return invalid(name + " must be a number");
+  if (std::holds_alternative<Flag>(setting.value)) return invalid(name + " must be true or false");
   return invalid(name + (std::get<Number>(setting.value).bytes
                              ? " must be a number of bytes, or a text like \"4 GiB\""
                              : " must be an integer, not below 0"));
@@ -179,6 +185,11 @@ Status set_from_text(const Setting& setting, const std::string& text, Config& co
     if (!plain && !bytes) return wrong_type(setting);
     return set_number(setting, *kind, plain ? number : *bytes, config);
   }
+  if (const auto* flag = std::get_if<Flag>(&setting.value)) {
+    if (text != "true" && text != "false") return wrong_type(setting);
+    config.*flag->field = text == "true";
+    return {};
+  }
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return wrong_type(setting);
@@ -192,6 +203,11 @@ Status set_from_node(const Setting& setting, const toml::node& node, Config& con
     if (const auto* number = node.as_floating_point()) return set_real(setting, *real, number->get(), config);
     if (const auto* number = node.as_integer())
       return set_real(setting, *real, static_cast<double>(number->get()), config);
+  } else if (const auto* flag = std::get_if<Flag>(&setting.value)) {
+    if (const auto* truth = node.as_boolean()) {
+      config.*flag->field = truth->get();
+      return {};
+    }
   } else {
     const Number& wanted = std::get<Number>(setting.value);
     if (const auto* number = node.as_integer(); number != nullptr && number->get() >= 0)
@@ -210,6 +226,13 @@ std::string place(std::string_view file, const toml::source_region& source) {
 
 std::span<const Setting> settings() { return kSettings; }
 
+std::string config_digest(const Config& config) {
+  std::string text;
+  for (const Setting& setting : kSettings)
+    text.append(setting.name).append("=").append(value_text(config, setting)).append("\n");
+  return to_hex(blake2b(as_bytes(text)));
+}
+
 std::string environment_name(const Setting& setting) {
   std::string name = "TACITD_";
   for (char c : setting.name)
@@ -226,6 +249,7 @@ std::string value_text(const Config& config, const Setting& setting) {
                                     : "\"" + std::to_string(value >> 20) + " MiB\"";
     return std::to_string(value);
   }
+  if (const auto* flag = std::get_if<Flag>(&setting.value)) return config.*flag->field ? "true" : "false";
   return real_text(config.*std::get<Real>(setting.value).field);
 }
 
@@ -236,10 +260,10 @@ Status parse_config(std::string_view text, std::string_view name, Config& config
   for (const auto& [section, content] : parsed.table()) {
     const toml::table* keys = content.as_table();
     if (keys == nullptr)
-      return invalid(
-          place(name, content.source()) + ": \"" + std::string(section.str()) +
-          "\" stands outside of a section; keys are in [server], [log], [tls], [limits], [quota], [privacy] "
-          "and [retention]");
+      return invalid(place(name, content.source()) + ": \"" + std::string(section.str()) +
+                     "\" stands outside of a section; keys are in [server], [log], [audit], [tls], [limits], "
+                     "[quota], [privacy] "
+                     "and [retention]");
     for (const auto& [key, node] : *keys) {
       const std::string full = std::string(section.str()) + "." + std::string(key.str());
       const Setting* setting = find_setting(full);

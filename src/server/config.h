@@ -21,6 +21,9 @@ struct Config {
   std::uint64_t threads = 0;
   std::string log_level = "info", log_format = "text";
 
+  bool audit = true;
+  std::uint64_t audit_keep_bytes = std::uint64_t{256} << 20;
+
   std::string certificate, private_key;
 
   std::uint64_t max_connections = 256;
@@ -61,11 +64,16 @@ struct Setting {
     double Config::*field;
     double least = 0, most = 0;
   };
+  struct Flag {
+    bool Config::*field;
+  };
   std::string_view name;
   std::string_view meaning;
-  std::variant<Text, Number, Real> value;
+  std::variant<Text, Number, Real, Flag> value;
 };
 std::span<const Setting> settings();
+// BLAKE2b-256 of all values, in hexadecimal: two servers with the same are set alike.
+std::string config_digest(const Config& config);
 // "TACITD_QUOTA_BURST"
 std::string environment_name(const Setting& setting);
 // The value as the file would have it.

@@ -16,6 +16,8 @@
 
 namespace tacit::server {
 
+class Pulse;  // executor.h
+
 // The path's variable segments, for instance {"model", "lenet"}.
 class PathArguments {
  public:
@@ -41,12 +43,14 @@ struct Call {
   Bytes body;
   std::string instance;  // the path, as a problem document names it
   std::string tenant;    // who asks
+  std::string token;     // its public part; empty in open mode
 };
 
 // What work that was put off learns when its turn has come.
 struct WorkContext {
   const std::atomic<bool>& cancelled;  // becomes true when nobody waits for the answer any more
   double queue_ms = 0;
+  Pulse* pulse = nullptr;  // of a Turn; to be beaten between steps
 };
 
 struct Outcome;

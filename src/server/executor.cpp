@@ -63,6 +63,14 @@ Executor::Load Executor::load() const {
   return {running_, line_.size() + (ahead_ ? 1 : 0), used_cores_, used_bytes_};
 }
 
+std::chrono::nanoseconds Executor::silence() const {
+  const std::lock_guard lock(mutex_);
+  std::chrono::nanoseconds longest{0};
+  for (const auto& pulse : pulses_)
+    longest = std::max<std::chrono::nanoseconds>(longest, Clock::now() - pulse->last());
+  return longest;
+}
+
 // More of the group that has its keys in memory, up to kInRow; else the oldest.
 std::optional<Task> Executor::from_line() {
   if (line_.empty()) return std::nullopt;
@@ -122,6 +130,11 @@ void Executor::work() {
     group_ = task->group;
     const std::uint64_t bytes = std::min(task->bytes, limits_.bytes - used_bytes_);
     ++running_, used_cores_ += cores, used_bytes_ += bytes;
+    const std::shared_ptr<Pulse> pulse = task->pulse;
+    if (pulse) {
+      pulse->beat();
+      pulses_.insert(pulse);
+    }
     lock.unlock();
     changed_.notify_one();  // there may be cores left
     const Clock::time_point start = Clock::now();
@@ -130,6 +143,7 @@ void Executor::work() {
     const std::chrono::duration<double> took = Clock::now() - start;
     lock.lock();
     --running_, used_cores_ -= cores, used_bytes_ -= bytes;
+    pulses_.erase(pulse);
     const double core_seconds = took.count() * static_cast<double>(cores);
     core_seconds_ =
         core_seconds_ == 0 ? core_seconds : core_seconds_ + kWeight * (core_seconds - core_seconds_);

@@ -3,13 +3,16 @@
 // given back, so that neither is ever promised twice; what does not fit waits in a line of bounded length, or is refused.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,11 +21,24 @@
 
 namespace tacit::server {
 
+// Says when work last got on.
+class Pulse {
+ public:
+  using Clock = std::chrono::steady_clock;
+  void beat() { last_ = Clock::now().time_since_epoch().count(); }
+  Clock::time_point last() const { return Clock::time_point(Clock::duration(last_)); }
+
+ private:
+  std::atomic<Clock::rep> last_ = 0;
+};
+
 struct Task {
   std::string group;        // tasks of one group work with the same keys in memory
   std::uint64_t bytes = 0;  // that it may take up, keys included
   // Called once, in an arena of the cores that it was given. Must not throw.
   std::function<void()> run;
+  // Beaten by `run` between its steps, so that others can see whether it gets on; null where nobody is to look.
+  std::shared_ptr<Pulse> pulse = nullptr;
 };
 
 class Executor {
@@ -55,6 +71,9 @@ class Executor {
     std::uint64_t bytes = 0;  // given to what runs
   };
   Load load() const;
+  const Limits& limits() const { return limits_; }
+  // The longest time that a running task has shown no sign of life; 0 where none runs.
+  std::chrono::nanoseconds silence() const;
 
   // Runs what was submitted, asks the source for nothing more, and ends the threads. Called twice it does nothing.
   void stop();
@@ -74,8 +93,9 @@ class Executor {
   std::optional<Task> ahead_;  // out of the source, to run before anything else
   Source source_;
   bool source_may_have_ = false, asking_ = false, sources_turn_ = false;
-  std::string group_;       // of the task that began last
-  std::size_t in_row_ = 0;  // so many of its group have begun one after the other
+  std::string group_;                        // of the task that began last
+  std::size_t in_row_ = 0;                   // so many of its group have begun one after the other
+  std::set<std::shared_ptr<Pulse>> pulses_;  // of what runs
   std::size_t running_ = 0, used_cores_ = 0;
   std::uint64_t used_bytes_ = 0;
   double core_seconds_ = 0;  // that a task takes, averaged

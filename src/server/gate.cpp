@@ -38,7 +38,7 @@ void Gate::refresh(Clock::time_point now) {
   const auto changed = ledger_.changed_elsewhere();
   const Status loaded = !changed.ok() ? Status(changed.error()) : *changed ? book_.load(ledger_) : Status();
   // The tokens that are known stay valid: a disk that fails must not lock everybody out.
-  if (!loaded.ok()) log_error("tokens were not read anew: " + loaded.error().to_line());
+  if (!loaded.ok()) log_error("tokens were not read anew", loaded.error());
 }
 
 Result<Identity> Gate::admit(const RequestHead& head, Scopes scope, int& retry_after) {

@@ -74,12 +74,17 @@ Connection::Connection(std::shared_ptr<HttpStream> stream, const asio::ip::addre
       verdict_(verdict),
       hub_(hub),
       buffer_(kMaxBufferedBytes) {
+  hub_.service.on_connection(verdict_ == ConnectionLimits::Verdict::kServe ? ConnectionEvent::kOpened
+                             : verdict_ == ConnectionLimits::Verdict::kAddressFull
+                                 ? ConnectionEvent::kAddressFull
+                                 : ConnectionEvent::kFull);
   const std::lock_guard lock(hub_.mutex);
   hub_.open.insert(this);
 }
 
 Connection::~Connection() {
   hub_.limits.leave(address_, verdict_);
+  if (verdict_ == ConnectionLimits::Verdict::kServe) hub_.service.on_connection(ConnectionEvent::kClosed);
   const std::lock_guard lock(hub_.mutex);
   hub_.open.erase(this);
   hub_.changed.notify_all();
@@ -100,16 +105,27 @@ void Connection::abort() {
 
 void Connection::log(int status, std::uint64_t sent) const {
   const std::chrono::duration<double, std::milli> took = Clock::now() - account_.start;
-  log_info(account_.line + " " + (status == 0 ? "gone" : std::to_string(status)) +
-           " in=" + std::to_string(account_.received) + " out=" + std::to_string(sent) +
-           " ms=" + std::to_string(std::lround(took.count())) + " peer=" + address_.to_string());
+  log_info("request", {{"request_id", account_.id},
+                       {"method", account_.method},
+                       {"path", account_.path},
+                       status == 0 ? LogField("status", "gone") : LogField("status", status),
+                       {"in", account_.request.received},
+                       {"out", sent},
+                       {"ms", std::lround(took.count())},
+                       {"peer", address_.to_string()}});
+  AnsweredRequest request = account_.request;
+  request.status = status;
+  request.sent = sent;
+  request.seconds = took.count() / 1000;
+  hub_.service.answered(request);
 }
 
 asio::awaitable<void> Connection::live() {
   stream_->arm(hub_.timeouts.header);
   const std::string trouble = co_await stream_->handshake();
   if (!trouble.empty()) {
-    log_info(make_request_id() + " no TLS connection: " + trouble + " peer=" + address_.to_string());
+    log_info("no TLS connection", {{"reason", trouble}, {"peer", address_.to_string()}});
+    hub_.service.on_connection(ConnectionEvent::kNoTls);
   } else if (verdict_ != ConnectionLimits::Verdict::kServe) {
     co_await turn_away();
   } else {
@@ -120,7 +136,7 @@ asio::awaitable<void> Connection::live() {
 }
 
 asio::awaitable<void> Connection::turn_away() {
-  account_ = {make_request_id() + " - -", Clock::now(), 0};
+  account_ = {.id = make_request_id(), .start = Clock::now(), .request = {}};
   idle_ = false;
   Error error{ErrorCode::kServerBusy,
               verdict_ == ConnectionLimits::Verdict::kAddressFull
@@ -145,7 +161,7 @@ asio::awaitable<bool> Connection::read_head(HeadReader& reader) {
   auto state = HeadReader::State::kMore;
   while (state == HeadReader::State::kMore) {
     if (buffer_.size() > 0 && std::exchange(idle_, false)) {
-      account_ = {make_request_id() + " - -", Clock::now(), 0};
+      account_ = {.id = make_request_id(), .start = Clock::now(), .request = {}};
       stream_->arm(hub_.timeouts.header);
     }
     state = reader.read(buffer_);
@@ -173,8 +189,11 @@ asio::awaitable<bool> Connection::answer(const HeadReader& reader) {
   version_ = head.version;
   const std::string id = head.id;
   const bool head_only = head.head_only;
-  account_.line = id + " " + (head_only ? "HEAD" : std::string(to_string(head.method))) + " " +
-                  printable_path(head.target);
+  account_.id = id;
+  account_.method = head_only ? "HEAD" : to_string(head.method);
+  account_.path = printable_path(head.target);
+  account_.request.method = head.method;
+  account_.request.route = hub_.service.route_of(head.method, head.target);
   // Where a body comes in chunks nothing tells how much is to be skipped.
   unread_ = head.transfer_encoding ? ~std::uint64_t{0} : head.content_length.value_or(0);
 
@@ -252,7 +271,7 @@ asio::awaitable<bool> Connection::receive_until(Bytes& body, std::uint64_t size)
       body.resize(had + count);
       if (failure) co_return false;
     }
-    account_.received += count;
+    account_.request.received += count;
     unread_ -= count;
   }
   stream_->disarm();
@@ -344,9 +363,8 @@ asio::awaitable<bool> Connection::write_stream(std::shared_ptr<BodyStream> body,
 }
 
 asio::awaitable<void> Connection::refuse(Error error) {
-  const std::string id = account_.line.substr(0, account_.line.find(' '));
   const Response response = problem_response(error, "");
-  if (!co_await write(response, id, false, false)) co_return;
+  if (!co_await write(response, account_.id, false, false)) co_return;
   buffer_.clear();
   co_await stream_->linger(hub_.timeouts.linger);
 }

@@ -60,9 +60,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Answer;
   // For the log.
   struct Account {
-    std::string line;  // id, method, path
+    std::string id;
     Clock::time_point start;
-    std::uint64_t received = 0;
+    std::string_view method = "-";
+    std::string path = "-";
+    AnsweredRequest request;
   };
 
   boost::asio::awaitable<void> turn_away();

@@ -65,7 +65,9 @@ struct HttpServer::State {
 
 Status HttpServer::State::load_certificate() {
   if (options.certificate.empty() && options.private_key.empty()) return {};
-  TACIT_TRY(auto loaded, TlsContext::load(options.certificate, options.private_key));
+  auto read = TlsContext::load(options.certificate, options.private_key);
+  hub.service.on_certificate(read.ok() ? std::optional((*read)->expires()) : std::nullopt);
+  TACIT_TRY(auto loaded, std::move(read));
   if (loaded->expired())
     log_warning("the certificate " + options.certificate + " is not valid today; clients will refuse it");
   const std::lock_guard lock(tls_mutex);
@@ -105,7 +107,10 @@ void HttpServer::State::start_connection(tcp::socket socket) {
   const auto executor = socket.get_executor();
   const auto stream = std::make_shared<HttpStream>(std::move(socket), context);
   const auto verdict = hub.limits.enter(peer.address());
-  if (verdict == ConnectionLimits::Verdict::kDrop) return;
+  if (verdict == ConnectionLimits::Verdict::kDrop) {
+    log_info("connection dropped", {{"peer", peer.address().to_string()}});
+    return hub.service.on_connection(ConnectionEvent::kDropped);
+  }
   const auto connection = std::make_shared<Connection>(stream, peer.address(), verdict, hub);
   const auto life = [](std::shared_ptr<Connection> c) -> asio::awaitable<void> { co_await c->live(); };
   asio::co_spawn(executor, life(connection), report);

@@ -67,21 +67,34 @@ struct Jobs::Run {
   Job job;
   Prediction prediction;
   std::shared_ptr<std::atomic<bool>> stop;
+  std::shared_ptr<Pulse> pulse = std::make_shared<Pulse>();
 };
 
+// A line of the log about a job, under the request that submitted it.
+void Jobs::say(std::string_view message, const Job& job) {
+  log_info(message, {{"request_id", job.request_id},
+                     {"job_id", job.id},
+                     {"tenant", job.tenant},
+                     {"model", job.model},
+                     {"stage", job.stage},
+                     {"attempt", job.attempt}});
+}
+
 Jobs::Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cache, Executor& executor,
-           const Limits& limits)
+           Metrics& metrics, StateHealth& health, const Limits& limits)
     : state_(state),
       queue_(state.queue()),
       models_(models),
       keys_(keys),
       cache_(cache),
       executor_(executor),
+      metrics_(metrics),
+      health_(health),
       limits_(limits) {}
 
 Status Jobs::start() {
   TACIT_TRY(const std::size_t again, queue_.recover(limits_.attempts, now(), now() + limits_.keep_results));
-  if (again > 0) log_warning(std::to_string(again) + " jobs that ran when the server ended are queued again");
+  if (again > 0) log_warning("jobs that ran when the server ended are queued again", {{"jobs", again}});
   executor_.set_source([this](const std::string& group) { return next(group); });
   maintenance_ = std::thread([this] { maintain(); });
   executor_.wake();
@@ -113,7 +126,10 @@ Result<Submission> Jobs::submit(Job job, std::span<const ByteView> ciphertexts,
                                        : submission.error().code == ErrorCode::kIdempotencyMismatch ||
                                              submission.error().code == ErrorCode::kQuota;
   if (refused) remove_blobs(job);
-  if (submission.ok() && !submission->repeated) executor_.wake();
+  if (submission.ok() && !submission->repeated) {
+    say("job accepted", job);
+    executor_.wake();
+  }
   return submission;
 }
 
@@ -175,7 +191,8 @@ Result<bool> Jobs::remove(std::string_view tenant, std::string_view id) {
 // Bytes without a row harm nobody and go at the next start.
 void Jobs::remove_blobs(const Job& job) {
   for (const BlobName& name : {input_blob(job), result_blob(job)})
-    if (const Status status = state_.blobs().remove(name); !status.ok()) log_error(status.error().to_line());
+    if (const Status status = state_.blobs().remove(name); !status.ok())
+      log_error("a job's bytes stay until the next start", status.error(), job.request_id);
 }
 
 std::optional<Task> Jobs::next(const std::string& group) {
@@ -191,7 +208,8 @@ std::optional<Task> Jobs::next(const std::string& group) {
   while (!holding_ && !stopping_) {
     const Result<std::optional<Job>> claimed = queue_.claim(preferred, now());
     if (!claimed.ok()) {
-      log_error("no job can be begun now: " + claimed.error().to_line());
+      log_error("no job can be begun now", claimed.error());
+      health_.note(claimed.error());
       return std::nullopt;
     }
     if (!*claimed) return std::nullopt;
@@ -217,19 +235,22 @@ std::optional<Task> Jobs::begin(const Job& job) {
     fail(job, prediction.error());
     return std::nullopt;
   }
-  auto started = std::make_shared<Run>(Run{job, *prediction, std::make_shared<std::atomic<bool>>(false)});
+  auto started = std::make_shared<Run>(
+      Run{.job = job, .prediction = *prediction, .stop = std::make_shared<std::atomic<bool>>(false)});
   {
     const std::lock_guard lock(mutex_);
     running_[job.id] = started->stop;
     if (stopping_) *started->stop = true;
   }
   board_.step(job.id, {0, 1, prediction->model->model->layer_name(job.stage, 0)});
-  return Task{prediction->group(), prediction->model->model->run_bytes(), [this, started] { run(*started); }};
+  return Task{prediction->group(), prediction->model->model->run_bytes(), [this, started] { run(*started); },
+              started->pulse};
 }
 
 void Jobs::run(Run& run) {
   const Job& job = run.job;
   auto steps = [&](std::size_t done, std::size_t total, const std::string& layer) {
+    run.pulse->beat();
     board_.step(job.id, {done, total, layer});
     return !*run.stop;
   };
@@ -244,7 +265,15 @@ void Jobs::run(Run& run) {
       return Error{ErrorCode::kOutOfMemory, "there was no memory for this job; submit it again later"};
     } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
   };
+  say("job begins", job);
+  const Clock::time_point start = Clock::now();
   Result<InferenceResult> result = work();
+  const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+  // The first stage waited since it was submitted; when a later one was queued is not known.
+  const double waited =
+      job.stage == 0 ? static_cast<double>(std::max<Time>(job.started - job.created, 0)) : 0;
+  const runtime::Model& model = *run.prediction.model->model;
+  metrics_.inference(model.name(), model.client_half().batch(), waited, took.count(), result);
   {
     const std::lock_guard lock(mutex_);
     running_.erase(job.id);
@@ -256,7 +285,8 @@ void Jobs::run(Run& run) {
     fail(job, result.error());
   } else if (stopping_) {
     // Where this cannot be written, the next start finds it running and queues it again.
-    if (const auto back = queue_.put_back(job); !back.ok()) log_error(back.error().to_line());
+    if (const auto back = queue_.put_back(job); !back.ok())
+      log_error("a job is queued again at the next start", back.error(), job.request_id);
     board_.state(job.id, JobState::kQueued);
   } else {
     // Its row says so already.
@@ -276,14 +306,22 @@ void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
       return {};
     }
     if (const Status status = state_.blobs().remove(input_blob(job)); !status.ok())
-      log_error(status.error().to_line());
+      log_error("a job's bytes stay until the next start", status.error(), job.request_id);
+    say(last ? "job succeeded" : "job awaits its client", job);
     board_.state(job.id, last ? JobState::kSucceeded : JobState::kAwaitingClient);
     return {};
   });
 }
 
 void Jobs::fail(const Job& job, const Error& error) {
-  if (status_of(error.code) == 500) log_error("job " + job.id + " " + error.to_line());
+  if (status_of(error.code) == 500)
+    log_error("job failed", {{"request_id", job.request_id},
+                             {"job_id", job.id},
+                             {"model", job.model},
+                             {"code", to_string(error.code)},
+                             {"error", error.message}});
+  else
+    say("job failed", job);
   settle([this, job, error]() -> Status {
     const Time time = now();
     TACIT_TRY(const bool done, queue_.fail(job, error, time, time + limits_.keep_results));
@@ -296,7 +334,8 @@ void Jobs::fail(const Job& job, const Error& error) {
 void Jobs::settle(std::function<Status()> work) {
   const Status status = work();
   if (status.ok()) return;
-  log_error("a job's end cannot be written and is tried again: " + status.error().to_line());
+  log_error("a job's end cannot be written and is tried again", status.error());
+  health_.note(status.error());
   const std::lock_guard lock(mutex_);
   unsettled_.push_back(std::move(work));
 }
@@ -324,7 +363,7 @@ void Jobs::maintain() {
 void Jobs::expire() {
   const Time time = now();
   const Result<std::vector<Job>> gone = queue_.expire(time, time + limits_.keep_results);
-  if (!gone.ok()) return log_error("old results are not removed: " + gone.error().to_line());
+  if (!gone.ok()) return log_error("old results are not removed", gone.error());
   for (const Job& job : *gone) remove_blobs(job);
 }
 

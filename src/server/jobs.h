@@ -10,9 +10,11 @@
 #include <thread>
 
 #include "server/executor.h"
+#include "server/metrics.h"
 #include "server/prediction.h"
 #include "server/progress.h"
 #include "server/state/state.h"
+#include "server/state_health.h"
 
 namespace tacit::server {
 
@@ -26,7 +28,7 @@ class Jobs {
   };
   // All must outlive it.
   Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cache, Executor& executor,
-       const Limits& limits);
+       Metrics& metrics, StateHealth& health, const Limits& limits);
   ~Jobs() { stop(); }
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
@@ -61,6 +63,9 @@ class Jobs {
   // How many queued jobs are before this one.
   Result<std::size_t> position(const Job& job) { return queue_.position(job); }
 
+  // Of all tenants.
+  Result<QueueCounts> counts() { return queue_.counts(std::nullopt); }
+
   ProgressBoard& board() { return board_; }
   const Limits& limits() const { return limits_; }
 
@@ -69,6 +74,7 @@ class Jobs {
   std::optional<Task> next(const std::string& group);
   std::optional<Task> begin(const Job& job);
   void run(Run& run);
+  static void say(std::string_view message, const Job& job);
   void succeed(const Job& job, InferenceResult result, bool last);
   void fail(const Job& job, const Error& error);
   // Does it now, or again every second until it works: a disk that is full must not lose a job.
@@ -83,6 +89,8 @@ class Jobs {
   KeyStore& keys_;
   KeyCache& cache_;
   Executor& executor_;
+  Metrics& metrics_;
+  StateHealth& health_;
   const Limits limits_;
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;

@@ -50,7 +50,11 @@ Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& stor
                                        const KeySet& set) {
   const runtime::Model& model = *served.model;
   const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + served.etag;
-  if (Keys keys = find(name)) return Loaded{std::move(keys), true};
+  if (Keys keys = find(name)) {
+    ++hits_;
+    return Loaded{std::move(keys), true};
+  }
+  ++misses_;
 
   const auto pieces = assign(model, set);
   for (std::size_t i = 0; i < pieces.size(); ++i) {

@@ -2,6 +2,7 @@
 // Evaluation keys in memory: expanded from their bytes, ready to compute with, the most recently used ones kept.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -35,6 +36,10 @@ class KeyCache {
   void forget(std::string_view tenant, const Digest& set);
 
   std::uint64_t resident_bytes() const;
+  std::uint64_t capacity() const { return capacity_; }
+  // How often keys were there, and how often they had to be read.
+  std::uint64_t hits() const { return hits_; }
+  std::uint64_t misses() const { return misses_; }
 
  private:
   struct Entry {
@@ -50,6 +55,7 @@ class KeyCache {
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the most recently used first
   std::uint64_t resident_ = 0;
+  std::atomic<std::uint64_t> hits_ = 0, misses_ = 0;
 };
 
 }  // namespace tacit::server

@@ -47,6 +47,8 @@ inline constexpr std::size_t kKeyHeaderBytes = 72;
 inline constexpr std::uint64_t kMaxKeySetFileBytes = 1 << 20;
 
 // --- time ------------------------------------------------------------------------------------------------------------
+// A prediction that has not got to its next operation for so long hangs: the server is no longer live.
+inline constexpr milliseconds kMaxSilence{10 * 60 * 1000};
 struct Timeouts {
   milliseconds idle{15'000};           // from one request's end to the next one's first byte
   milliseconds header{10'000};         // from a request's first byte to the end of its header

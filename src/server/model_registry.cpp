@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "base/digest.h"
@@ -87,9 +88,10 @@ Result<std::shared_ptr<const ServedModel>> load_file(const std::filesystem::path
   const auto start = std::chrono::steady_clock::now();
   TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(file, flooding));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  log_info("model " + model->name() + " loaded from " + file.string() + ", " +
-           std::to_string(model->memory_bytes() >> 20) + " MiB, " +
-           std::to_string(seconds.count()).substr(0, 5) + " s");
+  log_info("model loaded", {{"model", model->name()},
+                            {"file", file.string()},
+                            {"bytes", model->memory_bytes()},
+                            {"ms", std::lround(seconds.count() * 1000)}});
   say_flooding(*model);
   return serve(std::move(model), std::move(stamp));
 }
@@ -127,12 +129,14 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder,
   for (const std::filesystem::path& file : files) {
     const auto served = load_file(file, flooding, earlier);
     if (!served.ok()) {
-      log_error("model skipped: " + served.error().to_line());
+      log_error("model skipped", {{"file", file.string()},
+                                  {"code", to_string(served.error().code)},
+                                  {"error", served.error().message}});
       registry.states_.push_back({name_of(file), false, std::string(to_string(served.error().code))});
     } else if (const std::string& name = served.value()->model->name(); left_out.contains(name)) {
       registry.states_.push_back({name, false, std::string(kUnloaded)});
     } else if (!registry.add(*served)) {
-      log_error("model skipped: " + file.string() + " has the name " + name + ", which another file has too");
+      log_error("model skipped: another file has the same name", {{"file", file.string()}, {"model", name}});
       registry.states_.push_back({name_of(file), false, std::string(to_string(ErrorCode::kInvalidArgument))});
     }
   }

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <variant>
 
 #include "server/http_types.h"
@@ -41,11 +43,40 @@ class Exchange {
   virtual void cancel() = 0;
 };
 
+// What became of a request.
+struct AnsweredRequest {
+  std::string_view route;  // as Service::route_of
+  Method method = Method::kOther;
+  int status = 0;                        // 0: the client went away
+  std::uint64_t received = 0, sent = 0;  // bytes of the bodies
+  double seconds = 0;                    // from the first byte of the header to the last of the answer
+};
+
+enum class ConnectionEvent {
+  kOpened,
+  kClosed,
+  kFull,         // told that there are too many connections
+  kAddressFull,  // told that there are too many of its address
+  kDropped,      // closed without a word
+  kNoTls,        // no TLS connection came about
+};
+
 class Service {
  public:
   virtual ~Service() = default;
   // An answer where the header is enough for one. Must not block.
   virtual std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) = 0;
+  // The operator changed what may change while the server runs (SIGHUP): reads it anew. What fails stays as it was and is
+  // logged. Called on the main thread.
+  virtual void reload() {}
+
+  // For the metrics; on any thread, must not block. The pattern of the route that this is for, empty where there is none; it lives
+  // as long as the service.
+  virtual std::string_view route_of(Method, std::string_view /*target*/) const { return {}; }
+  virtual void answered(const AnsweredRequest&) {}
+  virtual void on_connection(ConnectionEvent) {}
+  // The certificate was read, at the start or anew: when it ends, in seconds since 1970; nothing where it could not be used.
+  virtual void on_certificate(std::optional<std::int64_t> /*expires*/) {}
 };
 
 }  // namespace tacit::server

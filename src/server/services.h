@@ -4,11 +4,14 @@
 
 #include <atomic>
 
+#include "server/audit.h"
 #include "server/inference_quota.h"
 #include "server/jobs.h"
 #include "server/key_cache.h"
 #include "server/key_store.h"
+#include "server/metrics.h"
 #include "server/model_registry.h"
+#include "server/state_health.h"
 
 namespace tacit::server {
 
@@ -19,6 +22,10 @@ struct Services {
   Executor& executor;
   Jobs& jobs;
   InferenceQuota& inference_quota;
+  Metrics& metrics;
+  Audit& audit;
+  StateHealth& health;
+  std::chrono::milliseconds max_silence;
   std::uint64_t max_body_bytes;
   const std::atomic<bool>& stopping;
 };

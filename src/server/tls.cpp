@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <new>
 #include <string_view>
 #include <system_error>
@@ -137,6 +138,12 @@ bool TlsContext::expired() const {
   const X509* certificate = SSL_CTX_get0_certificate(context_.get());
   return X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0 ||
          X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0;
+}
+
+std::int64_t TlsContext::expires() const {
+  std::tm utc{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(context_.get())), &utc) != 1) return 0;
+  return ::timegm(&utc);
 }
 
 TlsContext::Connection TlsContext::accept(int socket) const {

@@ -2,6 +2,7 @@
 // The server's certificate, and TLS 1.3 (RFC 8446) with OpenSSL. Nothing below 1.3, no early data, no session tickets.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -23,6 +24,8 @@ class TlsContext {
 
   // Whether the certificate's time is over, or has not come yet.
   bool expired() const;
+  // When its time is over, in seconds since 1970.
+  std::int64_t expires() const;
 
   struct Free {
     void operator()(ssl_st* connection) const;

@@ -115,7 +115,7 @@ TEST_F(DaemonTest, StartsAnswersAndEndsWhenAsked) {
     daemon.signal(number);
     EXPECT_EQ(daemon.wait(), 0) << daemon.output();
     // One line of the log for each request, without the query.
-    EXPECT_NE(daemon.output().find(" GET /v2/models/lenet/client 200 "), std::string::npos)
+    EXPECT_NE(daemon.output().find(" method=GET path=/v2/models/lenet/client status=200 "), std::string::npos)
         << daemon.output();
     EXPECT_EQ(daemon.output().find("secret"), std::string::npos);
   }

@@ -186,5 +186,32 @@ TEST(Executor, ExpectsAWaitOnlyWhereOthersWait) {
   executor.stop();
 }
 
+TEST(Executor, KnowsHowLongATaskHasBeenSilent) {
+  Executor executor(Limits{2, 100, 64});
+  EXPECT_EQ(executor.silence().count(), 0);
+  Barrier barrier;
+  const auto hanging = std::make_shared<Pulse>(), brisk = std::make_shared<Pulse>();
+  std::atomic<bool> end = false;
+  ASSERT_TRUE(executor.submit({"a", 1, [&] { barrier.open.wait(); }, hanging}).ok());
+  ASSERT_TRUE(executor
+                  .submit({"b", 1,
+                           [&] {
+                             while (!end) brisk->beat();
+                           },
+                           brisk})
+                  .ok());
+  // That another one gets on does not hide the one that hangs.
+  EXPECT_TRUE(eventually([&] { return executor.silence() > std::chrono::milliseconds(50); }));
+  barrier.opened.set_value();
+  EXPECT_TRUE(eventually([&] { return executor.load().running == 1; }));
+  EXPECT_GE(brisk->last(), hanging->last());
+  end = true;
+  EXPECT_TRUE(eventually([&] { return executor.load().running == 0; }));
+  EXPECT_EQ(executor.silence().count(), 0);
+  // Nobody looks at a task without a pulse.
+  ASSERT_TRUE(executor.submit({"a", 1, [] {}}).ok());
+  executor.stop();
+}
+
 }  // namespace
 }  // namespace tacit::server

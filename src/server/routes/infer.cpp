@@ -2,13 +2,18 @@
 // Running a model on ciphertexts (protocol/inference.md): on the connection, or as a job (protocol/jobs.md). Everything that can be
 // refused is refused before the request waits for its turn.
 #include <algorithm>
+#include <chrono>
 
+#include "server/json.h"
 #include "server/limits.h"
+#include "server/log.h"
 #include "server/problem.h"
 #include "server/routes/routes.h"
 
 namespace tacit::server {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 
@@ -54,17 +59,42 @@ Digest digest_of(const Call& call) {
   return blake2b(std::move(out).take());
 }
 
-Outcome run_now(const Services& services, const Prediction& prediction,
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// A prediction on the connection has ended: for the metrics and, with others of the same second, the audit log.
+void note_run(const Services& services, const Call& call, const Prediction& prediction, double queue_ms,
+              double total_ms, const Result<InferenceResult>& result) {
+  const runtime::Model& model = *prediction.model->model;
+  services.metrics.inference(model.name(), model.client_half().batch(), queue_ms, total_ms, result);
+  Json line = audit_event("prediction", call);
+  line["model"] = model.name();
+  line["key_id"] = to_hex(prediction.keys.id);
+  line["stage"] = prediction.stage;
+  line["code"] = result.ok() ? "ok" : to_string(result.error().code);
+  services.audit.record_soon(std::move(line));
+}
+
+// `call` outlives the work.
+Outcome run_now(const Services& services, const Call& call, const Prediction& prediction,
                 const std::vector<ByteView>& ciphertexts) {
   return Turn{prediction.group(), prediction.model->model->run_bytes(),
-              [&services, prediction, ciphertexts](const WorkContext& context) -> Outcome {
+              [&services, &call, prediction, ciphertexts](const WorkContext& context) -> Outcome {
                 const auto steps = [&](std::size_t, std::size_t, const std::string&) {
+                  context.pulse->beat();
                   return !context.cancelled;
                 };
+                const Clock::time_point start = Clock::now();
                 auto result = predict(prediction, ciphertexts, services.keys, services.cache, steps);
+                Response response;
+                if (result.ok()) {
+                  result->queue_ms = context.queue_ms;
+                  response = inference_response(*result);
+                }
+                note_run(services, call, prediction, context.queue_ms, milliseconds_since(start), result);
                 if (!result.ok()) return std::move(result).error();
-                result->queue_ms = context.queue_ms;
-                return inference_response(*result);
+                return response;
               }};
 }
 
@@ -123,6 +153,7 @@ Result<std::optional<Response>> count_images(const Services& services, const Cal
       services.inference_quota.take(call.tenant, model.client_half().batch(), now(), retry_after);
   if (counted.ok()) return std::optional<Response>();
   if (counted.error().code != ErrorCode::kQuota) return counted.error();
+  services.metrics.quota_refused("predictions");
   Response response = problem_response(counted.error(), call.instance);
   if (retry_after > 0) response.fields.set("Retry-After", std::to_string(retry_after));
   return std::optional(std::move(response));
@@ -135,7 +166,25 @@ Outcome answer_again(const Services& services, const Job& job, bool async) {
     return Error{
         ErrorCode::kIdempotencyInProgress,
         "the first request with this Idempotency-Key is still being worked on, as /v2/jobs/" + job.id};
-  return final_answer(services, job);
+  const Clock::time_point start = Clock::now();
+  Outcome answer = final_answer(services, job);
+  if (std::holds_alternative<Response>(answer))
+    services.metrics.answered_again(job.model, milliseconds_since(start));
+  return answer;
+}
+
+// A job that the audit log does not know must not be acknowledged, so it must not run either.
+Status note_job(const Services& services, const Call& call, const Job& job) {
+  Json line = audit_event("job.accepted", call);
+  line["job_id"] = job.id;
+  line["model"] = job.model;
+  line["key_id"] = to_hex(job.key_id);
+  line["input"] = to_hex(job.input);
+  Status noted = services.audit.record(std::move(line));
+  if (!noted.ok())
+    if (const auto gone = services.jobs.remove(job.tenant, job.id); !gone.ok())
+      log_error("a job runs that is not in the audit log", gone.error(), call.head.id);
+  return noted;
 }
 
 Outcome submit(const Services& services, const Call& call, const Prediction& prediction,
@@ -151,6 +200,7 @@ Outcome submit(const Services& services, const Call& call, const Prediction& pre
   TACIT_TRY(const Submission submission,
             services.jobs.submit(std::move(job), request.ciphertexts, idempotency));
   if (submission.repeated) return answer_again(services, submission.job, async);
+  TACIT_CHECK(note_job(services, call, submission.job));
   return async ? Outcome(accepted(services, submission.job)) : await(services, submission.job);
 }
 
@@ -171,7 +221,7 @@ Outcome infer(const Services& services, const Call& call) {
     TACIT_TRY(std::optional<Response> refusal, count_images(services, call, *prediction.model->model));
     if (refusal) return std::move(*refusal);
     if (key || async) return submit(services, call, prediction, request, idempotency, async);
-    return run_now(services, prediction, request.ciphertexts);
+    return run_now(services, call, prediction, request.ciphertexts);
   }};
 }
 

@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs: where they are, what they made, the client's part of a refresh, and their end (protocol/jobs.md).
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <ctime>
 
 #include "server/job_events.h"
 #include "server/json.h"
 #include "server/limits.h"
 #include "server/routes/routes.h"
+#include "server/time_text.h"
 
 namespace tacit::server {
 namespace {
 
 constexpr std::size_t kListed = 100;
 
-// RFC 3339 with milliseconds, or null.
-Json time_text(Time time) {
-  if (time == 0) return nullptr;
-  const std::time_t seconds = time / 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(time % 1000));
-  return std::string(text.data()) + fraction.data();
-}
+Json time_or_null(Time time) { return time == 0 ? Json() : Json(time_text(time)); }
 
 int retry_seconds(const Services& services) {
   return static_cast<int>(
@@ -84,6 +71,9 @@ Outcome events(const Services& services, const Call& call) {
 Outcome remove(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const bool gone, services.jobs.remove(call.tenant, call.path.get("job")));
+    Json line = audit_event(gone ? "job.deleted" : "job.cancelled", call);
+    line["job_id"] = call.path.get("job");
+    TACIT_CHECK(services.audit.record(std::move(line)));
     if (gone) return Response{.status = 204, .fields = {}, .body = {}};
     TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
     return json_response(200, describe_job(services, job));
@@ -108,6 +98,10 @@ Outcome input(const Services& services, const Call& call) {
                    "the job waits for the input of stage " + std::to_string(job.stage + 1) +
                        ", the request is for stage " + std::to_string(request.stage)};
     TACIT_TRY(const Job resumed, services.jobs.resume(call.tenant, job.id, request.ciphertexts));
+    Json line = audit_event("job.resumed", call);
+    line["job_id"] = job.id;
+    line["input"] = to_hex(resumed.input);
+    TACIT_CHECK(services.audit.record(std::move(line)));
     return accepted(services, resumed);
   }};
 }
@@ -130,10 +124,10 @@ Json describe_job(const Services& services, const Job& job) {
   page["attempt"] = job.attempt;
   if (job.state == JobState::kQueued)
     if (const auto before = services.jobs.position(job); before.ok()) page["position"] = *before;
-  page["created"] = time_text(job.created);
-  page["started"] = time_text(job.started);
-  page["ended"] = time_text(job.ended);
-  page["expires"] = time_text(job.expires);
+  page["created"] = time_or_null(job.created);
+  page["started"] = time_or_null(job.started);
+  page["ended"] = time_or_null(job.ended);
+  page["expires"] = time_or_null(job.expires);
   page["result"] = has_result ? Json("/v2/jobs/" + job.id + "/result") : Json();
   page["error"] =
       job.error ? Json{{"code", std::string(to_string(job.error->code))}, {"detail", job.error->message}}

@@ -74,6 +74,13 @@ Result<Response> store_set(const Services& services, const SetRequest& request, 
     if (!missing.empty()) return missing_elements(*request.model->model, missing, call.instance);
   }
   TACIT_TRY(const bool created, services.keys.add_set(call.tenant, set));
+  // Of a set that was there before as well: where its line could not be written, the client has asked again.
+  Json line = audit_event("keys.stored", call);
+  line["key_id"] = to_hex(set.id);
+  line["pieces"] = set.pieces.size();
+  line["bytes"] = set.bytes;
+  line["new"] = created;
+  TACIT_CHECK(services.audit.record(std::move(line)));
   Response response = json_response(created ? 201 : 200, describe(set));
   response.fields.add("Location", "/v2/keys/" + to_hex(set.id));
   return response;
@@ -136,6 +143,9 @@ Outcome remove(const Services& services, const Call& call) {
   return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
     TACIT_CHECK(services.keys.remove_set(call.tenant, id));
     services.cache.forget(call.tenant, id);
+    Json line = audit_event("keys.deleted", call);
+    line["key_id"] = to_hex(id);
+    TACIT_CHECK(services.audit.record(std::move(line)));
     return Response{204, {}, {}};
   }};
 }

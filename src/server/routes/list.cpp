@@ -73,12 +73,19 @@ Result<std::string> named_model(const Call& call) {
   return name;
 }
 
-Outcome change_repository(const Call& call, ModelShelf& models,
+Outcome change_repository(const Services& services, const Call& call,
                           Status (ModelShelf::*change)(std::string_view)) {
   const auto name = named_model(call);
   if (!name.ok()) return name.error();
-  return Later{[&models, change, name = *name](const WorkContext&) -> Outcome {
-    if (Status status = (models.*change)(name); !status.ok()) return std::move(status).error();
+  return Later{[&services, &call, change, name = *name](const WorkContext&) -> Outcome {
+    ModelShelf& models = services.models;
+    const auto before = models.now();
+    const Status status = (models.*change)(name);
+    services.metrics.models_reloaded(status.ok());
+    TACIT_CHECK(status);
+    Json who = audit_event({}, call);
+    who.erase("time"), who.erase("event");
+    TACIT_CHECK(audit_models(services.audit, *before, *models.now(), who));
     return Response{};
   }};
 }
@@ -96,22 +103,20 @@ void add_list_routes(Router& router, const Services& services) {
       {Method::kPost, "/v2/repository/index", kScopeInfer, json_body, {}, [&services](const Call& call) {
          return repository_index(services, call);
        }});
-  router.add({Method::kPost,
-              "/v2/repository/models/{model}/load",
-              kScopeModels,
-              json_body,
-              {},
-              [&services](const Call& call) {
-                return change_repository(call, services.models, &ModelShelf::load);
-              }});
-  router.add({Method::kPost,
-              "/v2/repository/models/{model}/unload",
-              kScopeModels,
-              json_body,
-              {},
-              [&services](const Call& call) {
-                return change_repository(call, services.models, &ModelShelf::unload);
-              }});
+  router.add(
+      {Method::kPost,
+       "/v2/repository/models/{model}/load",
+       kScopeModels,
+       json_body,
+       {},
+       [&services](const Call& call) { return change_repository(services, call, &ModelShelf::load); }});
+  router.add(
+      {Method::kPost,
+       "/v2/repository/models/{model}/unload",
+       kScopeModels,
+       json_body,
+       {},
+       [&services](const Call& call) { return change_repository(services, call, &ModelShelf::unload); }});
 }
 
 }  // namespace tacit::server

@@ -5,6 +5,8 @@ namespace tacit::server {
 
 void add_all_routes(Router& router, const Services& services) {
   add_health_routes(router, services);
+  add_metrics_routes(router, services);
+  add_statistics_routes(router, services);  // before the models, whose pattern "stats" would match
   add_list_routes(router, services);
   add_model_routes(router, services);
   add_client_half_routes(router, services);

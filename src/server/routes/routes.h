@@ -11,6 +11,10 @@ namespace tacit::server {
 
 // GET /v2, /v2/health/live, /v2/health/ready
 void add_health_routes(Router& router, const Services& services);
+// GET /metrics (docs/monitoring.md)
+void add_metrics_routes(Router& router, const Services& services);
+// GET /v2/models/stats, /v2/models/{model}[/versions/{version}]/stats (protocol/statistics.md)
+void add_statistics_routes(Router& router, const Services& services);
 // GET /v2/models; POST /v2/repository/index, /v2/repository/models/{model}/load, /v2/repository/models/{model}/unload
 void add_list_routes(Router& router, const Services& services);
 // GET /v2/models/{model}[/versions/{version}][/ready]
@@ -30,6 +34,14 @@ void add_key_set_routes(Router& router, const Services& services);
 void add_specification_routes(Router& router, const Services& services);
 
 void add_all_routes(Router& router, const Services& services);
+
+// Why the server is not live, or takes no work; empty where it is and does. The second may wait for the disk.
+struct Hindrance {
+  ErrorCode code = ErrorCode::kInternal;
+  std::string detail;  // for whoever asks: nothing of the machine
+};
+std::vector<Hindrance> hindrances_to_live(const Services& services);
+std::vector<Hindrance> hindrances_to_work(const Services& services);
 
 // The only version that a model has.
 inline constexpr std::string_view kModelVersion = "1";

@@ -71,7 +71,7 @@ Result<std::unique_ptr<FolderBlobs>> FolderBlobs::open(const fs::path& folder) {
         if (file.path().filename().string().starts_with('.') && fs::remove(file.path(), failure)) ++removed;
     }
   }
-  if (removed > 0) log_warning(std::to_string(removed) + " unfinished files removed from " + folder.string());
+  if (removed > 0) log_warning("unfinished files removed", {{"files", removed}, {"folder", folder.string()}});
   return blobs;
 }
 

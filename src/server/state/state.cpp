@@ -10,6 +10,7 @@
 
 #include "base/descriptor.h"
 #include "base/file.h"
+#include "server/audit_file.h"
 #include "server/state/database.h"
 #include "server/state/folder_blobs.h"
 #include "server/state/sqlite_ledger.h"
@@ -183,7 +184,8 @@ Status back_up_state(const fs::path& folder, const fs::path& copy) {
       return bytes.error();
     }
   }
-  return {};
+  // Last, so that it has a line for everything that is in the copy.
+  return copy_audit(folder / "audit", copy / "audit");
 }
 
 }  // namespace tacit::server
