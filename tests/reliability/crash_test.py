@@ -19,7 +19,7 @@ from pathlib import Path
 from workload import BIN, Ledger, Service, check, prepare, work
 
 CALLS = {
-    "piece": ("open", "write", "fsync", "rename", "unlink"),
+    "piece": ("open", "write", "fsync", "rename"),
     "input": ("open", "write", "fsync", "rename", "unlink"),
     "result": ("open", "write", "fsync", "rename", "unlink"),
     "database": ("write", "fsync"),
@@ -61,7 +61,7 @@ def main():
                 (folder / "plan.new").rename(plan)
             stop, problems = threading.Event(), []
             before = ledger.acknowledged
-            threads = [threading.Thread(target=work, args=(service.port, recording, ledger, rng.random(), stop, problems))
+            threads = [threading.Thread(target=work, args=(service, recording, ledger, rng.random(), stop, problems))
                        for _ in range(CLIENTS)]
             for thread in threads:
                 thread.start()

@@ -61,7 +61,7 @@ def main():
                     fill(disk / "filler", rng.choice((0, 0, rng.randrange(4096, 400_000))))
                     stop, problems = threading.Event(), []
                     threads = [threading.Thread(target=work,
-                                                args=(service.port, recording, ledger, rng.random(), stop, problems))
+                                                args=(service, recording, ledger, rng.random(), stop, problems))
                                for _ in range(CLIENTS)]
                     for thread in threads:
                         thread.start()

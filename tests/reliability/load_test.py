@@ -180,7 +180,7 @@ def soak(folder, seconds, failures):
         deadline, start = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:
             stop = threading.Event()
-            threads = [threading.Thread(target=work, args=(service.port, recording, ledger, random.random(), stop, problems))
+            threads = [threading.Thread(target=work, args=(service, recording, ledger, random.random(), stop, problems))
                        for _ in range(4)]
             for thread in threads:
                 thread.start()

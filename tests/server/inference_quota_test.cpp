@@ -133,6 +133,7 @@ TEST(Schema, AnOlderOneIsBroughtForward) {
   {
     SQLite::Database older((folder.path() / "tacit.db").string(), SQLite::OPEN_READWRITE);
     older.exec("DROP TABLE inference");
+    older.exec("DROP TABLE part");
     older.exec("PRAGMA user_version = 1");
   }
   auto database = Database::open(folder.path() / "tacit.db");

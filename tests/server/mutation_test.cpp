@@ -24,6 +24,7 @@ class MutationTest : public testing::Test {
     const std::vector models = {unwrap(runtime::Model::create(package_))};
     ApplicationOptions options;
     options.state = folder_.path();
+    options.quota.requests_per_second = 0;
     application_ = unwrap(Application::create(ModelRegistry(models), options));
     HttpOptions http;
     http.timeouts.header = http.timeouts.body_grace = http.timeouts.idle = milliseconds(2000);

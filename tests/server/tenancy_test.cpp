@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every route, asked by one tenant for what is another's: the answer is that for what is not there.
+#include <algorithm>
 #include <map>
 
 #include "server/application_fixture.h"
@@ -73,7 +74,12 @@ TEST_F(TenancyTest, WhatIsAnothersIsNotThereOnAnyRoute) {
       {"digest", {digests.back().get<std::string>(), std::string(64, '6')}},
       {"job", {job, std::string(32, '7')}}};
   std::size_t asked = 0;
-  for (const Endpoint& endpoint : application_->router().endpoints()) {
+  // What the stranger uploads is its own from then on, so that comes last.
+  std::vector<const Endpoint*> endpoints;
+  for (const Endpoint& endpoint : application_->router().endpoints()) endpoints.push_back(&endpoint);
+  std::ranges::stable_partition(endpoints, [](const Endpoint* e) { return e->method != Method::kPut; });
+  for (const Endpoint* const one : endpoints) {
+    const Endpoint& endpoint = *one;
     std::string segment;
     for (const auto& [name, ids] : identifiers)
       if (endpoint.pattern.find("{" + name + "}") != std::string::npos) segment = name;
@@ -100,9 +106,8 @@ TEST_F(TenancyTest, WhatIsAnothersIsNotThereOnAnyRoute) {
       continue;
     }
     EXPECT_EQ(answer(foreign), answer(absent));
-    if (endpoint.pattern.find("/parts") == std::string::npos)
-      EXPECT_EQ(answer(absent).substr(0, 3),
-                endpoint.method == Method::kGet && segment == "digest" ? "200" : "404");
+    // Giving up an upload that there is not is no mistake.
+    EXPECT_EQ(answer(absent).substr(0, 3), endpoint.pattern.ends_with("/parts") ? "204" : "404");
     ++asked;
   }
   EXPECT_GE(asked, 8u);
