@@ -50,6 +50,8 @@ Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& stor
                                        const KeySet& set) {
   const runtime::Model& model = *served.model;
   const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + served.etag;
+  const std::shared_ptr<std::mutex> gate = gate_of(name);
+  const std::lock_guard one_at_a_time(*gate);
   if (Keys keys = find(name)) {
     ++hits_;
     return Loaded{std::move(keys), true};
@@ -91,6 +93,14 @@ KeyCache::Keys KeyCache::find(const std::string& name) {
   if (entry == entries_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, entry);
   return entries_.front().keys;
+}
+
+std::shared_ptr<std::mutex> KeyCache::gate_of(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(gates_, [](const auto& entry) { return entry.second.expired(); });
+  std::shared_ptr<std::mutex> gate = gates_[name].lock();
+  if (!gate) gates_[name] = gate = std::make_shared<std::mutex>();
+  return gate;
 }
 
 void KeyCache::make_room(std::uint64_t bytes) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -48,6 +49,8 @@ class KeyCache {
     std::uint64_t bytes = 0;
   };
   Keys find(const std::string& name);
+  // Held by whoever reads these keys: others wait for them instead of reading them as well.
+  std::shared_ptr<std::mutex> gate_of(const std::string& name);
   void make_room(std::uint64_t bytes);
   void insert(Entry entry);
 
@@ -55,6 +58,7 @@ class KeyCache {
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the most recently used first
   std::uint64_t resident_ = 0;
+  std::map<std::string, std::weak_ptr<std::mutex>> gates_;
   std::atomic<std::uint64_t> hits_ = 0, misses_ = 0;
 };
 
