@@ -22,14 +22,17 @@ struct DegreeOptions {
   ReluMode relu = ReluMode::kAutomatic;
 };
 
-// Enough is an agreement of options.agreement, or a relative error of kEnoughError; where nothing reaches that, as much as
-// there is. Each activation's effect on the outputs is measured for each of its choices, alone. From the dearest choices on, the
+// Chooses so that is_enough; where nothing is, as much as there is. Each activation's effect on the outputs is measured for each of its choices, alone. From the dearest choices on, the
 // one is lowered that adds least to the sum of the squared effects for the levels that it saves; the cheapest network on
 // this way that is good enough, when run with all its approximations, is taken, and lowered further where that changes nothing.
 // `exact`: the outputs of the network as it is. compile.precision where every choice leads out of the range of numbers.
 Result<Choices> choose_degrees(const graph::Graph& graph, const Batch& images, const Batch& exact,
                                const DegreeOptions& options);
 
+// Whether outputs are close enough for labels to agree as often as asked on images that were not seen: a relative error of
+// kEnoughError, or at most half of the disagreement allowed, both as seen on these images and as expected of others with the
+// same margins and the same errors. Half, since choices made on these images suit these better than others.
+bool is_enough(const Batch& exact, const Batch& approximate, double agreement);
 inline constexpr double kEnoughError = 0.01;
 inline constexpr int kMaxActivationDegree = 63;
 

@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
                             500'000},
                     Bundled{"cryptonets", kDigits, 0.1307f, 0.3081f, 8192, 214, 5, 2, 30'000'000, 200'000},
                     Bundled{"lenet5", kDigits, 0.1307f, 0.3081f, 16384, 430, 9, 4, 120'000'000, 700'000},
-                    Bundled{"lenet1", kDigits, 0.1307f, 0.3081f, 16384, 430, 9, 8, 200'000'000, 900'000}),
+                    Bundled{"lenet1", kDigits, 0.1307f, 0.3081f, 16384, 430, 10, 11, 200'000'000, 900'000}),
     [](const auto& model) { return std::string(model.param.name); });
 
 }  // namespace

