@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -139,6 +140,7 @@ TEST_F(DaemonTest, RefusesToStartWithoutModelsOrAddress) {
   Daemon first(arguments());
   auto taken = arguments();
   taken.back() = "127.0.0.1:" + std::to_string(first.port());
+  *(std::ranges::find(taken, "--state") + 1) = (folder_.path() / "other").string();
   Daemon second(taken);
   EXPECT_EQ(second.wait(), 1);
   EXPECT_NE(second.output().find("tacitd: server.listen: "), std::string::npos) << second.output();
