@@ -171,8 +171,19 @@ TEST(BinaryTensor, BrokenJsonIsAnErrorWhateverIsBroken) {
   EXPECT_LT(accepted, 15'000u) << "seed " << kSeed;
 }
 
+InferenceResult make_result(double compute_ms, double queue_ms, std::uint64_t memory, Bytes ciphertext) {
+  InferenceResult result;
+  result.model_name = "lenet";
+  result.id = "42";
+  result.compute_ms = compute_ms;
+  result.queue_ms = queue_ms;
+  result.peak_memory_bytes = memory;
+  result.ciphertexts.push_back(std::move(ciphertext));
+  return result;
+}
+
 TEST(BinaryTensor, WritesAResponseThatCanBeTakenApart) {
-  const Response response = inference_response({"lenet", "42", 12.3456789, 0, 1.5, 1024, {Bytes{7, 7, 7}}});
+  const Response response = inference_response(make_result(12.3456789, 1.5, 1024, {7, 7, 7}));
   const auto field = response.fields.find("Inference-Header-Content-Length");
   ASSERT_TRUE(field);
   const auto json_bytes = parse_number(*field);
@@ -221,7 +232,7 @@ TEST(BinaryTensor, TheExampleOfTheProtocolIsTrue) {
                       std::to_string(m.body.size()) + "\n\n" + request_json + "<00 04 00 00>"),
             std::string::npos);
 
-  const Response response = inference_response({"lenet", "42", 38.214, 0, 0.021, 183500800, {Bytes(512)}});
+  const Response response = inference_response(make_result(38.214, 0.021, 183500800, Bytes(512)));
   const std::string json(as_text(response.body).substr(0, response.body.size() - 516));
   EXPECT_NE(page.find(json + "<00 02 00 00>"), std::string::npos) << json;
   EXPECT_NE(page.find(header + std::to_string(json.size()) +

@@ -286,8 +286,10 @@ class Audit(MonitoringTest):
         events = [line["event"] for line in lines]
         self.assertEqual(events[:3], ["token.created", "server.start", "model.loaded"])
         self.assertEqual(events[-1], "server.stop")
-        for event, count in (("token.created", 2), ("token.revoked", 1), ("prediction", 2), ("keys.stored", 1)):
+        for event, count in (("token.created", 2), ("token.revoked", 1), ("prediction", 2)):
             self.assertEqual(events.count(event), count, events)
+        self.assertEqual([line["new"] for line in lines if line["event"] == "keys.stored"][0], True)
+        self.assertEqual(sum(line["new"] for line in lines if line["event"] == "keys.stored"), 1)
         refused = [line for line in lines if line["event"] == "authentication.refused"]
         self.assertEqual(sum(line["count"] for line in refused), 100)
         self.assertLessEqual(len(refused), 2)
