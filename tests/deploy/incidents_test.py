@@ -80,7 +80,7 @@ class FullDisk(TacitTest):
         machine = Machine()
         machine.start()
         self.addCleanup(machine.stop)
-        machine.run("mkdir -p /root/models /root/state && mount -t tmpfs -o size=1m tmpfs /root/state")
+        machine.run("mkdir -p /root/models /root/state && mount -t tmpfs -o size=3m tmpfs /root/state")
         machine.write("/root/models/tiny.tacit", (self.models / "tiny.tacit").read_bytes())
         machine.write("/root/image.png", self.write_images("full", 1)[0][0].read_bytes())
         ask = ("TACIT_HOME=/root/keys TACIT_PASSPHRASE=x "
@@ -90,8 +90,9 @@ class FullDisk(TacitTest):
                     f">/root/log 2>&1 </dev/null & for _ in $(seq 100); do {health} && exit 0; sleep 0.1; done; exit 1")
         said = machine.run(ask, expect=1)
         self.assertIn("disk.full", said)
-        machine.run(health)
-        self.assertIn(" 507 ", machine.run("cat /root/log"))
+        machine.run("curl -sf http://127.0.0.1:8080/v2/health/live")
+        self.assertIn("disk.full", machine.run("curl -s http://127.0.0.1:8080/v2/health/ready"))
+        self.assertIn("status=507", machine.run("cat /root/log"))
         # Space comes back, and so do predictions, without a restart.
         machine.run("mount -o remount,size=200m /root/state")
         self.assertRegex(machine.run(ask), "circle|square|star")

@@ -158,7 +158,7 @@ class Secrets(TacitTest):
 
     def test_log(self):
         log = Path(self.service.log).read_bytes()
-        self.assertIn(b"/infer 200", log, "the search is blind")
+        self.assertIn(b"/infer status=200", log, "the search is blind")
         for name, form in {**self.forbidden, **self.token_forms}.items():
             self.assertNotIn(form, log, name)
             self.assertNotIn(form.hex().encode(), log, f"{name}, as hex digits")
