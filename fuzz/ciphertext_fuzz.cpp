@@ -3,6 +3,7 @@
 //
 // Input: two operations, how many bytes are missing at the end, a fill byte, then the object's first bytes.
 #include <cmath>
+#include <memory>
 
 #include "support/ckks_fixture.h"
 #include "target.h"
@@ -11,13 +12,13 @@ namespace tacit::fuzz {
 namespace {
 
 const test::Scheme& scheme() {
-  static const test::Scheme made = [] {
-    test::Scheme s(test::make_parameters(12, 26, 22, 2, 28, 1));
-    s.add_rotation(1, {2, 1, 1});
-    s.add_key(ckks::kRelinearisation, {2, 1, 1});
+  static const auto made = [] {
+    auto s = std::make_unique<test::Scheme>(test::make_parameters(12, 26, 22, 2, 28, 1));
+    s->add_rotation(1, {2, 1, 1});
+    s->add_key(ckks::kRelinearisation, {2, 1, 1});
     return s;
   }();
-  return made;
+  return *made;
 }
 
 // Where the kind and the level stand (protocol/bytes.md).
