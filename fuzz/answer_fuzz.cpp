@@ -20,9 +20,10 @@ void write_and_read(const client::InferAnswer& answer) {
   result.peak_memory_bytes = answer.peak_memory_bytes.value_or(0);
   result.ciphertexts = answer.ciphertexts;
   const server::Response response = server::inference_response(result);
-  const auto again =
-      client::decode_infer_answer(response.body, response.fields.find(server::kInferenceHeaderLength).value_or(""));
-  require(accepted(again) && again->ciphertexts == answer.ciphertexts, "an answer that was written is read as the same");
+  const auto again = client::decode_infer_answer(
+      response.body, response.fields.find(server::kInferenceHeaderLength).value_or(""));
+  require(accepted(again) && again->ciphertexts == answer.ciphertexts,
+          "an answer that was written is read as the same");
 }
 
 TACIT_FUZZ_TARGET(answer) {
@@ -43,7 +44,8 @@ TACIT_FUZZ_TARGET(answer) {
   refusal.code = ErrorCode::kServerError;  // the server chooses it, and may say that it has failed itself
   require_sound(refusal);
   const std::string shown = client::printable(as_text(body));
-  require(shown.size() <= 400 + 3 && std::ranges::none_of(shown, [](char c) { return (c >= 0 && c < ' ') || c == 127; }),
+  require(shown.size() <= 400 + 3 &&
+              std::ranges::none_of(shown, [](char c) { return (c >= 0 && c < ' ') || c == 127; }),
           "what is shown is one line");
   client::is_model_name(as_text(body));
 }

@@ -51,8 +51,7 @@ class RawServer {
       }
       static_cast<void>(::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL));
       ::shutdown(connection, SHUT_WR);
-      while (::recv(connection, buffer, sizeof buffer, 0) > 0) {
-      }
+      while (::recv(connection, buffer, sizeof buffer, 0) > 0) {}
       ::close(connection);
     }
   }
@@ -63,7 +62,8 @@ class RawServer {
 template <class T>
 bool fine(Result<T> result) {
   if (result.ok()) return true;
-  result.error().code = ErrorCode::kServerError;  // the server chooses it, and may say that it has failed itself
+  result.error().code =
+      ErrorCode::kServerError;  // the server chooses it, and may say that it has failed itself
   require_sound(result.error());
   return false;
 }
@@ -77,12 +77,14 @@ TACIT_FUZZ_TARGET(api) {
   client::HttpOptions options;
   options.connect = options.stall = options.answer = std::chrono::seconds(20);
   options.max_answer_bytes = 1 << 20;
-  client::Api api(test::unwrap(client::HttpClient::create(server.url(), options)), std::chrono::milliseconds(0));
+  client::Api api(test::unwrap(client::HttpClient::create(server.url(), options)),
+                  std::chrono::milliseconds(0));
   switch (call) {
     case 0:
       if (const auto models = api.list_models(); fine(models))
         for (const client::OfferedModel& model : *models)
-          require(client::is_model_name(model.name) || !model.trouble.empty(), "a model that can be used has a name");
+          require(client::is_model_name(model.name) || !model.trouble.empty(),
+                  "a model that can be used has a name");
       break;
     case 1:
       fine(api.client_half("tiny"));
@@ -95,7 +97,8 @@ TACIT_FUZZ_TARGET(api) {
       fine(api.upload_piece(blake2b(kPiece), kPiece));
       break;
     default:
-      fine(api.infer("tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0, std::vector{kPiece}))));
+      fine(api.infer(
+          "tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0, std::vector{kPiece}))));
   }
 }
 

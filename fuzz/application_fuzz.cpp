@@ -22,26 +22,38 @@ struct Route {
   Method method;
   const char* path;  // '*' stands for an identifier
 };
-constexpr std::array kRoutes = {
-    Route{Method::kPut, "/v2/keys/pieces/*"},       Route{Method::kGet, "/v2/keys/pieces/*"},
-    Route{Method::kPut, "/v2/keys/pieces/*/parts/0"}, Route{Method::kPut, "/v2/keys/pieces/*/parts/1"},
-    Route{Method::kDelete, "/v2/keys/pieces/*/parts"}, Route{Method::kPost, "/v2/keys"},
-    Route{Method::kGet, "/v2/keys"},                Route{Method::kGet, "/v2/keys/*"},
-    Route{Method::kDelete, "/v2/keys/*"},           Route{Method::kPost, "/v2/models/lenet/infer"},
-    Route{Method::kPost, "/v2/models/*/infer"},     Route{Method::kGet, "/v2/jobs"},
-    Route{Method::kGet, "/v2/jobs/*"},              Route{Method::kDelete, "/v2/jobs/*"},
-    Route{Method::kGet, "/v2/jobs/*/result"},       Route{Method::kGet, "/v2/jobs/*/events"},
-    Route{Method::kPost, "/v2/jobs/*/input"},       Route{Method::kGet, "/v2/models/lenet"},
-    Route{Method::kGet, "/v2/models/lenet/client"}, Route{Method::kGet, "/v2/models"},
-    Route{Method::kGet, "/v2/health/ready"},        Route{Method::kPost, "/v2/repository/index"},
-    Route{Method::kPost, "/v2/repository/models/lenet/load"}, Route{Method::kPost, "/v2/repository/models/*/unload"},
-    Route{Method::kGet, "/openapi.json"}};
+constexpr std::array kRoutes = {Route{Method::kPut, "/v2/keys/pieces/*"},
+                                Route{Method::kGet, "/v2/keys/pieces/*"},
+                                Route{Method::kPut, "/v2/keys/pieces/*/parts/0"},
+                                Route{Method::kPut, "/v2/keys/pieces/*/parts/1"},
+                                Route{Method::kDelete, "/v2/keys/pieces/*/parts"},
+                                Route{Method::kPost, "/v2/keys"},
+                                Route{Method::kGet, "/v2/keys"},
+                                Route{Method::kGet, "/v2/keys/*"},
+                                Route{Method::kDelete, "/v2/keys/*"},
+                                Route{Method::kPost, "/v2/models/lenet/infer"},
+                                Route{Method::kPost, "/v2/models/*/infer"},
+                                Route{Method::kGet, "/v2/jobs"},
+                                Route{Method::kGet, "/v2/jobs/*"},
+                                Route{Method::kDelete, "/v2/jobs/*"},
+                                Route{Method::kGet, "/v2/jobs/*/result"},
+                                Route{Method::kGet, "/v2/jobs/*/events"},
+                                Route{Method::kPost, "/v2/jobs/*/input"},
+                                Route{Method::kGet, "/v2/models/lenet"},
+                                Route{Method::kGet, "/v2/models/lenet/client"},
+                                Route{Method::kGet, "/v2/models"},
+                                Route{Method::kGet, "/v2/health/ready"},
+                                Route{Method::kPost, "/v2/repository/index"},
+                                Route{Method::kPost, "/v2/repository/models/lenet/load"},
+                                Route{Method::kPost, "/v2/repository/models/*/unload"},
+                                Route{Method::kGet, "/openapi.json"}};
 
 // What an honest client has; made once.
 struct Client {
   Client() {
     const TestClient client(test::unwrap(ckks::Parameters::create(small_package().plan.parameters)));
-    for (const ckks::KeyRequest& request : small_package().plan.keys) pieces.push_back(client.make_piece(request));
+    for (const ckks::KeyRequest& request : small_package().plan.keys)
+      pieces.push_back(client.make_piece(request));
     std::vector<Digest> sorted;
     Json names = Json::array();
     for (const Bytes& piece : pieces) {
@@ -87,9 +99,11 @@ class Sequence {
     head.fields.add("Host", "x");
     std::string path = route.path;
     const std::size_t piece = in_.below(client_.pieces.size());
-    if (const std::size_t star = path.find('*'); star != std::string::npos) path.replace(star, 1, name(path, piece));
+    if (const std::size_t star = path.find('*'); star != std::string::npos)
+      path.replace(star, 1, name(path, piece));
     head.target = path;
-    Bytes body = route.method == Method::kGet || route.method == Method::kDelete ? Bytes() : body_of(path, piece, head);
+    Bytes body = route.method == Method::kGet || route.method == Method::kDelete ? Bytes()
+                                                                                 : body_of(path, piece, head);
     const Response response = server_.ask(std::move(head), std::move(body));
     remember(response);
   }
@@ -99,7 +113,8 @@ class Sequence {
     if (choice == 255) return std::string(as_text(in_.take(in_.byte())));
     if (choice == 254) return std::string(64, 'a');
     if (path.starts_with("/v2/keys/pieces/")) return to_hex(blake2b(client_.pieces[piece]));
-    if (path.starts_with("/v2/jobs/")) return jobs_.empty() ? std::string(32, '0') : jobs_[choice % jobs_.size()];
+    if (path.starts_with("/v2/jobs/"))
+      return jobs_.empty() ? std::string(32, '0') : jobs_[choice % jobs_.size()];
     if (path.starts_with("/v2/keys/")) return client_.key_id;
     return "lenet";
   }

@@ -74,7 +74,8 @@ TACIT_FUZZ_TARGET(ciphertext) {
   const Bytes written = ckks::write_ciphertext(parameters, read->ciphertext, read->tag);
   const auto again = ckks::read_ciphertext(parameters, written);
   require(again.ok() && again->tag == read->tag, "a ciphertext that was written can be read");
-  require(ckks::write_ciphertext(parameters, again->ciphertext, again->tag) == written, "twice the same bytes");
+  require(ckks::write_ciphertext(parameters, again->ciphertext, again->tag) == written,
+          "twice the same bytes");
   const int level = read->ciphertext.level();
   require(bytes.size() == ckks::seeded_ciphertext_bytes(parameters, level) || bytes == written,
           "a computed ciphertext has one form");
@@ -85,8 +86,9 @@ TACIT_FUZZ_TARGET(ciphertext) {
     if (!accepted(result)) return;
     value = std::move(result).value();
     if (value.size() == 2 && std::isnormal(value.scale))
-      require(accepted(ckks::read_ciphertext(parameters, ckks::write_ciphertext(parameters, value, again->tag))),
-              "a result is a ciphertext");
+      require(
+          accepted(ckks::read_ciphertext(parameters, ckks::write_ciphertext(parameters, value, again->tag))),
+          "a result is a ciphertext");
   }
 }
 

@@ -27,7 +27,8 @@ Read read(ByteView bytes, std::size_t piece) {
   while (result.state == HeadReader::State::kMore && !bytes.empty()) {
     const ByteView next = bytes.first(std::min(piece, bytes.size()));
     bytes = bytes.subspan(next.size());
-    buffer.commit(boost::asio::buffer_copy(buffer.prepare(next.size()), boost::asio::buffer(next.data(), next.size())));
+    buffer.commit(
+        boost::asio::buffer_copy(buffer.prepare(next.size()), boost::asio::buffer(next.data(), next.size())));
     result.state = reader.read(buffer);
     if (result.state == HeadReader::State::kMore && buffer.size() > kMaxHeaderBytes) break;
   }
@@ -60,11 +61,14 @@ TACIT_FUZZ_TARGET(http_head) {
   accepted(check_head(whole.head));
   const auto opened = server->open(whole.head);
   if (const auto* response = std::get_if<Response>(&opened)) {
-    require(response->status / 100 == 4 || response->status == 503, "from the header alone nothing is answered but no");
-    serialise_head(*response, {whole.head.id, "Thu, 01 Jan 2026 00:00:00 GMT", true, Framing::kLength, false});
+    require(response->status / 100 == 4 || response->status == 503,
+            "from the header alone nothing is answered but no");
+    serialise_head(*response,
+                   {whole.head.id, "Thu, 01 Jan 2026 00:00:00 GMT", true, Framing::kLength, false});
   } else {
     const auto& exchange = std::get<std::shared_ptr<Exchange>>(opened);
-    require(exchange->body_bytes() == whole.head.content_length.value_or(0) && exchange->body_bytes() <= kMaxBodyBytes,
+    require(exchange->body_bytes() == whole.head.content_length.value_or(0) &&
+                exchange->body_bytes() <= kMaxBodyBytes,
             "the body is as announced");
   }
 }

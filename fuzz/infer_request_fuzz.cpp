@@ -29,14 +29,16 @@ void write_and_read(const InferenceRequest& request) {
               again->ciphertexts.size() == ciphertexts.size(),
           "a request that was written is read as the same");
   for (std::size_t i = 0; i < ciphertexts.size(); ++i)
-    require(Bytes(again->ciphertexts[i].begin(), again->ciphertexts[i].end()) == ciphertexts[i], "so are its bytes");
+    require(Bytes(again->ciphertexts[i].begin(), again->ciphertexts[i].end()) == ciphertexts[i],
+            "so are its bytes");
 }
 
 TACIT_FUZZ_TARGET(infer_request) {
   Input in(input);
   const std::uint8_t flags = in.byte();
   RequestHead head;
-  const std::string length = text(in.take(in.byte())), key = text(in.take(in.byte())), stage = text(in.take(in.byte()));
+  const std::string length = text(in.take(in.byte())), key = text(in.take(in.byte())),
+                    stage = text(in.take(in.byte()));
   const ByteView body = in.rest();
   if ((flags & 1) == 0) head.fields.add(std::string(kInferenceHeaderLength), length);
   if ((flags & 2) != 0) head.fields.add(std::string(kKeyIdField), key);
@@ -52,8 +54,9 @@ TACIT_FUZZ_TARGET(infer_request) {
           "a request says what it takes");
   std::size_t total = 0;
   for (const ByteView one : request->ciphertexts) {
-    require(one.empty() || (one.data() >= body.data() && one.data() + one.size() <= body.data() + body.size()),
-            "ciphertexts are within the body");
+    require(
+        one.empty() || (one.data() >= body.data() && one.data() + one.size() <= body.data() + body.size()),
+        "ciphertexts are within the body");
     total += one.size() + (request->raw ? 0 : sizeof(std::uint32_t));
   }
   require(total == body.size() - *bytes, "every byte is a ciphertext's");

@@ -27,7 +27,8 @@ void put(Bytes& bytes, std::size_t at, std::uint32_t value) {
 void make_cheap(Bytes& bytes) {
   if (bytes.size() < kMemoryAt + 4) return;
   const std::uint32_t operations = get(bytes, kOperationsAt), memory = get(bytes, kMemoryAt);
-  if (operations <= kMostOperations && operations > kCheap.operations) put(bytes, kOperationsAt, kCheap.operations);
+  if (operations <= kMostOperations && operations > kCheap.operations)
+    put(bytes, kOperationsAt, kCheap.operations);
   if (memory <= kMostMemory && memory > kCheap.memory_bytes) put(bytes, kMemoryAt, kCheap.memory_bytes);
 }
 
@@ -37,15 +38,16 @@ TACIT_FUZZ_TARGET(key_file) {
   static const server::TemporaryFolder kFolder;
   Bytes bytes(input.begin(), input.end());
   make_cheap(bytes);
-  require(::ftruncate(kFile, 0) == 0 && ::pwrite(kFile, bytes.data(), bytes.size(), 0) ==
-                                            static_cast<ssize_t>(bytes.size()),
+  require(::ftruncate(kFile, 0) == 0 &&
+              ::pwrite(kFile, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()),
           "there is memory for a file");
   const auto key = secret::load_key(kPath, kPassphrase);
   if (!accepted(key)) return;
   const std::filesystem::path copy = kFolder.path() / "copy.key";
   require(secret::save_key(*key, kPassphrase, copy, kCheap).ok(), "a key that was read can be saved");
   const auto again = secret::load_key(copy, kPassphrase);
-  require(again.ok() && again->tag() == key->tag() && again->log_degree() == key->log_degree(), "it is the same key");
+  require(again.ok() && again->tag() == key->tag() && again->log_degree() == key->log_degree(),
+          "it is the same key");
   std::filesystem::remove(copy);
 }
 

@@ -17,7 +17,9 @@ const test::Scheme& scheme() {
 std::size_t whole_size(ByteView bytes) {
   const ckks::Parameters& parameters = scheme().parameters;
   const auto header = ckks::read_key_header(bytes);
-  return header.ok() && parameters.admits(header->request.shape) ? ckks::key_bytes(parameters, header->request.shape) : 0;
+  return header.ok() && parameters.admits(header->request.shape)
+             ? ckks::key_bytes(parameters, header->request.shape)
+             : 0;
 }
 
 void use(const ckks::SwitchingKey& key) {
@@ -47,7 +49,8 @@ TACIT_FUZZ_TARGET(key) {
   const auto whole = ckks::read_key(parameters, bytes, ckks::KeyForm::kWhole);
   const auto seeded = ckks::read_key(parameters, bytes, ckks::KeyForm::kSeeded);
   accepted(header);
-  require(accepted(checked) == accepted(whole) && whole.ok() == accepted(seeded), "check_key says what read_key does");
+  require(accepted(checked) == accepted(whole) && whole.ok() == accepted(seeded),
+          "check_key says what read_key does");
   if (!whole.ok()) return;
   require(header.ok() && header->request == whole->request && header->tag == whole->tag &&
               checked->request == header->request && checked->basis == header->basis,

@@ -52,7 +52,8 @@ struct Model {
 class Run {
  public:
   Run(Input& in, Ledger& ledger, std::uint64_t number) : in_(in), ledger_(ledger) {
-    for (std::size_t i = 0; i < kTenants; ++i) tenants_[i] = "t" + std::to_string(number) + "-" + std::to_string(i);
+    for (std::size_t i = 0; i < kTenants; ++i)
+      tenants_[i] = "t" + std::to_string(number) + "-" + std::to_string(i);
   }
 
   void run() {
@@ -62,7 +63,8 @@ class Run {
       now_ += static_cast<Time>(in_.below(4));
     }
     for (std::size_t i = 0; i < kTenants; ++i) finish(tenants_[i], models_[i]);
-    require(test::unwrap(ledger_.pieces()).empty() && test::unwrap(ledger_.unfinished()).empty(), "nothing is left");
+    require(test::unwrap(ledger_.pieces()).empty() && test::unwrap(ledger_.unfinished()).empty(),
+            "nothing is left");
   }
 
  private:
@@ -72,7 +74,8 @@ class Run {
       case 0: {
         const std::uint64_t bytes = in_.word(4);
         const bool added = test::unwrap(ledger_.add_piece(tenant, name, header(), bytes, now_));
-        require(added == model.pieces.try_emplace(name, Model::Piece{bytes, now_}).second, "a piece is added once");
+        require(added == model.pieces.try_emplace(name, Model::Piece{bytes, now_}).second,
+                "a piece is added once");
         break;
       }
       case 1: {
@@ -99,7 +102,8 @@ class Run {
         break;
       case 6: {
         const bool removed = test::unwrap(ledger_.remove_loose(tenant, name));
-        require(removed == (model.pieces.contains(name) && !model.in_a_set(name)), "a piece in no set can go");
+        require(removed == (model.pieces.contains(name) && !model.in_a_set(name)),
+                "a piece in no set can go");
         if (removed) model.pieces.erase(name);
         break;
       }
@@ -136,8 +140,8 @@ class Run {
       set.pieces.push_back({name_of(i), {}, 0});
       expected.pieces.insert(name_of(i));
     }
-    const bool complete =
-        std::ranges::all_of(expected.pieces, [&](const Digest& piece) { return model.pieces.contains(piece); });
+    const bool complete = std::ranges::all_of(
+        expected.pieces, [&](const Digest& piece) { return model.pieces.contains(piece); });
     const auto added = ledger_.add_set(tenant, set);
     require(accepted(added) == complete, "a set is of pieces that are there");
     if (added.ok()) require(*added == model.sets.try_emplace(set.id, expected).second, "a set is added once");
@@ -167,7 +171,8 @@ class Run {
     std::set<Digest> gone;
     for (const Digest& piece : members)
       if (!model.in_a_set(piece)) gone.insert(piece);
-    require(std::set<Digest>(freed->begin(), freed->end()) == gone, "its pieces go where nobody else has them");
+    require(std::set<Digest>(freed->begin(), freed->end()) == gone,
+            "its pieces go where nobody else has them");
     for (const Digest& piece : gone) model.pieces.erase(piece);
   }
 
@@ -185,7 +190,8 @@ class Run {
   void count(const std::string& tenant, Model& model) {
     const std::uint64_t limit = 1 + in_.below(20), more = 1 + in_.below(static_cast<std::size_t>(limit));
     now_ += static_cast<Time>(in_.below(256)) * kInferenceSlice / 2;
-    std::erase_if(model.inferences, [&](const auto& slice) { return slice.first < (now_ - kDay) / kInferenceSlice; });
+    std::erase_if(model.inferences,
+                  [&](const auto& slice) { return slice.first < (now_ - kDay) / kInferenceSlice; });
     std::uint64_t used = 0;
     for (const auto& [slice, inferences] : model.inferences) used += inferences;
     const auto later = test::unwrap(ledger_.count_inferences(tenant, more, limit, now_));
@@ -208,12 +214,14 @@ class Run {
             "the sets are listed, the last used first");
     std::vector<Digest> all, absent;
     for (std::size_t i = 0; i < kNames; ++i) all.push_back(name_of(i));
-    std::ranges::copy_if(all, std::back_inserter(absent), [&](const Digest& one) { return !model.pieces.contains(one); });
+    std::ranges::copy_if(all, std::back_inserter(absent),
+                         [&](const Digest& one) { return !model.pieces.contains(one); });
     require(test::unwrap(ledger_.missing(tenant, all)) == absent, "what is missing is said");
     for (const Digest& piece : all) {
       const auto parts = test::unwrap(ledger_.parts(tenant, piece));
       const auto expected = model.parts.find(piece);
-      require(parts.size() == (expected == model.parts.end() ? 0 : expected->second.size()), "the parts are listed");
+      require(parts.size() == (expected == model.parts.end() ? 0 : expected->second.size()),
+              "the parts are listed");
       for (const Part& part : parts)
         require(part.bytes == expected->second.at(part.number).bytes &&
                     part.digest == expected->second.at(part.number).digest,
@@ -229,7 +237,8 @@ class Run {
     compare(tenant, model);
     for (std::size_t i = 0; i < kNames; ++i) {
       remove_set(tenant, model, i);
-      require(ledger_.forget_piece(tenant, name_of(i)).ok() && ledger_.forget_parts(tenant, name_of(i)).ok(), "all can go");
+      require(ledger_.forget_piece(tenant, name_of(i)).ok() && ledger_.forget_parts(tenant, name_of(i)).ok(),
+              "all can go");
     }
     require(test::unwrap(ledger_.sets(tenant)).empty() && test::unwrap(ledger_.usage(tenant)).key_bytes == 0,
             "nothing is left");

@@ -19,7 +19,8 @@ std::filesystem::path root;
 
 void save(const std::string& target, const std::string& name, ByteView bytes) {
   const std::filesystem::path folder = root / target;
-  require(make_durable_folder(folder).ok() && write_file_atomic(folder / (name + ".bin"), bytes).ok(), "files are kept");
+  require(make_durable_folder(folder).ok() && write_file_atomic(folder / (name + ".bin"), bytes).ok(),
+          "files are kept");
 }
 
 // `front`, then `bytes`.
@@ -31,8 +32,8 @@ Bytes joined(std::initializer_list<std::uint8_t> front, ByteView bytes) {
 
 void write_ciphertexts(const test::Scheme& scheme) {
   for (int level = 0; level <= scheme.parameters.max_level(); ++level) {
-    const auto plaintext =
-        test::unwrap(scheme.encoder.encode(std::span<const double>(std::vector<double>(4, 0.5)), 0x1p20, level, true));
+    const auto plaintext = test::unwrap(
+        scheme.encoder.encode(std::span<const double>(std::vector<double>(4, 0.5)), 0x1p20, level, true));
     const auto fresh = test::unwrap(scheme.holder.encrypt(plaintext));
     const Bytes seeded = ckks::write_ciphertext(scheme.parameters, fresh, scheme.holder.tag());
     const auto expanded = test::unwrap(ckks::read_ciphertext(scheme.parameters, seeded));
@@ -41,7 +42,8 @@ void write_ciphertexts(const test::Scheme& scheme) {
       const std::string name = std::to_string(level) + std::to_string(operation);
       const auto other = static_cast<std::uint8_t>(operation * 7 + 40);
       save("ciphertext", "fresh" + name, joined({operation, other, 0, 0}, ByteView(seeded).first(104)));
-      save("ciphertext", "computed" + name, joined({operation, other, 0, 0x55}, ByteView(computed).first(72)));
+      save("ciphertext", "computed" + name,
+           joined({operation, other, 0, 0x55}, ByteView(computed).first(72)));
     }
   }
 }
@@ -50,8 +52,10 @@ void write_keys(const test::Scheme& scheme) {
   for (const ckks::KeyShape shape : {ckks::KeyShape{0, 1, 1}, {1, 1, 1}, {1, 2, 1}, {2, 1, 1}, {2, 3, 1}}) {
     if (!scheme.parameters.admits(shape)) continue;
     for (const std::uint32_t element : {ckks::kRelinearisation, 3u, 8191u}) {
-      const Bytes key = ckks::write_key(scheme.parameters, test::unwrap(scheme.holder.make_key({element, shape})));
-      save("key", std::to_string(shape.level) + std::to_string(shape.digit_size) + "-" + std::to_string(element),
+      const Bytes key =
+          ckks::write_key(scheme.parameters, test::unwrap(scheme.holder.make_key({element, shape})));
+      save("key",
+           std::to_string(shape.level) + std::to_string(shape.digit_size) + "-" + std::to_string(element),
            joined({0, 0}, ByteView(key).first(104)));
     }
   }
@@ -67,7 +71,8 @@ plan::Package longer_package() {
 }
 
 void write_packages() {
-  for (const auto& [name, package] : {std::pair("small", small_package()), std::pair("labels", longer_package())}) {
+  for (const auto& [name, package] :
+       {std::pair("small", small_package()), std::pair("labels", longer_package())}) {
     const Bytes file = plan::write_package(package);
     const std::size_t digest = 32, magic = 12;
     save("package", name, joined({0}, ByteView(file).first(file.size() - digest)));
@@ -109,8 +114,8 @@ void write_heads() {
 void write_requests() {
   const Bytes ciphertext(8, 1);
   for (const std::size_t count : {std::size_t{1}, std::size_t{3}}) {
-    const auto request =
-        test::unwrap(client::encode_infer_request(std::string(64, 'a'), count - 1, std::vector<Bytes>(count, ciphertext)));
+    const auto request = test::unwrap(
+        client::encode_infer_request(std::string(64, 'a'), count - 1, std::vector<Bytes>(count, ciphertext)));
     const std::string length = std::to_string(request.header_bytes), key(64, 'b');
     ByteWriter out;
     out.u8(0);

@@ -18,7 +18,8 @@ bool is_small(const graph::Graph& graph) {
     if (const auto* dense = std::get_if<graph::Dense>(&node.operation)) each = dense->in;
     if (const auto* pool = std::get_if<graph::AveragePool>(&node.operation))
       each = pool->kernel.height * pool->kernel.width;
-    if (const auto* pool = std::get_if<graph::MaxPool>(&node.operation)) each = pool->kernel.height * pool->kernel.width;
+    if (const auto* pool = std::get_if<graph::MaxPool>(&node.operation))
+      each = pool->kernel.height * pool->kernel.width;
     if (each > 1 << 20) return false;
     work += each * graph.shape_of(node.output).size();
     if (work > 1 << 20) return false;

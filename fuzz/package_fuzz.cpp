@@ -58,7 +58,8 @@ TACIT_FUZZ_TARGET(package) {
   require(again.ok() && plan::write_package(*again) == written, "a package that was written can be read");
   if (!is_small(read->plan)) return;
   const auto model = runtime::Model::create(std::move(*read));
-  if (accepted(model)) require((*model)->memory_bytes() > 0 || (*model)->plan().maps.empty(), "a model has its maps");
+  if (accepted(model))
+    require((*model)->memory_bytes() > 0 || (*model)->plan().maps.empty(), "a model has its maps");
 }
 
 }  // namespace

@@ -72,7 +72,8 @@ class Run {
   // The job that a worker's report is about, where it still runs this attempt.
   Job* running(const Job& job) {
     Job* found = of(job.id);
-    return found != nullptr && found->state == JobState::kRunning && found->attempt == job.attempt ? found : nullptr;
+    return found != nullptr && found->state == JobState::kRunning && found->attempt == job.attempt ? found
+                                                                                                   : nullptr;
   }
 
   void operate() {
@@ -97,7 +98,8 @@ class Run {
       case 6: {
         const Job job = held();
         const Digest result = digest_of(in_.below(4));
-        return report(job, queue_.await_client(job, result, now_, now_ + 10), JobState::kAwaitingClient, result, {});
+        return report(job, queue_.await_client(job, result, now_, now_ + 10), JobState::kAwaitingClient,
+                      result, {});
       }
       case 7:
         return resume(tenant, some_id());
@@ -137,14 +139,16 @@ class Run {
     const auto submitted = queue_.submit(job, idempotency, kQuota);
     if (earlier != promises_.end()) {
       require(accepted(submitted) == (earlier->request == idempotency->request), "a key is for one request");
-      if (submitted.ok()) require(submitted->repeated && submitted->job.id == earlier->job, "and is for one job");
+      if (submitted.ok())
+        require(submitted->repeated && submitted->job.id == earlier->job, "and is for one job");
       return;
     }
     require(accepted(submitted) == (unfinished < kQuota.unfinished && kept < kQuota.kept), "a quota is kept");
     if (!submitted.ok()) return;
     require(!submitted->repeated, "a new job is new");
     ids_.push_back(job.id);
-    if (idempotency) promises_.push_back({tenant, idempotency->key, job.id, idempotency->request, idempotency->expires});
+    if (idempotency)
+      promises_.push_back({tenant, idempotency->key, job.id, idempotency->request, idempotency->expires});
     jobs_.push_back(std::move(job));
   }
 
@@ -153,8 +157,9 @@ class Run {
     if (in_.below(2) == 1) preferred.push_back(digest_of(in_.below(kKeys)));
     const auto claimed = test::unwrap(queue_.claim(preferred, now_));
     const auto queued = [](const Job& job) { return job.state == JobState::kQueued; };
-    auto expected = std::ranges::find_if(
-        jobs_, [&](const Job& job) { return queued(job) && !preferred.empty() && job.key_id == preferred[0]; });
+    auto expected = std::ranges::find_if(jobs_, [&](const Job& job) {
+      return queued(job) && !preferred.empty() && job.key_id == preferred[0];
+    });
     if (expected == jobs_.end()) expected = std::ranges::find_if(jobs_, queued);
     require(claimed.has_value() == (expected != jobs_.end()), "a job is claimed where one is queued");
     if (!claimed) return;
@@ -294,19 +299,20 @@ class Run {
   }
 
   static void same(const Job& row, const Job& job) {
-    require(row.id == job.id && row.tenant == job.tenant && row.stage == job.stage && row.key_id == job.key_id &&
-                row.input == job.input && row.state == job.state && row.attempt == job.attempt &&
-                row.result == job.result && row.created == job.created && row.started == job.started &&
-                row.ended == job.ended && row.expires == job.expires &&
-                row.error.has_value() == job.error.has_value() && (!row.error || row.error->code == job.error->code),
+    require(row.id == job.id && row.tenant == job.tenant && row.stage == job.stage &&
+                row.key_id == job.key_id && row.input == job.input && row.state == job.state &&
+                row.attempt == job.attempt && row.result == job.result && row.created == job.created &&
+                row.started == job.started && row.ended == job.ended && row.expires == job.expires &&
+                row.error.has_value() == job.error.has_value() &&
+                (!row.error || row.error->code == job.error->code),
             "a row is the job's");
   }
 
   Input& in_;
   Queue& queue_;
   const std::uint64_t number_;
-  std::vector<Job> jobs_;      // in the order in which they were submitted
-  std::vector<Job> claimed_;   // as they were then
+  std::vector<Job> jobs_;     // in the order in which they were submitted
+  std::vector<Job> claimed_;  // as they were then
   std::vector<std::string> ids_;
   std::vector<Promise> promises_;
   Time now_ = 1000;

@@ -30,8 +30,8 @@ std::unique_ptr<Application> open(const std::filesystem::path& folder) {
 
 void require_answer(const Response& response) {
   const int status = response.status;
-  require(status / 100 == 2 || status / 100 == 4 || status == 503, "the status " + std::to_string(status) + " of " +
-                                                                       std::string(as_text(response.body)));
+  require(status / 100 == 2 || status / 100 == 4 || status == 503,
+          "the status " + std::to_string(status) + " of " + std::string(as_text(response.body)));
   require(reason_phrase(status) != "Unknown", "a status has a phrase");
   if (status / 100 == 2) return;
   const auto page = Json::parse(response.body.begin(), response.body.end(), nullptr, false);
@@ -65,7 +65,8 @@ Response SmallServer::ask(RequestHead head, Bytes body) {
     return *response;
   }
   const auto exchange = std::get<std::shared_ptr<Exchange>>(opened);
-  require(exchange->body_bytes() == body.size() && exchange->prefix_bytes() <= body.size(), "the body is as announced");
+  require(exchange->body_bytes() == body.size() && exchange->prefix_bytes() <= body.size(),
+          "the body is as announced");
   if (const std::size_t prefix = exchange->prefix_bytes(); prefix > 0) {
     if (const auto refusal = exchange->inspect(ByteView(body).first(prefix))) {
       require_answer(*refusal);

@@ -58,7 +58,7 @@ Bytes extended(ByteView bytes, std::size_t size, std::size_t shorter, std::uint8
 }  // namespace tacit::fuzz
 
 // TACIT_FUZZ_TARGET(name) { ... `input` ... }
-#define TACIT_FUZZ_TARGET(name)                                                   \
-  static void fuzz_##name(::tacit::ByteView input);                               \
+#define TACIT_FUZZ_TARGET(name)                                                     \
+  static void fuzz_##name(::tacit::ByteView input);                                 \
   static const ::tacit::fuzz::Registration registration_##name(#name, fuzz_##name); \
   static void fuzz_##name(::tacit::ByteView input)

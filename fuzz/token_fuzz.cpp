@@ -22,7 +22,8 @@ struct Book {
     const TemporaryFolder folder;
     const auto state = test::unwrap(State::open(folder.path() / "state"));
     given = {make_token("anna", kScopeInfer, "good", 1, {}), make_token("bert", kAllScopes, "over", 1, kNow),
-             make_token("carl", kAllScopes, "soon", 1, kNow + 1), make_token("dora", kAllScopes, "revoked", 1, {})};
+             make_token("carl", kAllScopes, "soon", 1, kNow + 1),
+             make_token("dora", kAllScopes, "revoked", 1, {})};
     given[3].token.revoked = 5;
     for (const NewToken& one : given) require(state->ledger().add_token(one.token).ok(), "a token is kept");
     require(book.load(state->ledger()).ok() && !book.empty(), "tokens are read");
@@ -45,7 +46,8 @@ TACIT_FUZZ_TARGET(token) {
   const auto identity = kBook.book.identify(text, kNow);
   const bool valid = text == kBook.given[0].text || text == kBook.given[2].text;
   require(accepted(identity) == valid, "a token is taken if it was given out and has not ended");
-  if (valid) require(identity->tenant == (text == kBook.given[0].text ? "anna" : "carl"), "it is its tenant's");
+  if (valid)
+    require(identity->tenant == (text == kBook.given[0].text ? "anna" : "carl"), "it is its tenant's");
 
   if (const auto scopes = scopes_from(text); accepted(scopes)) {
     require(*scopes != 0 && (*scopes & ~kAllScopes) == 0, "scopes are those that there are");
@@ -53,7 +55,8 @@ TACIT_FUZZ_TARGET(token) {
     require(again.ok() && *again == *scopes, "scopes that were written can be read");
   }
   if (is_tenant_name(text))
-    require(text.size() <= 64 && text.find('/') == std::string::npos && text.front() != '.', "a tenant can be a folder");
+    require(text.size() <= 64 && text.find('/') == std::string::npos && text.front() != '.',
+            "a tenant can be a folder");
 }
 
 }  // namespace
