@@ -98,7 +98,7 @@ TACIT_FUZZ_TARGET(api) {
       break;
     default:
       fine(api.infer(
-          "tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0, std::vector{kPiece}))));
+          "tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0, std::vector<Bytes>{kPiece}))));
   }
 }
 

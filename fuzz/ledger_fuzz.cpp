@@ -235,11 +235,10 @@ class Run {
 
   void finish(const std::string& tenant, Model& model) {
     compare(tenant, model);
-    for (std::size_t i = 0; i < kNames; ++i) {
-      remove_set(tenant, model, i);
+    for (std::size_t i = 0; i < kNames; ++i) remove_set(tenant, model, i);
+    for (std::size_t i = 0; i < kNames; ++i)
       require(ledger_.forget_piece(tenant, name_of(i)).ok() && ledger_.forget_parts(tenant, name_of(i)).ok(),
               "all can go");
-    }
     require(test::unwrap(ledger_.sets(tenant)).empty() && test::unwrap(ledger_.usage(tenant)).key_bytes == 0,
             "nothing is left");
   }
