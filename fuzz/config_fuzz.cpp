@@ -19,21 +19,19 @@ bool is_plain(const std::string& value) {
                              [](char c) { return c >= ' ' && c < 127 && c != '"' && c != '\\'; });
 }
 
-std::string file_of(const Config& config) {
+void write_and_read(const Config& config) {
   std::string file;
   for (const Setting& setting : settings()) {
     const std::string value = value_text(config, setting);
-    if (value.front() == '"' && !is_plain(value)) continue;
-    file += std::string(setting.name) + " = " + value + "\n";
+    if (value.front() != '"' || is_plain(value)) file += std::string(setting.name) + " = " + value + "\n";
   }
-  return file;
-}
-
-void write_and_read(const Config& config) {
-  const std::string file = file_of(config);
   Config again;
   require(accepted(parse_config(file, "written", again)), "a configuration that was written can be read");
-  require(file_of(again) == file, "it says the same");
+  for (const Setting& setting : settings()) {
+    const std::string value = value_text(config, setting);
+    require((value.front() == '"' && !is_plain(value)) || value_text(again, setting) == value,
+            "it says the same");
+  }
 }
 
 void set_one(const Setting& setting, const std::string& text) {
