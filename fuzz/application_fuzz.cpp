@@ -4,6 +4,7 @@
 // answer is one that the server gives, and what is left of the state is in order.
 //
 // Input: requests one after the other: a route, an identifier, a body, fields.
+#include <algorithm>
 #include <array>
 
 #include "server/binary_tensor.h"
@@ -110,7 +111,12 @@ class Sequence {
 
   std::string name(const std::string& path, std::size_t piece) {
     const std::uint8_t choice = in_.byte();
-    if (choice == 255) return std::string(as_text(in_.take(in_.byte())));
+    if (choice == 255) {  // the characters that a target can have
+      std::string any(as_text(in_.take(in_.byte())));
+      std::ranges::replace_if(
+          any, [](char c) { return (c >= 0 && c <= ' ') || c == 127; }, '!');
+      return any;
+    }
     if (choice == 254) return std::string(64, 'a');
     if (path.starts_with("/v2/keys/pieces/")) return to_hex(blake2b(client_.pieces[piece]));
     if (path.starts_with("/v2/jobs/"))
