@@ -2,11 +2,12 @@
 # The project's face. Every target works alone on a fresh Debian 12: it installs and builds what it needs first.
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
+SECONDS ?= 45
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 CTEST := ctest --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
-.PHONY: help setup packages build demo test test-all package bench format lint clean
+.PHONY: help setup packages build demo test test-all fuzz package bench format lint clean
 
 help:  ## this list
 	@echo "Tacit: classify images that the server never sees."
@@ -35,6 +36,12 @@ test-all: test build-asan build-tsan  ## the slow tests too, and all fast ones u
 	@$(CTEST) release --label-regex slow
 	@$(CTEST) asan --label-exclude slow
 	@$(CTEST) tsan --label-exclude slow
+
+fuzz: packages  ## the fuzz targets on all cores, SECONDS=45 each: executions and crashes
+	@tools/setup tools/packages_fuzz.txt
+	@test -e build/fuzz/build.ninja || cmake --preset fuzz
+	@cmake --build --preset fuzz
+	@tools/fuzz --seconds $(SECONDS)
 
 package: packages  ## Debian packages of both programs, in build/package
 	@test -e build/release/build.ninja || cmake --preset release

@@ -56,8 +56,7 @@ Result<Scopes> scopes_from(std::string_view text) {
     const auto found = std::ranges::find(kScopes, name, [](const auto& entry) { return entry.second; });
     if (found == kScopes.end())
       return Error{ErrorCode::kInvalidArgument,
-                   "there is no scope \"" + std::string(name.substr(0, 64)) +
-                       "\"; scopes are infer, keys, models and metrics, separated by commas, or all"};
+                   "scopes are infer, keys, models and metrics, separated by commas, or all"};
     scopes |= found->first;
     text.remove_prefix(std::min(text.size(), name.size() + 1));
   }

@@ -60,7 +60,8 @@ def resident(pid):
 
 
 def ab(port, body, json_bytes, clients, seconds):
-    """What ab says, with a connection for each request, since it cannot keep one with bodies of this size: (requests, failed or not 2xx, mean ms per request and client, p99 ms)."""
+    """What ab says: (requests, failed or not 2xx, mean ms per request and client, p99 ms). Each request has a connection of its
+    own, since ab does not get bodies of this size over a kept one."""
     done = subprocess.run(
         ["ab", "-q", "-c", str(clients), "-t", str(seconds), "-n", "1000000", "-s", "120", "-p", body, "-T",
          "application/octet-stream", "-H", f"Inference-Header-Content-Length: {json_bytes}",

@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Valid requests of every route, damaged, over HTTP: each that is refused is refused with 4xx and a code, and the server goes
+on.
+
+    mutants_test.py [REFUSALS [SEED]]     default 2000
+
+Each request is whole and answered with 2xx before it is damaged: in its header, its body or both, by changed, doubled, moved
+and missing bytes and by values that lie. A connection that the server closes without an answer is right only where the
+damage has made it wait for bytes that never come; 2xx only where the damage has done no harm."""
+import hashlib
+import http.client
+import json
+import random
+import re
+import select
+import socket
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from workload import BIN, Client, Service, prepare
+
+PART_BYTES = 8 << 20
+PATIENCE = 0.3  # seconds
+LIES = [b"0", b"-1", b"1e9", b"18446744073709551615", b"18446744073709551616", b"999999999", b"nan", b"null", b"[]", b"{}",
+        b"\"\"", b"\0", b"\xff\xfe", b"../..", b"%2e%2e", b"A" * 300, b"\r\n", b"true", b"\"\\ud800\""]
+
+
+@dataclass
+class Case:
+    """A request to a route; {job} and {key} stand for a job that is there and for a new idempotency key."""
+    method: str
+    path: str
+    body: bytes = b""
+    fields: tuple = ()
+
+    def bytes(self, **names):
+        lines = [line.format(**names) for line in (f"{self.method} {self.path} HTTP/1.1", "Host: localhost", *self.fields)]
+        if self.body or self.method in ("POST", "PUT"):
+            lines.append(f"Content-Length: {len(self.body)}")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n", self.body
+
+
+def cases_of(recording):
+    digest, piece = min(recording.pieces.items(), key=lambda item: len(item[1]))
+    part = hashlib.blake2b(piece, digest_size=32).hexdigest()
+    lengths = (f"Inference-Header-Content-Length: {recording.json_bytes}",)
+    at = f"/v2/keys/pieces/{digest}"
+    model = "/v2/models/tiny"
+    get = [Case("GET", path) for path in (
+        "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", model, model + "/ready", model + "/client",
+        model + "/versions/1", model + "/versions/1/ready", model + "/versions/1/client", at, "/v2/keys",
+        f"/v2/keys/{recording.key_id}", "/v2/jobs", "/v2/jobs/{job}", "/v2/jobs/{job}/result", "/v2/jobs/{job}/events",
+        "/openapi.json")]
+    assert len(piece) <= PART_BYTES
+    return get + [
+        Case("PUT", at, piece), Case("PUT", at + "/parts/0", piece,
+                                     (f"Tacit-Piece-Bytes: {len(piece)}", f"Tacit-Part-Digest: {part}")),
+        Case("DELETE", at + "/parts"),
+        Case("POST", "/v2/keys", recording.key_set, ("Content-Type: application/json",)),
+        Case("POST", model + "/infer", recording.inference, lengths),
+        Case("POST", model + "/versions/1/infer", recording.inference, lengths),
+        Case("POST", model + "/infer", recording.inference, lengths + ("Prefer: respond-async", "Idempotency-Key: \"{key}\"")),
+        Case("DELETE", "/v2/jobs/{job}"), Case("DELETE", f"/v2/keys/{recording.key_id}"),
+        Case("POST", "/v2/repository/index"), Case("POST", "/v2/repository/models/tiny/load"),
+        Case("POST", "/v2/repository/models/tiny/unload")]
+
+
+def damaged(data, rng, near):
+    """`data` with one to four changes, most of them among the first `near` bytes."""
+    data = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        if not data:
+            break
+        at = rng.randrange(min(near, len(data)) if rng.random() < 0.9 else len(data))
+        kind = rng.randrange(7)
+        if kind == 0:
+            data[at] = rng.randrange(256)
+        elif kind == 1:
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 2:
+            del data[at:at + rng.randint(1, 16)]
+        elif kind == 3:
+            data[at:at] = data[at:at + rng.randint(1, 40)]
+        elif kind == 4:
+            data[at:at + rng.randint(0, 8)] = rng.choice(LIES)
+        elif kind == 5:
+            other = rng.randrange(len(data))
+            data[at], data[other] = data[other], data[at]
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+class Answer(http.client.HTTPResponse):
+    def __init__(self, connection, method):
+        super().__init__(connection, method=method)
+        self.begin()
+        try:
+            self.content = self.read()
+        except http.client.IncompleteRead as cut:  # events end when the client has said that it sends nothing more
+            self.content = cut.partial
+
+
+def send(port, data, patience=None):
+    """The first answer, or None where the connection was closed without one. After so many seconds without an answer the
+    server is told that nothing more will come, which a request whose end is missing may wait for."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        try:
+            connection.sendall(data)
+            if not select.select([connection], [], [], patience)[0]:
+                connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # refused before it was read; the answer says why
+        try:
+            return Answer(connection, data.split(b" ", 1)[0].decode("latin-1"))
+        except (http.client.BadStatusLine, ConnectionError):  # no byte of an answer
+            return None
+
+
+def waits(data):
+    """Whether a server rightly waits for more: the header has no end, or the body is shorter than it says."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    lengths = [int(number) for number in re.findall(rb"(?im)^content-length:[ \t]*(\d+)[ \t]*\r?$", head)]
+    return not end or any(length > len(body) for length in lengths)
+
+
+def wrong_with(answer):
+    """What is wrong with a refusal; nothing where it is 4xx with a code."""
+    if not 400 <= answer.status < 500:
+        return f"status {answer.status}: {answer.content[:200]}"
+    if answer._method == "HEAD":
+        return ""
+    try:
+        problem = json.loads(answer.content)
+    except ValueError:
+        return f"no problem document: {answer.content[:200]}"
+    if answer.getheader("Content-Type") != "application/problem+json" or problem.get("status") != answer.status:
+        return f"another media type or status: {answer.getheaders()} {problem}"
+    return "" if problem.get("code") and "\n" not in problem.get("detail", "\n") else f"no code: {problem}"
+
+
+class Bench:
+    """The server and what the requests need to be valid."""
+
+    def __init__(self, service, recording):
+        self.service, self.recording = service, recording
+        self.client = Client(service.port)
+        self.submitted = 0
+        self.job = self.new_job()
+
+    def new_job(self):
+        """A finished one; keys and model are there again as well."""
+        self.client.ask("POST", "/v2/repository/models/tiny/load")
+        status, body = self.client.upload_keys(self.recording)
+        if status not in (200, 201):
+            raise AssertionError(f"keys are not taken: {status} {body[:300]}")
+        self.submitted += 1
+        status, _, body = self.client.submit(self.recording, f"own-{self.submitted}")
+        if status != 202:
+            raise AssertionError(f"no job is taken: {status} {body[:300]}")
+        job = json.loads(body)["job_id"]
+        while self.client.ask("GET", f"/v2/jobs/{job}/result")[0] == 409:
+            pass
+        return job
+
+    def clear(self):
+        """Room for further jobs."""
+        for page in json.loads(self.client.ask("GET", "/v2/jobs")[2])["jobs"]:
+            for _ in range(2):
+                if self.client.ask("DELETE", f"/v2/jobs/{page['job_id']}")[0] == 204:
+                    break
+
+    def valid(self, case):
+        """(header, body) of a request that is answered with 2xx."""
+        if self.client.ask("GET", f"/v2/jobs/{self.job}")[0] != 200 or \
+                self.client.ask("GET", f"/v2/keys/{self.recording.key_id}")[0] != 200 or \
+                self.client.ask("GET", "/v2/models/tiny/ready")[0] != 200:
+            self.job = self.new_job()
+        self.submitted += 1
+        return case.bytes(job=self.job, key=f"key-{self.submitted}")
+
+
+def run(bench, cases, refusals, rng):
+    problems, statuses, codes = [], Counter(), Counter()
+    for case in cases:
+        head, body = bench.valid(case)
+        answer = send(bench.service.port, head + body)
+        if answer is None or answer.status // 100 != 2:
+            problems.append(f"{case.method} {case.path} is not valid: {answer and (answer.status, answer.content[:300])}")
+    refused = sent = 0
+    while refused < refusals and not problems and sent < 20 * refusals:
+        case = cases[sent % len(cases)]
+        if sent % 200 == 199:
+            bench.clear()
+        head, body = bench.valid(case)
+        where = rng.random()
+        if where < 0.6 or not body:
+            head = damaged(head, rng, len(head))
+        if where > 0.5 and body:
+            body = damaged(body, rng, 400)
+            if rng.random() < 0.7:  # the length is that of the damaged body, so that it is read
+                head = b"\r\n".join(b"Content-Length: %d" % len(body) if line.startswith(b"Content-Length:") else line
+                                    for line in head.split(b"\r\n"))
+        sent += 1
+        answer = send(bench.service.port, head + body, PATIENCE)
+        if answer is None and not waits(head + body):  # it may have been slow
+            answer = send(bench.service.port, head + body)
+            if answer is None:
+                problems.append(f"request {sent}, {head[:300]!r} and {len(body)} bytes: no answer")
+        statuses[answer.status if answer else "closed"] += 1
+        if answer is None or answer.status // 100 == 2:
+            continue
+        trouble = wrong_with(answer)
+        if trouble:
+            problems.append(f"request {sent}, {head[:300]!r} and {len(body)} bytes: {trouble}")
+        elif answer._method != "HEAD":
+            refused += 1
+            codes[json.loads(answer.content)["code"]] += 1
+    print(f"{sent} damaged requests to {len(cases)} routes: {refused} refused with a code, "
+          f"{statuses['closed']} closed, {sent - refused - statuses['closed']} harmless")
+    print("statuses: " + ", ".join(f"{status} {count}" for status, count in sorted(statuses.items(), key=str)))
+    print("codes: " + ", ".join(f"{code} {count}" for code, count in codes.most_common()))
+    if refused < refusals and not problems:
+        problems.append(f"only {refused} refusals: the damage does too little")
+    return problems
+
+
+def main():
+    refusals = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="tacit-mutants-") as name:
+        folder = Path(name)
+        recording = prepare(folder)
+        settings = {"quota.requests_per_second": 0, "quota.jobs": 0, "log.level": "error"}
+        with Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", settings) as service:
+            bench = Bench(service, recording)
+            problems = run(bench, cases_of(recording), refusals, random.Random(seed))
+            if service.process.poll() is not None:
+                problems.append(f"the server ended with {service.process.returncode}: {service.last_words()}")
+            else:
+                bench.clear()
+                bench.new_job()  # an honest client is still served
+                problems += [f"logged: {line}" for line in service.read_log().splitlines() if " error " in line][:5]
+                if service.stop() != 0:
+                    problems.append("the server did not end by itself")
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
