@@ -4,7 +4,7 @@
 
     load_test.py [--cryptonets PACKAGE] [--seconds N] [--overload-seconds N] [--soak-seconds N]
 
-Requests come from `ab` (apache2-utils). Without a package the CryptoNets model is compiled with the images of the tests.
+Requests come from `wrk`, and for the overload from Python. Without a package the CryptoNets model is compiled with the images of the tests.
 1. Overhead: latency at one client against the time in which the network runs (parameters.compute_ms of the answers).
 2. Busy: the processor time of tacitd at eight clients, as a share of all cores.
 3. Overload: eighty clients on a line of eight places; how long refusals take, and whether what was taken is finished.
@@ -59,21 +59,25 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
-def ab(port, body, json_bytes, clients, seconds):
-    """What ab says: (requests, failed or not 2xx, mean ms per request and client, p99 ms). Each request has a connection of its
-    own, since ab does not get bodies of this size over a kept one."""
-    done = subprocess.run(
-        ["ab", "-q", "-c", str(clients), "-t", str(seconds), "-n", "1000000", "-s", "120", "-p", body, "-T",
-         "application/octet-stream", "-H", f"Inference-Header-Content-Length: {json_bytes}",
-         f"http://127.0.0.1:{port}/v2/models/cryptonets/infer"], capture_output=True, text=True)
+def press(folder, port, exchange, clients, seconds):
+    """What wrk says: (requests, failed or refused, median ms, p99 ms)."""
+    body, script = folder / "body", folder / "post.lua"
+    body.write_bytes(exchange.body)
+    script.write_text(f"""local file = io.open("{body}", "rb")
+wrk.method, wrk.body = "POST", file:read("*a")
+wrk.headers["Content-Type"] = "application/octet-stream"
+wrk.headers["Inference-Header-Content-Length"] = "{exchange.headers['Inference-Header-Content-Length']}"
+""")
+    done = subprocess.run(["wrk", "-t", "1", "-c", str(clients), "-d", f"{seconds}s", "--latency", "--timeout", "60s", "-s", script,
+                           f"http://127.0.0.1:{port}/v2/models/cryptonets/infer"], capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr)
-    number = lambda pattern: float((re.search(pattern, done.stdout) or [0, "0"])[1])
-    refused = number(r"Non-2xx responses:\s+(\d+)")
-    # Answers whose lengths differ count as failed in ab, which numbers in their JSON make.
-    broken = number(r"Connect: (\d+)") + number(r"Receive: (\d+)") + number(r"Exceptions: (\d+)")
-    return (number(r"Complete requests:\s+(\d+)"), broken + refused, number(r"Time per request:\s+([\d.]+) \[ms\] \(mean\)"),
-            number(r"99%\s+(\d+)"))
+    found = lambda pattern: re.search(pattern, done.stdout)
+    milliseconds = lambda text: float(text[1]) * {"us": 0.001, "ms": 1, "s": 1000}[text[2]]
+    refused = found(r"Non-2xx or 3xx responses: (\d+)")
+    broken = found(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+    return (int(found(r"(\d+) requests in")[1]), sum(map(int, broken.groups())) if broken else int(refused[1]) if refused else 0,
+            milliseconds(found(r"50%\s+([\d.]+)(us|ms|s)")), milliseconds(found(r"99%\s+([\d.]+)(us|ms|s)")))
 
 
 def compute_ms(client, exchange):
@@ -84,9 +88,6 @@ def compute_ms(client, exchange):
 
 
 def overhead_and_busy(folder, models, exchange, seconds, failures):
-    body = folder / "body"
-    body.write_bytes(exchange.body)
-    json_bytes = exchange.headers["Inference-Header-Content-Length"]
     settings = {"quota.requests_per_second": 0, "log.level": "off"}
     with Service(BIN / "tacitd", models, folder / "crypto-state", folder / "crypto.log", settings) as service:
         client = Client(service.port)
@@ -102,18 +103,18 @@ def overhead_and_busy(folder, models, exchange, seconds, failures):
                 break
         median = lambda values: sorted(values)[len(values) // 2]
         ratios = [latency / run for latency, run in zip(latencies, bare)]
-        count, failed, mean, p99 = ab(service.port, body, json_bytes, 1, seconds)
+        count, failed, middle, p99 = press(folder, service.port, exchange, 1, seconds)
         print(f"one client: {len(bare)} requests by Python, median {median(latencies):.1f} ms, of which the network runs "
-              f"{median(bare):.1f} ms: {100 * (median(ratios) - 1):.1f} % over the bare execution; ab: {count:.0f} "
-              f"requests, mean {mean:.1f} ms, {failed:.0f} failed", flush=True)
+              f"{median(bare):.1f} ms: {100 * (median(ratios) - 1):.1f} % over the bare execution; wrk: {count} "
+              f"requests, median {middle:.1f} ms, {failed} failed", flush=True)
         before, start = processor_seconds(service.process.pid), time.monotonic()
-        count, failed_many, mean, p99 = ab(service.port, body, json_bytes, 8, seconds)
+        count, failed_many, middle, p99 = press(folder, service.port, exchange, 8, seconds)
         took = time.monotonic() - start
         busy = (processor_seconds(service.process.pid) - before) / took / CORES
-        print(f"eight clients: ab: {count:.0f} requests, {count / took:.1f} a second, mean {mean:.0f} ms, p99 {p99:.0f} ms, "
-              f"{failed_many:.0f} failed; tacitd kept {100 * busy:.1f} % of {CORES} cores busy", flush=True)
+        print(f"eight clients: wrk: {count} requests, {count / took:.1f} a second, median {middle:.0f} ms, p99 {p99:.0f} ms, "
+              f"{failed_many} failed; tacitd kept {100 * busy:.1f} % of {CORES} cores busy", flush=True)
         if failed + failed_many:
-            failures.append(f"{failed + failed_many:.0f} requests failed without overload")
+            failures.append(f"{failed + failed_many} requests failed without overload")
 
 
 def overload(folder, models, exchange, seconds, failures):
@@ -127,7 +128,7 @@ def overload(folder, models, exchange, seconds, failures):
         lock = threading.Lock()
         served, refusals, odd = [], [], []
 
-        def press(seed):
+        def client_of(seed):
             rng = random.Random(seed)
             client = Client(service.port, timeout=120)
             while not stop.is_set():
@@ -149,7 +150,7 @@ def overload(folder, models, exchange, seconds, failures):
                 if status != 200:
                     stop.wait(rng.uniform(0.1, 0.5))
 
-        threads = [threading.Thread(target=press, args=(i,)) for i in range(80)]
+        threads = [threading.Thread(target=client_of, args=(i,)) for i in range(80)]
         for thread in threads:
             thread.start()
         peak, deadline = 0, time.monotonic() + seconds
