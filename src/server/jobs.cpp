@@ -206,8 +206,10 @@ std::optional<Task> Jobs::next(const std::string& group) {
     if (const auto key = digest_from_hex(std::string_view(group).substr(slash + 1, 64)); key.ok())
       preferred.push_back(*key);
   while (!holding_ && !stopping_) {
+    const std::lock_guard claiming(claiming_);
     const Result<std::optional<Job>> claimed = queue_.claim(preferred, now());
     if (!claimed.ok()) {
+      strays_ = true;
       log_error("no job can be begun now", claimed.error());
       health_.note(claimed.error());
       return std::nullopt;
@@ -274,10 +276,6 @@ void Jobs::run(Run& run) {
       job.stage == 0 ? static_cast<double>(std::max<Time>(job.started - job.created, 0)) : 0;
   const runtime::Model& model = *run.prediction.model->model;
   metrics_.inference(model.name(), model.client_half().batch(), waited, took.count(), result);
-  {
-    const std::lock_guard lock(mutex_);
-    running_.erase(job.id);
-  }
   if (result.ok()) {
     result->queue_ms = static_cast<double>(std::max<Time>(job.started - job.created, 0));
     succeed(job, std::move(result).value(), job.stage + 1 == run.prediction.model->model->stages().size());
@@ -292,6 +290,8 @@ void Jobs::run(Run& run) {
     // Its row says so already.
     board_.state(job.id, JobState::kCancelled);
   }
+  const std::lock_guard lock(mutex_);
+  running_.erase(job.id);
 }
 
 void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
@@ -301,9 +301,14 @@ void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
     const Time time = now();
     TACIT_TRY(const bool done, last ? queue_.succeed(job, digest, time, time + limits_.keep_results)
                                     : queue_.await_client(job, digest, time, time + limits_.wait_for_client));
-    if (!done) {  // cancelled meanwhile
-      remove_blobs(job);
-      return {};
+    if (!done) {
+      // Cancelled meanwhile, or an earlier try was written though it failed.
+      const auto row = queue_.find(job.tenant, job.id);
+      if (!row.ok() && row.error().code != ErrorCode::kJobUnknown) return row.error();
+      if (!row.ok() || row->result != digest) {
+        remove_blobs(job);
+        return {};
+      }
     }
     if (const Status status = state_.blobs().remove(input_blob(job)); !status.ok())
       log_error("a job's bytes stay until the next start", status.error(), job.request_id);
@@ -326,7 +331,8 @@ void Jobs::fail(const Job& job, const Error& error) {
     const Time time = now();
     TACIT_TRY(const bool done, queue_.fail(job, error, time, time + limits_.keep_results));
     remove_blobs(job);
-    if (done) board_.state(job.id, JobState::kFailed);
+    const auto row = queue_.find(job.tenant, job.id);
+    if (done || (row.ok() && row->state == JobState::kFailed)) board_.state(job.id, JobState::kFailed);
     return {};
   });
 }
@@ -340,6 +346,23 @@ void Jobs::settle(std::function<Status()> work) {
   unsettled_.push_back(std::move(work));
 }
 
+// A commit whose last sync fails may be durable all the same: then a job is claimed and nobody has it.
+Status Jobs::put_back_strays() {
+  const std::lock_guard claiming(claiming_);
+  TACIT_TRY(const std::vector<Job> jobs, queue_.jobs());
+  for (const Job& job : jobs) {
+    if (job.state != JobState::kRunning) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!unsettled_.empty()) return {};  // it may be one of these
+      if (running_.contains(job.id)) continue;
+    }
+    TACIT_CHECK(queue_.put_back(job));
+  }
+  strays_ = false;
+  return {};
+}
+
 void Jobs::maintain() {
   Clock::time_point expiry = Clock::now();
   std::unique_lock lock(mutex_);
@@ -348,6 +371,9 @@ void Jobs::maintain() {
     unsettled_.clear();
     lock.unlock();
     std::erase_if(unsettled, [](const std::function<Status()>& work) { return work().ok(); });
+    if (unsettled.empty() && strays_)
+      if (const Status status = put_back_strays(); !status.ok())
+        log_error("no job can be put back", status.error());
     if (Clock::now() >= expiry) {
       expire();
       expiry = Clock::now() + kExpiry;

@@ -80,6 +80,8 @@ class Jobs {
   // Does it now, or again every second until it works: a disk that is full must not lose a job.
   void settle(std::function<Status()> work);
   void remove_blobs(const Job& job);
+  // Queues again what the ledger says is running and nobody runs.
+  Status put_back_strays();
   void maintain();
   void expire();
 
@@ -94,6 +96,8 @@ class Jobs {
   const Limits limits_;
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;
+  std::mutex claiming_;               // held from a claim until its job is in running_ or has failed
+  std::atomic<bool> strays_ = false;  // a claim has failed, and may have been written all the same
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<std::atomic<bool>>, std::less<>> running_;  // and whether to stop
