@@ -65,13 +65,7 @@ struct Client {
     key_id = to_hex(key_set_id(sorted));
     set = Json{{"model", "lenet"}, {"pieces", names}}.dump();
     ciphertext = client.encrypt(std::vector<double>(16, 0.5), small_package().client);
-    json = Json{{"id", "7"},
-                {"parameters", {{"key_id", key_id}}},
-                {"inputs", Json::array({{{"name", "image"},
-                                         {"shape", Json::array({1})},
-                                         {"datatype", "BYTES"},
-                                         {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}}
-               .dump();
+    json = inference_json(key_id, ciphertext);
     ByteWriter out;
     out.raw(as_bytes(json));
     out.blob(ciphertext);

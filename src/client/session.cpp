@@ -5,14 +5,12 @@
 #include <chrono>
 #include <map>
 
+#include "base/stopwatch.h"
+
 namespace tacit::client {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 template <class Function, class... Args>
 void tell(const Function& function, Args... args) {

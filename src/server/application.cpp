@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "server/log.h"
 #include "server/problem.h"
 #include "server/routes/routes.h"
@@ -113,10 +114,10 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
   std::function<void()> continuation(Work work, const Done& done, std::shared_ptr<Pulse> pulse = nullptr) {
     return [self = shared_from_this(), work = std::move(work), done, pulse = std::move(pulse),
             submitted = Clock::now()] {
-      const std::chrono::duration<double, std::milli> waited = Clock::now() - submitted;
+      const double waited = milliseconds_since(submitted);
       const auto cancelled = [] { return Outcome(Error{ErrorCode::kCancelled, "the run was cancelled"}); };
       self->go_on(self->cancelled_ ? cancelled() : guarded([&]() -> Outcome {
-                    return work(WorkContext{self->cancelled_, waited.count(), pulse.get()});
+                    return work(WorkContext{self->cancelled_, waited, pulse.get()});
                   }),
                   done);
     };

@@ -11,16 +11,12 @@ namespace {
 
 constexpr std::string_view kRetry = "retry: 3000\n\n";
 
-bool rests(JobState state) { return is_final(state) || state == JobState::kAwaitingClient; }
-
 Bytes event_of(const ProgressBoard::News& news, std::uint64_t number) {
   Json data = {{"state", std::string(to_string(news.state))}, {"layer", nullptr}};
   data["progress"] = rests(news.state) && news.state != JobState::kFailed ? 1.0 : 0.0;
   if (news.step) {
     data["layer"] = news.step->layer;
-    data["progress"] = news.step->total == 0
-                           ? 0.0
-                           : static_cast<double>(news.step->done) / static_cast<double>(news.step->total);
+    data["progress"] = news.step->share();
   }
   const std::string text =
       (number == 1 ? std::string(kRetry) : std::string()) + "id: " + std::to_string(number) +

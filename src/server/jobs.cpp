@@ -7,6 +7,7 @@
 #include <array>
 #include <new>
 
+#include "base/stopwatch.h"
 #include "server/log.h"
 #include "server/problem.h"
 
@@ -136,9 +137,7 @@ Result<Submission> Jobs::submit(Job job, std::span<const ByteView> ciphertexts,
 Result<Job> Jobs::resume(std::string_view tenant, std::string_view id,
                          std::span<const ByteView> ciphertexts) {
   TACIT_TRY(Job job, queue_.find(tenant, id));
-  if (job.state != JobState::kAwaitingClient)
-    return Error{ErrorCode::kJobNotAwaiting, "the job is " + std::string(to_string(job.state)) +
-                                                 "; it takes an input only while it is awaiting_client"};
+  if (job.state != JobState::kAwaitingClient) return not_awaiting(job);
   const Job before = job;
   ++job.stage;
   const Bytes input = pack_input(ciphertexts);
@@ -190,9 +189,13 @@ Result<bool> Jobs::remove(std::string_view tenant, std::string_view id) {
 
 // Bytes without a row harm nobody and go at the next start.
 void Jobs::remove_blobs(const Job& job) {
-  for (const BlobName& name : {input_blob(job), result_blob(job)})
-    if (const Status status = state_.blobs().remove(name); !status.ok())
-      log_error("a job's bytes stay until the next start", status.error(), job.request_id);
+  remove_blob(input_blob(job), job);
+  remove_blob(result_blob(job), job);
+}
+
+void Jobs::remove_blob(const BlobName& name, const Job& job) {
+  if (const Status status = state_.blobs().remove(name); !status.ok())
+    log_error("a job's bytes stay until the next start", status.error(), job.request_id);
 }
 
 std::optional<Task> Jobs::next(const std::string& group) {
@@ -202,9 +205,7 @@ std::optional<Task> Jobs::next(const std::string& group) {
     if (holding_ || stopping_ || !unsettled_.empty()) return std::nullopt;
   }
   std::vector<Digest> preferred;
-  if (const auto slash = group.find('/'); slash != std::string::npos)
-    if (const auto key = digest_from_hex(std::string_view(group).substr(slash + 1, 64)); key.ok())
-      preferred.push_back(*key);
+  if (const auto key = key_set_of(group)) preferred.push_back(*key);
   while (!holding_ && !stopping_) {
     const std::lock_guard claiming(claiming_);
     const Result<std::optional<Job>> claimed = queue_.claim(preferred, now());
@@ -270,15 +271,15 @@ void Jobs::run(Run& run) {
   say("job begins", job);
   const Clock::time_point start = Clock::now();
   Result<InferenceResult> result = work();
-  const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+  const double took = milliseconds_since(start);
+  const auto since_submitted = static_cast<double>(std::max<Time>(job.started - job.created, 0));
   // The first stage waited since it was submitted; when a later one was queued is not known.
-  const double waited =
-      job.stage == 0 ? static_cast<double>(std::max<Time>(job.started - job.created, 0)) : 0;
+  const double waited = job.stage == 0 ? since_submitted : 0;
   const runtime::Model& model = *run.prediction.model->model;
-  metrics_.inference(model.name(), model.client_half().batch(), waited, took.count(), result);
+  metrics_.inference(model.name(), model.client_half().batch(), waited, took, result);
   if (result.ok()) {
-    result->queue_ms = static_cast<double>(std::max<Time>(job.started - job.created, 0));
-    succeed(job, std::move(result).value(), job.stage + 1 == run.prediction.model->model->stages().size());
+    result->queue_ms = since_submitted;
+    succeed(job, std::move(result).value(), job.stage + 1 == model.stages().size());
   } else if (result.error().code != ErrorCode::kCancelled) {
     fail(job, result.error());
   } else if (stopping_) {
@@ -310,8 +311,7 @@ void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
         return {};
       }
     }
-    if (const Status status = state_.blobs().remove(input_blob(job)); !status.ok())
-      log_error("a job's bytes stay until the next start", status.error(), job.request_id);
+    remove_blob(input_blob(job), job);
     say(last ? "job succeeded" : "job awaits its client", job);
     board_.state(job.id, last ? JobState::kSucceeded : JobState::kAwaitingClient);
     return {};

@@ -80,6 +80,7 @@ class Jobs {
   // Does it now, or again every second until it works: a disk that is full must not lose a job.
   void settle(std::function<Status()> work);
   void remove_blobs(const Job& job);
+  void remove_blob(const BlobName& name, const Job& job);
   // Queues again what the ledger says is running and nobody runs.
   Status put_back_strays();
   void maintain();

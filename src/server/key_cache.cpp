@@ -29,6 +29,11 @@ std::vector<const Piece*> assign(const runtime::Model& model, const KeySet& set)
   return assigned;
 }
 
+// Tenants' names have no slash.
+std::string group_prefix(std::string_view tenant, const Digest& set) {
+  return std::string(tenant) + "/" + to_hex(set) + "/";
+}
+
 Error missing_key(const ckks::KeyRequest& need) {
   return {ErrorCode::kKeyMissing, "the key set has no evaluation key for Galois element " +
                                       std::to_string(need.element) + " at level " +
@@ -36,6 +41,17 @@ Error missing_key(const ckks::KeyRequest& need) {
 }
 
 }  // namespace
+
+std::string key_group(std::string_view tenant, const Digest& set, const ServedModel& model) {
+  return group_prefix(tenant, set) + model.etag;
+}
+
+std::optional<Digest> key_set_of(std::string_view group) {
+  const std::size_t slash = group.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto set = digest_from_hex(group.substr(slash + 1, 2 * Digest().size()));
+  return set.ok() ? std::optional(*set) : std::nullopt;
+}
 
 std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeySet& set) {
   const auto assigned = assign(model, set);
@@ -49,7 +65,7 @@ std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const Ke
 Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, std::string_view tenant,
                                        const KeySet& set) {
   const runtime::Model& model = *served.model;
-  const std::string name = std::string(tenant) + "/" + to_hex(set.id) + "/" + served.etag;
+  const std::string name = key_group(tenant, set.id, served);
   const std::shared_ptr<std::mutex> gate = gate_of(name);
   const std::lock_guard one_at_a_time(*gate);
   if (Keys keys = find(name)) {
@@ -111,20 +127,16 @@ void KeyCache::make_room(std::uint64_t bytes) {
   }
 }
 
+// Only by whoever holds the gate and has not found it.
 void KeyCache::insert(Entry entry) {
   make_room(entry.bytes);
   const std::lock_guard lock(mutex_);
-  std::erase_if(entries_, [&](const Entry& other) {
-    if (other.name != entry.name) return false;
-    resident_ -= other.bytes;
-    return true;
-  });
   resident_ += entry.bytes;
   entries_.push_front(std::move(entry));
 }
 
 void KeyCache::forget(std::string_view tenant, const Digest& set) {
-  const std::string prefix = std::string(tenant) + "/" + to_hex(set) + "/";
+  const std::string prefix = group_prefix(tenant, set);
   const std::lock_guard lock(mutex_);
   std::erase_if(entries_, [&](const Entry& entry) {
     if (!entry.name.starts_with(prefix)) return false;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "server/key_store.h"
@@ -16,6 +17,11 @@ namespace tacit::server {
 
 // Those of the plan's keys that the set does not have, or has at too low a level, in another shape or for other primes.
 std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const KeySet& set);
+
+// What a tenant's keys for a model are called in memory, and so predictions that share them; and which set that is, nothing where
+// the text is no such name.
+std::string key_group(std::string_view tenant, const Digest& set, const ServedModel& model);
+std::optional<Digest> key_set_of(std::string_view group);
 
 class KeyCache {
  public:
@@ -44,7 +50,7 @@ class KeyCache {
 
  private:
   struct Entry {
-    std::string name;  // tenant, set and model
+    std::string name;  // key_group
     Keys keys;
     std::uint64_t bytes = 0;
   };

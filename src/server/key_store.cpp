@@ -9,6 +9,16 @@
 #include "server/log.h"
 
 namespace tacit::server {
+namespace {
+
+// Of a piece that is not complete; at least one part.
+PartsState state_of(std::span<const Part> parts) {
+  PartsState state{parts.front().piece_bytes, false, {}};
+  for (const Part& part : parts) state.received.push_back(part.number);
+  return state;
+}
+
+}  // namespace
 
 Digest key_set_id(std::span<const Digest> sorted_pieces) {
   ByteWriter out;
@@ -101,9 +111,7 @@ Result<PartsState> KeyStore::parts(std::string_view tenant, const Digest& piece)
   if (parts.empty())
     return Error{ErrorCode::kKeyUnknown,
                  "neither the piece " + to_hex(piece) + " nor a part of it is stored"};
-  PartsState state{parts.front().piece_bytes, false, {}};
-  for (const Part& part : parts) state.received.push_back(part.number);
-  return state;
+  return state_of(parts);
 }
 
 Result<PartsState> KeyStore::put_part(std::string_view tenant, const Part& part, ByteView bytes, Time now) {
@@ -120,14 +128,14 @@ Result<PartsState> KeyStore::put_part(std::string_view tenant, const Part& part,
     TACIT_CHECK(blobs_.put(part_blob(tenant, part), bytes));
     TACIT_CHECK(ledger_.put_part(tenant, part, now));
   }
-  TACIT_TRY(const PartsState state, parts(tenant, part.piece));
-  if (state.received.size() < part_count(part.piece_bytes)) return state;
-  return assemble(tenant, part.piece, now);
+  TACIT_TRY(const std::vector<Part> parts, ledger_.parts(tenant, part.piece));
+  if (parts.size() < part_count(part.piece_bytes)) return state_of(parts);
+  return assemble(tenant, parts, now);
 }
 
 // Of parts that are all there. Where together they are not the piece they are worth nothing.
-Result<PartsState> KeyStore::assemble(std::string_view tenant, const Digest& piece, Time now) {
-  TACIT_TRY(const std::vector<Part> parts, ledger_.parts(tenant, piece));
+Result<PartsState> KeyStore::assemble(std::string_view tenant, std::span<const Part> parts, Time now) {
+  const Digest& piece = parts.front().piece;
   Bytes whole;
   for (const Part& part : parts) {
     TACIT_TRY(const Bytes bytes, blobs_.get(part_blob(tenant, part), kPartBytes));

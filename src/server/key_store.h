@@ -77,7 +77,7 @@ class KeyStore {
   // `more`: by how many bytes the tenant then has more than before.
   Result<bool> store(std::string_view tenant, const Digest& digest, ByteView bytes, Time now,
                      std::uint64_t more);
-  Result<PartsState> assemble(std::string_view tenant, const Digest& piece, Time now);
+  Result<PartsState> assemble(std::string_view tenant, std::span<const Part> parts, Time now);
   Status check_room(std::string_view tenant, std::uint64_t bytes, std::uint64_t reserved);
 
   Ledger& ledger_;

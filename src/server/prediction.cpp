@@ -8,16 +8,13 @@
 #include <limits>
 #include <numeric>
 
+#include "base/stopwatch.h"
 #include "server/log.h"
 
 namespace tacit::server {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::uint64_t peak_memory_bytes() {
   rusage usage{};
@@ -66,7 +63,7 @@ Status split_raw(const runtime::Model& model, InferenceRequest& request) {
 
 }  // namespace
 
-std::string Prediction::group() const { return tenant + "/" + to_hex(keys.id) + "/" + model->etag; }
+std::string Prediction::group() const { return key_group(tenant, keys.id, *model); }
 
 Result<BodyPlan> plan_prediction_body(const runtime::Model& model, const RequestHead& head) {
   TACIT_TRY(const std::uint64_t json_bytes, inference_header_bytes(head));

@@ -17,6 +17,8 @@ namespace tacit::server {
 struct JobStep {
   std::size_t done = 0, total = 0;  // operations of the plan
   std::string layer;                // that is being computed
+
+  double share() const { return total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total); }
 };
 
 class ProgressBoard {

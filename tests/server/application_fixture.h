@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
 
 #include "server/application.h"
 #include "server/binary_tensor.h"
@@ -96,14 +97,7 @@ class ApplicationTest : public testing::Test {
 
   Response infer(const std::string& key_id, const Bytes& ciphertext, const std::string& model = "lenet",
                  std::vector<std::pair<std::string, std::string>> fields = {}) {
-    const std::string json =
-        Json{{"id", "7"},
-             {"parameters", {{"key_id", key_id}}},
-             {"inputs", Json::array({{{"name", "image"},
-                                      {"shape", Json::array({1})},
-                                      {"datatype", "BYTES"},
-                                      {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}}
-            .dump();
+    const std::string json = inference_json(key_id, ciphertext);
     ByteWriter body;
     body.raw(as_bytes(json));
     body.blob(ciphertext);
@@ -133,6 +127,21 @@ class ApplicationTest : public testing::Test {
   TemporaryFolder folder_;
   ApplicationOptions options_;
   std::unique_ptr<Application> application_;
+};
+
+// With the keys of one person and something to predict.
+class PredictionTest : public ApplicationTest {
+ protected:
+  void SetUp() override {
+    ApplicationTest::SetUp();
+    client_.emplace(load(lenet())->parameters());
+    key_id_ = make_set(*client_);
+    ciphertext_ = client_->encrypt(some_input(), lenet().client);
+  }
+
+  std::optional<TestClient> client_;
+  std::string key_id_;
+  Bytes ciphertext_;
 };
 
 }  // namespace tacit::server

@@ -12,14 +12,8 @@ namespace {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
-class JobsTest : public ApplicationTest {
+class JobsTest : public PredictionTest {
  protected:
-  void SetUp() override {
-    ApplicationTest::SetUp();
-    client_.emplace(load(lenet())->parameters());
-    key_id_ = make_set(*client_);
-    ciphertext_ = client_->encrypt(some_input(), lenet().client);
-  }
   Response submit(Fields fields = {{"Prefer", "respond-async"}}) {
     return infer(key_id_, ciphertext_, "lenet", std::move(fields));
   }
@@ -44,9 +38,6 @@ class JobsTest : public ApplicationTest {
       count += entry.is_regular_file() ? 1 : 0;
     return count;
   }
-  std::optional<TestClient> client_;
-  std::string key_id_;
-  Bytes ciphertext_;
 };
 
 TEST_F(JobsTest, AnAsynchronousRequestIsAJobWithAResult) {

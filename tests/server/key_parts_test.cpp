@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "server/fake_key.h"
 #include "server/key_store.h"
 #include "server/state/state.h"
 #include "server/temporary_folder.h"
@@ -16,18 +17,7 @@ constexpr std::string_view kTenant = "clinic";
 
 // A header and then filler, two and a half parts in all.
 Bytes make_piece() {
-  ByteWriter out;
-  out.raw(as_bytes("TACT"));
-  out.u8(3);
-  out.u8(1);
-  out.u16(0);
-  for (int i = 0; i < 16; ++i) out.u8(7);
-  out.u8(13);
-  for (int i = 0; i < 3; ++i) out.u8(1);
-  out.u32(5);
-  out.u64(0);
-  for (int i = 0; i < 32; ++i) out.u8(9);
-  Bytes bytes = std::move(out).take();
+  Bytes bytes = key_head(5, 7);
   for (std::size_t i = bytes.size(); i < 2 * kPartBytes + kPartBytes / 2; ++i)
     bytes.push_back(static_cast<std::uint8_t>(i * i >> 7));
   return bytes;

@@ -1,66 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key sets over REST: listing and deleting them, and how many a tenant may have. And what a server adds to its results.
-#include <gtest/gtest.h>
-
-#include <future>
 #include <thread>
 
-#include "server/application.h"
-#include "server/binary_tensor.h"
-#include "server/json.h"
-#include "server/model_fixture.h"
-#include "server/temporary_folder.h"
+#include "server/application_fixture.h"
 
 namespace tacit::server {
 namespace {
 
-Json json_of(const Response& response) {
-  return Json::parse(response.body.begin(), response.body.end(), nullptr, false);
-}
-std::string code_of(const Response& response) { return json_of(response).value("code", "none"); }
-
-const plan::Package& package() {
-  static const plan::Package made = make_package("lenet");
-  return made;
-}
 const ckks::Parameters& parameters() {
-  static const ckks::Parameters made = unwrap(ckks::Parameters::create(package().plan.parameters));
+  static const ckks::Parameters made = unwrap(ckks::Parameters::create(lenet().plan.parameters));
   return made;
 }
 
 std::uint64_t set_bytes() {
   std::uint64_t bytes = 0;
-  for (const ckks::KeyRequest& request : package().plan.keys)
+  for (const ckks::KeyRequest& request : lenet().plan.keys)
     bytes += ckks::key_bytes(parameters(), request.shape);
   return bytes;
 }
 
-class KeyRoutes : public testing::Test {
+class KeyRoutes : public ApplicationTest {
  protected:
+  void SetUp() override {}  // each test starts with a quota of its own
   void start(const Quota& quota, const runtime::FloodingOptions& flooding = {}) {
     application_.reset();
     ApplicationOptions options;
     options.state = folder_.path() / "state";
     options.quota = quota;
-    const std::vector models = {unwrap(runtime::Model::create(package(), flooding))};
+    const std::vector models = {unwrap(runtime::Model::create(lenet(), flooding))};
     application_ = unwrap(Application::create(ModelRegistry(models), options));
   }
 
-  Response ask(Method method, const std::string& target, Bytes body = {},
-               const std::vector<std::pair<std::string, std::string>>& fields = {}) {
-    RequestHead head;
-    head.method = method;
-    head.target = target;
-    head.fields.add("Host", "x");
-    for (const auto& [name, value] : fields) head.fields.add(name, value);
-    if (method == Method::kPut || method == Method::kPost) head.content_length = body.size();
-    auto opened = application_->open(std::move(head));
-    if (auto* response = std::get_if<Response>(&opened)) return *response;
-    std::promise<Response> promise;
-    std::get<std::shared_ptr<Exchange>>(opened)->run(
-        std::move(body), [&promise](Response response) { promise.set_value(std::move(response)); });
-    return promise.get_future().get();
-  }
   Response put(const Bytes& piece) {
     return ask(Method::kPut, "/v2/keys/pieces/" + to_hex(blake2b(piece)), piece);
   }
@@ -72,7 +42,7 @@ class KeyRoutes : public testing::Test {
   }
   static std::vector<Bytes> pieces_of(const TestClient& client) {
     std::vector<Bytes> pieces;
-    for (const ckks::KeyRequest& request : package().plan.keys) pieces.push_back(client.make_piece(request));
+    for (const ckks::KeyRequest& request : lenet().plan.keys) pieces.push_back(client.make_piece(request));
     return pieces;
   }
   // The key_id, or what was answered instead.
@@ -93,13 +63,6 @@ class KeyRoutes : public testing::Test {
                        response.body.begin() + static_cast<std::ptrdiff_t>(bytes.value_or(0)), nullptr,
                        false);
   }
-  static Bytes ciphertext_of(const Response& response) {
-    const auto bytes = parse_number(response.fields.find(kInferenceHeaderLength).value_or("")).value_or(0);
-    return Bytes(response.body.begin() + static_cast<std::ptrdiff_t>(bytes) + 4, response.body.end());
-  }
-
-  TemporaryFolder folder_;
-  std::unique_ptr<Application> application_;
 };
 
 TEST_F(KeyRoutes, ListsAndDeletesKeySets) {
@@ -110,7 +73,7 @@ TEST_F(KeyRoutes, ListsAndDeletesKeySets) {
   ASSERT_EQ(list["key_sets"].size(), 2u);
   for (const Json& page : list["key_sets"]) {
     EXPECT_TRUE(page["key_id"] == first || page["key_id"] == second);
-    EXPECT_EQ(page["pieces"], package().plan.keys.size());
+    EXPECT_EQ(page["pieces"], lenet().plan.keys.size());
     EXPECT_EQ(page["bytes"], set_bytes());
     EXPECT_GT(page["created"], 0);
     EXPECT_GE(page["used"], page["created"]);
@@ -135,7 +98,7 @@ TEST_F(KeyRoutes, DeletedKeysServeNoPrediction) {
   const TestClient client(parameters());
   const std::vector<Bytes> pieces = pieces_of(client);
   const std::string key_id = make_set(pieces);
-  const Bytes ciphertext = client.encrypt(std::vector<double>(16, 0.25), package().client);
+  const Bytes ciphertext = client.encrypt(std::vector<double>(16, 0.25), lenet().client);
   ASSERT_EQ(infer(key_id, ciphertext).status, 200);
   ASSERT_EQ(ask(Method::kDelete, "/v2/keys/" + key_id).status, 204);
   EXPECT_EQ(code_of(infer(key_id, ciphertext)), "keys.unknown");
@@ -204,7 +167,7 @@ TEST_F(KeyRoutes, ResultsAreNeverTheSameTwiceAndSayHowPreciseTheyAre) {
   const TestClient client(parameters());
   const std::string key_id = make_set(pieces_of(client));
   const std::vector<double> input(16, 0.25);
-  const Bytes ciphertext = client.encrypt(input, package().client);
+  const Bytes ciphertext = client.encrypt(input, lenet().client);
   const Response first = infer(key_id, ciphertext), second = infer(key_id, ciphertext);
   ASSERT_EQ(first.status, 200);
   ASSERT_EQ(second.status, 200);
@@ -213,7 +176,7 @@ TEST_F(KeyRoutes, ResultsAreNeverTheSameTwiceAndSayHowPreciseTheyAre) {
   EXPECT_GT(precision, 6);
   EXPECT_LT(precision, 9.5);
   const double deviation = std::exp2(-precision);  // of outputs of at most 1
-  const std::vector<double> expected = expected_outputs(package(), input);
+  const std::vector<double> expected = expected_outputs(lenet(), input);
   const std::vector<double> a = client.decrypt(ciphertext_of(first)),
                             b = client.decrypt(ciphertext_of(second));
   double squares = 0;

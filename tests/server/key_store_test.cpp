@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "server/fake_key.h"
 #include "server/state/state.h"
 #include "server/temporary_folder.h"
 
@@ -18,22 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The fixed head of protocol/bytes.md with these fields, and `filler` behind it.
+// A head with these fields, and `filler` behind it.
 Bytes piece_bytes(std::uint32_t element, std::uint8_t tag = 1, std::uint8_t log_degree = 13,
                   std::string_view filler = "") {
-  ByteWriter out;
-  out.raw(as_bytes("TACT"));
-  out.u8(3);
-  out.u8(1);
-  out.u16(0);
-  for (int i = 0; i < 16; ++i) out.u8(tag);
-  out.u8(log_degree);
-  for (int i = 0; i < 3; ++i) out.u8(1);
-  out.u32(element);
-  out.u64(0);
-  for (int i = 0; i < 32; ++i) out.u8(9);
-  out.raw(as_bytes(filler));
-  return std::move(out).take();
+  Bytes bytes = key_head(element, tag, log_degree);
+  bytes.insert(bytes.end(), filler.begin(), filler.end());
+  return bytes;
 }
 
 Result<ckks::KeyHeader> check(ByteView bytes) {

@@ -10,14 +10,8 @@
 namespace tacit::server {
 namespace {
 
-class MetricsTest : public ApplicationTest {
+class MetricsTest : public PredictionTest {
  protected:
-  void SetUp() override {
-    ApplicationTest::SetUp();
-    client_.emplace(load(lenet())->parameters());
-    key_id_ = make_set(*client_);
-    ciphertext_ = client_->encrypt(some_input(), lenet().client);
-  }
   std::string page() {
     const Response response = get("/metrics");
     EXPECT_EQ(response.status, 200);
@@ -31,9 +25,6 @@ class MetricsTest : public ApplicationTest {
     if (at == std::string::npos) return std::nullopt;
     return std::stod(text.substr(at + series.size() + 2));
   }
-  std::optional<TestClient> client_;
-  std::string key_id_;
-  Bytes ciphertext_;
 };
 
 TEST_F(MetricsTest, APredictionIsCountedInEveryPlace) {

@@ -7,6 +7,7 @@
 #include "plan/key_plan.h"
 #include "runtime/model.h"
 #include "secret/keygen.h"
+#include "server/json.h"
 #include "support/ckks_fixture.h"
 
 namespace tacit::server {
@@ -53,6 +54,17 @@ inline std::vector<double> expected_outputs(const plan::Package& package, const 
     outputs[row] *= outputs[row];
   }
   return outputs;
+}
+
+// The JSON of a request for one ciphertext.
+inline std::string inference_json(const std::string& key_id, const Bytes& ciphertext) {
+  return Json{{"id", "7"},
+              {"parameters", {{"key_id", key_id}}},
+              {"inputs", Json::array({{{"name", "image"},
+                                       {"shape", Json::array({1})},
+                                       {"datatype", "BYTES"},
+                                       {"parameters", {{"binary_data_size", ciphertext.size() + 4}}}}})}}
+      .dump();
 }
 
 class TestClient {

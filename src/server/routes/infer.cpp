@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/stopwatch.h"
 #include "server/json.h"
 #include "server/limits.h"
 #include "server/log.h"
@@ -59,10 +60,6 @@ Digest digest_of(const Call& call) {
   return blake2b(std::move(out).take());
 }
 
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
 // A prediction on the connection has ended: for the metrics and, with others of the same second, the audit log.
 void note_run(const Services& services, const Call& call, const Prediction& prediction, double queue_ms,
               double total_ms, const Result<InferenceResult>& result) {
@@ -100,11 +97,7 @@ Outcome run_now(const Services& services, const Call& call, const Prediction& pr
 
 // What a finished job answers, as if it had been waited for.
 Outcome final_answer(const Services& services, const Job& job) {
-  Response response;
-  if (auto result = services.jobs.result(job); result.ok())
-    response = std::move(result).value();
-  else
-    return std::move(result).error();
+  TACIT_TRY(Response response, services.jobs.result(job));
   response.fields.add("Location", "/v2/jobs/" + job.id);
   return response;
 }
@@ -139,7 +132,7 @@ Outcome await(const Services& services, const Job& job) {
         });
     // It may have ended before anybody watched.
     const auto now = services.jobs.find(job.tenant, job.id);
-    if (now.ok() && (now->state == JobState::kQueued || now->state == JobState::kRunning)) return;
+    if (now.ok() && !rests(now->state)) return;
     services.jobs.board().unwatch(job.id, watch);
     rest(false);
   }};
@@ -162,7 +155,7 @@ Result<std::optional<Response>> count_images(const Services& services, const Cal
 // What a request is answered whose key was used before.
 Outcome answer_again(const Services& services, const Job& job, bool async) {
   if (async) return accepted(services, job);
-  if (job.state == JobState::kQueued || job.state == JobState::kRunning)
+  if (!rests(job.state))
     return Error{
         ErrorCode::kIdempotencyInProgress,
         "the first request with this Idempotency-Key is still being worked on, as /v2/jobs/" + job.id};

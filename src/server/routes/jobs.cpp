@@ -21,8 +21,7 @@ int retry_seconds(const Services& services) {
 }
 
 Result<Response> with_retry(const Services& services, const Job& job, Response response) {
-  if (job.state == JobState::kQueued || job.state == JobState::kRunning)
-    response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
+  if (!rests(job.state)) response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
   return response;
 }
 
@@ -117,10 +116,7 @@ Json describe_job(const Services& services, const Job& job) {
   page["state"] = std::string(to_string(job.state));
   page["stage"] = job.stage;
   page["layer"] = step ? Json(step->layer) : Json();
-  page["progress"] = has_result ? 1.0
-                     : step && step->total > 0
-                         ? static_cast<double>(step->done) / static_cast<double>(step->total)
-                         : 0.0;
+  page["progress"] = has_result ? 1.0 : step ? step->share() : 0.0;
   page["attempt"] = job.attempt;
   if (job.state == JobState::kQueued)
     if (const auto before = services.jobs.position(job); before.ok()) page["position"] = *before;

@@ -153,13 +153,9 @@ Outcome remove(const Services& services, const Call& call) {
 }  // namespace
 
 void add_key_set_routes(Router& router, const Services& services) {
-  router.add(
-      {Method::kPost,
-       "/v2/keys",
-       kScopeKeys,
-       [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> { return BodyPlan{kMaxJsonBytes}; },
-       {},
-       [&services](const Call& call) { return post(services, call); }});
+  router.add({Method::kPost, "/v2/keys", kScopeKeys, plan_json_body, {}, [&services](const Call& call) {
+                return post(services, call);
+              }});
   const auto add = [&](Method method, const char* pattern, Outcome (*handle)(const Services&, const Call&)) {
     router.add({method, pattern, kScopeKeys, {}, {}, [&services, handle](const Call& call) {
                   return handle(services, call);

@@ -96,25 +96,22 @@ void add_list_routes(Router& router, const Services& services) {
   router.add({Method::kGet, "/v2/models", kScopeInfer, {}, {}, [&services](const Call&) {
                 return list_models(services);
               }});
-  const auto json_body = [](const RequestHead&, const PathArguments&) -> Result<BodyPlan> {
-    return BodyPlan{kMaxJsonBytes};
-  };
   router.add(
-      {Method::kPost, "/v2/repository/index", kScopeInfer, json_body, {}, [&services](const Call& call) {
+      {Method::kPost, "/v2/repository/index", kScopeInfer, plan_json_body, {}, [&services](const Call& call) {
          return repository_index(services, call);
        }});
   router.add(
       {Method::kPost,
        "/v2/repository/models/{model}/load",
        kScopeModels,
-       json_body,
+       plan_json_body,
        {},
        [&services](const Call& call) { return change_repository(services, call, &ModelShelf::load); }});
   router.add(
       {Method::kPost,
        "/v2/repository/models/{model}/unload",
        kScopeModels,
-       json_body,
+       plan_json_body,
        {},
        [&services](const Call& call) { return change_repository(services, call, &ModelShelf::unload); }});
 }

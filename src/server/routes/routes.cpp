@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/routes/routes.h"
 
+#include "server/limits.h"
+
 namespace tacit::server {
 
 void add_all_routes(Router& router, const Services& services) {
@@ -25,6 +27,8 @@ Result<std::shared_ptr<const ServedModel>> model_of(const Services& services, co
   }
   return model;
 }
+
+Result<BodyPlan> plan_json_body(const RequestHead&, const PathArguments&) { return BodyPlan{kMaxJsonBytes}; }
 
 void add_model_endpoint(Router& router, std::string_view suffix, Endpoint endpoint) {
   for (std::string_view model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {

@@ -50,6 +50,8 @@ Result<std::shared_ptr<const ServedModel>> model_of(const Services& services, co
 // A job as a page shows it, and the 202 that says where it is.
 nlohmann::ordered_json describe_job(const Services& services, const Job& job);
 Response accepted(const Services& services, const Job& job);
+// Endpoint::plan_body of routes that take JSON.
+Result<BodyPlan> plan_json_body(const RequestHead& head, const PathArguments& path);
 // Adds `endpoint` under "/v2/models/{model}" + suffix and "/v2/models/{model}/versions/{version}" + suffix.
 void add_model_endpoint(Router& router, std::string_view suffix, Endpoint endpoint);
 

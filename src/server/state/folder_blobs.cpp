@@ -46,13 +46,6 @@ Result<std::vector<fs::directory_entry>> entries_of(const fs::path& folder) {
 
 }  // namespace
 
-std::string four_digits(std::size_t number) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (int shift = 12; shift >= 0; shift -= 4) text += kDigits[(number >> shift) & 15];
-  return text;
-}
-
 Result<std::unique_ptr<FolderBlobs>> FolderBlobs::open(const fs::path& folder) {
   std::error_code failure;
   fs::create_directories(folder, failure);

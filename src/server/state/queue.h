@@ -19,6 +19,8 @@ enum class JobState { kQueued, kRunning, kAwaitingClient, kSucceeded, kFailed, k
 std::string_view to_string(JobState state);
 // Whether nothing happens to it any more.
 bool is_final(JobState state);
+// Whether nothing happens to it before somebody asks for it: final, or waiting for the client.
+bool rests(JobState state);
 
 struct Job {
   std::string id;  // 32 random hexadecimal digits
@@ -45,6 +47,9 @@ BlobName input_blob(const Job& job);
 BlobName result_blob(const Job& job);
 // The job that a blob of these kinds belongs to.
 std::string job_of(const BlobName& blob);
+
+// What resume() answers for a job in any other state.
+Error not_awaiting(const Job& job);
 
 // A client's promise that a repeated request is the same one.
 struct Idempotency {

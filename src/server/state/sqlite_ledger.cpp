@@ -397,20 +397,6 @@ class SqliteLedger final : public Ledger {
 
 }  // namespace
 
-Time now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-BlobName piece_blob(std::string_view tenant, const Digest& piece) {
-  return {std::string(tenant), BlobKind::kPiece, to_hex(piece)};
-}
-
-BlobName part_blob(std::string_view tenant, const Part& part) {
-  return {std::string(tenant), BlobKind::kPart, to_hex(part.piece) + four_digits(part.number)};
-}
-
 std::unique_ptr<Ledger> make_sqlite_ledger(std::shared_ptr<Database> database) {
   return std::make_unique<SqliteLedger>(std::move(database));
 }

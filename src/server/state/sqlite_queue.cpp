@@ -2,7 +2,6 @@
 #include "server/state/sqlite_queue.h"
 
 #include <algorithm>
-#include <array>
 
 #include "server/state/database.h"
 
@@ -10,14 +9,7 @@ namespace tacit::server {
 
 namespace {
 
-// As rows have them; a released number never changes.
-constexpr std::array<std::pair<JobState, std::string_view>, 6> kStates = {
-    {{JobState::kQueued, "queued"},
-     {JobState::kRunning, "running"},
-     {JobState::kAwaitingClient, "awaiting_client"},
-     {JobState::kSucceeded, "succeeded"},
-     {JobState::kFailed, "failed"},
-     {JobState::kCancelled, "cancelled"}}};
+// Rows have the numbers of JobState; a released one never changes.
 #define TACIT_FINAL_STATES "(3, 4, 5)"
 static_assert(static_cast<int>(JobState::kSucceeded) == 3 && static_cast<int>(JobState::kCancelled) == 5);
 
@@ -128,57 +120,21 @@ class SqliteQueue final : public Queue {
   }
 
   Result<bool> succeed(const Job& job, const Digest& result, Time now, Time expires) override {
-    return database_->transact([&]() -> Result<bool> {
-      return database_
-                 ->query(
-                     "UPDATE job SET state = 3, result = ?, ended = ?, expires = ? "
-                     "WHERE id = ? AND state = 1 AND attempt = ?")
-                 .with(result)
-                 .with(now)
-                 .with(expires)
-                 .with(job.id)
-                 .with(std::int64_t{job.attempt})
-                 .run() > 0;
-    });
+    return leave_running(job, JobState::kSucceeded, result, std::nullopt, now, expires);
   }
 
   Result<bool> fail(const Job& job, const Error& error, Time now, Time expires) override {
-    return database_->transact([&]() -> Result<bool> {
-      return database_
-                 ->query(
-                     "UPDATE job SET state = 4, error_code = ?, error_text = ?, ended = ?, expires = ? "
-                     "WHERE id = ? AND state = 1 AND attempt = ?")
-                 .with(to_string(error.code))
-                 .with(error.message)
-                 .with(now)
-                 .with(expires)
-                 .with(job.id)
-                 .with(std::int64_t{job.attempt})
-                 .run() > 0;
-    });
+    return leave_running(job, JobState::kFailed, std::nullopt, error, now, expires);
   }
 
   Result<bool> await_client(const Job& job, const Digest& result, Time now, Time expires) override {
-    return database_->transact([&]() -> Result<bool> {
-      return database_
-                 ->query(
-                     "UPDATE job SET state = 2, result = ?, ended = ?, expires = ? "
-                     "WHERE id = ? AND state = 1 AND attempt = ?")
-                 .with(result)
-                 .with(now)
-                 .with(expires)
-                 .with(job.id)
-                 .with(std::int64_t{job.attempt})
-                 .run() > 0;
-    });
+    return leave_running(job, JobState::kAwaitingClient, result, std::nullopt, now, expires);
   }
 
   Result<Job> resume(std::string_view tenant, std::string_view id, const Digest& input) override {
     return database_->transact([&]() -> Result<Job> {
       TACIT_TRY(const Job job, load(tenant, id));
-      if (job.state != JobState::kAwaitingClient)
-        return Error{ErrorCode::kJobNotAwaiting, "the job is " + std::string(to_string(job.state)) +
-                                                     "; it takes an input only while it is awaiting_client"};
+      if (job.state != JobState::kAwaitingClient) return not_awaiting(job);
       // It has its place in the queue from when it was submitted, so that rounds do not wait behind newer jobs.
       database_
           ->query(
@@ -301,6 +257,28 @@ class SqliteQueue final : public Queue {
   }
 
  private:
+  // A running job has neither result nor error until then.
+  Result<bool> leave_running(const Job& job, JobState state, const std::optional<Digest>& result,
+                             const std::optional<Error>& error, Time now, Time expires) {
+    const auto code = error ? std::optional(to_string(error->code)) : std::nullopt;
+    const auto text = error ? std::optional<std::string_view>(error->message) : std::nullopt;
+    return database_->transact([&]() -> Result<bool> {
+      return database_
+                 ->query(
+                     "UPDATE job SET state = ?, result = ?, error_code = ?, error_text = ?, ended = ?, "
+                     "expires = ? WHERE id = ? AND state = 1 AND attempt = ?")
+                 .with(number_of(state))
+                 .with(result)
+                 .with(code)
+                 .with(text)
+                 .with(now)
+                 .with(expires)
+                 .with(job.id)
+                 .with(std::int64_t{job.attempt})
+                 .run() > 0;
+    });
+  }
+
   Result<Job> load(std::string_view tenant, std::string_view id) {
     Query row = database_->query("SELECT " TACIT_JOB_COLUMNS " FROM job WHERE tenant = ? AND id = ?");
     if (!row.with(tenant).with(id).next()) return unknown(id);
@@ -365,20 +343,6 @@ class SqliteQueue final : public Queue {
 };
 
 }  // namespace
-
-BlobName input_blob(const Job& job) {
-  return {job.tenant, BlobKind::kInput, job.id + four_digits(job.stage)};
-}
-BlobName result_blob(const Job& job) {
-  return {job.tenant, BlobKind::kResult, job.id + four_digits(job.stage)};
-}
-std::string job_of(const BlobName& blob) { return blob.id.substr(0, blob.id.size() - 4); }
-
-std::string_view to_string(JobState state) { return kStates[static_cast<std::size_t>(state)].second; }
-
-bool is_final(JobState state) {
-  return state == JobState::kSucceeded || state == JobState::kFailed || state == JobState::kCancelled;
-}
 
 std::unique_ptr<Queue> make_sqlite_queue(std::shared_ptr<Database> database) {
   return std::make_unique<SqliteQueue>(std::move(database));

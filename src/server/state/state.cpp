@@ -65,8 +65,7 @@ Result<std::map<BlobName, Digest>> expected_blobs(Ledger& ledger, Queue& queue) 
   }
   TACIT_TRY(const std::vector<Job> jobs, queue.jobs());
   for (const Job& job : jobs) {
-    if (job.state == JobState::kQueued || job.state == JobState::kRunning)
-      expected[input_blob(job)] = job.input;
+    if (!rests(job.state)) expected[input_blob(job)] = job.input;
     if (job.result) expected[result_blob(job)] = *job.result;
   }
   return expected;

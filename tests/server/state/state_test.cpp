@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "server/fake_key.h"
 #include "server/state/database.h"
 #include "server/state/folder_blobs.h"
 #include "server/state/sqlite_ledger.h"
@@ -22,22 +23,6 @@ Digest digest_of(std::uint64_t number) {
   ByteWriter out;
   out.u64(number);
   return blake2b(std::move(out).take());
-}
-
-// The fixed head of an evaluation key (protocol/bytes.md).
-Bytes header_of(std::uint32_t element) {
-  ByteWriter out;
-  out.raw(as_bytes("TACT"));
-  out.u8(3);
-  out.u8(1);
-  out.u16(0);
-  for (int i = 0; i < 16; ++i) out.u8(1);
-  out.u8(13);
-  for (int i = 0; i < 3; ++i) out.u8(1);
-  out.u32(element);
-  out.u64(0);
-  for (int i = 0; i < 32; ++i) out.u8(9);
-  return std::move(out).take();
 }
 
 std::vector<Piece> pieces_of(const std::vector<Digest>& digests) {
@@ -98,7 +83,7 @@ TEST_F(State, TokensComeBackAsTheyWere) {
 
 TEST_F(State, AForeignKeySetIsNotThere) {
   const Digest piece = digest_of(1);
-  ASSERT_TRUE(get(ledger_->add_piece("a", piece, header_of(3), 10, 1)));
+  ASSERT_TRUE(get(ledger_->add_piece("a", piece, key_head(3), 10, 1)));
   const KeySet set{digest_of(2), pieces_of({piece}), {}, 13, 10, 1, 1};
   EXPECT_EQ(ledger_->add_set("b", set).error().code, ErrorCode::kKeyMissing);
   ASSERT_TRUE(get(ledger_->add_set("a", set)));
@@ -143,7 +128,7 @@ TEST_F(State, KeysBesideAModel) {
       case 1:
       case 2: {
         const std::uint64_t bytes = 1 + random() % 100;
-        EXPECT_EQ(get(ledger_->add_piece(tenant, name, header_of(3), bytes, step)),
+        EXPECT_EQ(get(ledger_->add_piece(tenant, name, key_head(3), bytes, step)),
                   model.pieces.emplace(name, bytes).second);
         break;
       }
@@ -202,7 +187,7 @@ TEST_F(State, KeysBesideAModel) {
 
 TEST_F(State, IdleSetsAndLoosePieces) {
   for (std::uint64_t i = 0; i < 3; ++i)
-    get(ledger_->add_piece("a", digest_of(i), header_of(3), 1, static_cast<Time>(10 * i)));
+    get(ledger_->add_piece("a", digest_of(i), key_head(3), 1, static_cast<Time>(10 * i)));
   const KeySet set{digest_of(9), pieces_of({digest_of(0)}), {}, 13, 1, 10, 10};
   get(ledger_->add_set("a", set));
   EXPECT_TRUE(get(ledger_->idle_sets(10)).empty());
