@@ -33,6 +33,11 @@ function(tacit_program name)
   target_link_options(${name} PRIVATE LINKER:-z,relro,-z,now)
 endfunction()
 
+# Tests run about once for each time they are compiled: to optimise them more would take longer than it saves.
+add_library(tacit_test_flags INTERFACE)
+target_link_libraries(tacit_test_flags INTERFACE tacit_flags)
+target_compile_options(tacit_test_flags INTERFACE $<$<CONFIG:Release>:-O1>)
+
 # tacit_tests(NAME LINKS ...): the GoogleTest executable of tests/NAME from *_test.cpp beside the call.
 function(tacit_tests name)
   cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
@@ -42,7 +47,7 @@ function(tacit_tests name)
     target_compile_definitions(tacit_${name}_tests PRIVATE TACIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
       TACIT_BINARY_DIR="${CMAKE_BINARY_DIR}")
     target_include_directories(tacit_${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(tacit_${name}_tests PRIVATE tacit_flags ${arg_LINKS} GTest::gtest_main)
+    target_link_libraries(tacit_${name}_tests PRIVATE tacit_test_flags ${arg_LINKS} GTest::gtest_main)
     gtest_discover_tests(tacit_${name}_tests TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
   endif()
 endfunction()
