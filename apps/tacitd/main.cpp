@@ -18,6 +18,7 @@
 #include "server/config.h"
 #include "server/http_server.h"
 #include "server/log.h"
+#include "server/memory_reserve.h"
 #include "verbs.h"
 
 namespace tacit {
@@ -180,6 +181,7 @@ Status serve(const server::Config& config) {
   TACIT_CHECK(server::check(config));
   const sigset_t signals = block_signals();
   TACIT_TRY(const server::HttpOptions http, http_options(config));
+  server::memory_reserve.put_by();
   TACIT_CHECK(server::start_log(config.log_level, config.log_format));
   std::optional<tbb::global_control> cores;
   if (config.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, config.threads);

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/stopwatch.h"
-#include "server/log.h"
+#include "server/keep_going.h"
 #include "server/problem.h"
 #include "server/routes/routes.h"
 
@@ -19,14 +19,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+Error no_memory() {
+  return {ErrorCode::kOutOfMemory, "there is no memory for this request now; try again later"};
+}
+
 // `work`, with what libraries throw turned into errors.
 template <class Work>
 auto guarded(const Work& work) -> decltype(work()) {
   try {
     return work();
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::kOutOfMemory, "there is no memory for this request now; try again later"};
-  } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
+  } catch (const std::bad_alloc&) { return no_memory(); } catch (const std::exception& failure) {
+    return Error{ErrorCode::kInternal, failure.what()};
+  }
 }
 
 // Of the machine, or of the control group that the process is in.
@@ -92,7 +96,16 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
   using Work = std::function<Outcome(const WorkContext&)>;
 
   // What an outcome asks for next, until it is an answer.
-  void go_on(Outcome outcome, const Done& done) {
+  void go_on(Outcome outcome, const Done& done) noexcept {
+    if (keep_going("a request was given up", [&] { proceed(std::move(outcome), done); })) return;
+    const bool said = keep_going("a refusal has no words", [&] { refuse(no_memory(), done); });
+    if (said) return;
+    Response wordless;
+    wordless.status = status_of(ErrorCode::kOutOfMemory);
+    done(std::move(wordless));
+  }
+
+  void proceed(Outcome outcome, const Done& done) {
     if (auto* response = std::get_if<Response>(&outcome)) return done(std::move(*response));
     if (auto* error = std::get_if<Error>(&outcome)) return refuse(std::move(*error), done);
     if (auto* awaited = std::get_if<Awaited>(&outcome))
@@ -248,7 +261,7 @@ Status Application::note_start(const ApplicationOptions& options) {
 void Application::note_end(bool whole) {
   Json line = audit_event("server.stop");
   line["whole"] = whole;
-  if (const Status status = audit_->record(std::move(line)); !status.ok())
+  if (const Status status = audit_->record_last(std::move(line)); !status.ok())
     log_error("the end of the server is not in the audit log", status.error());
 }
 
@@ -261,8 +274,10 @@ Status Application::reload_models() {
 }
 
 void Application::reload() {
-  if (const Status status = reload_models(); !status.ok())
-    log_error("the models stay as they were", status.error());
+  constexpr std::string_view kTrouble = "the models stay as they were";
+  keep_going(kTrouble, [this] {
+    if (const Status status = reload_models(); !status.ok()) log_error(kTrouble, status.error());
+  });
 }
 
 std::string_view Application::route_of(Method method, std::string_view target) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/audit.h"
 
-#include "server/log.h"
+#include "server/keep_going.h"
 
 namespace tacit::server {
 namespace {
@@ -50,6 +50,14 @@ Status Audit::record(Json event) {
   return flush(std::move(events));
 }
 
+Status Audit::record_last(Json event) {
+  {
+    const std::lock_guard lock(mutex_);
+    next_refusal_ = {};
+  }
+  return record(std::move(event));
+}
+
 void Audit::record_soon(Json event) {
   if (!file_) return;
   const std::lock_guard lock(mutex_);
@@ -72,35 +80,45 @@ void Audit::refused(const Error& error, std::string_view request_id) {
 Status Audit::flush(std::vector<Json> more) {
   const std::lock_guard turn(writing_);
   std::vector<Json> events;
-  std::uint64_t lost = 0, refused = 0;
+  std::uint64_t lost = 0;
   {
     const std::lock_guard lock(mutex_);
-    events = std::exchange(waiting_, {});
-    lost = std::exchange(lost_, 0);
     if (refused_ > 0 && Clock::now() >= next_refusal_) {
-      refused = std::exchange(refused_, 0);
-      next_refusal_ = Clock::now() + kBetweenRefusals;
-      events.push_back(
+      waiting_.push_back(
           with(audit_event("authentication.refused"),
-               {{"count", refused}, {"last_code", refused_code_}, {"last_request_id", refused_request_}}));
+               {{"count", refused_}, {"last_code", refused_code_}, {"last_request_id", refused_request_}}));
+      refused_ = 0;
+      next_refusal_ = Clock::now() + kBetweenRefusals;
     }
+    events.swap(waiting_);
+    lost = std::exchange(lost_, 0);
   }
-  if (lost > 0) events.push_back(with(audit_event("audit.lost"), {{"count", lost}}));
-  const std::size_t waited = events.size() - (lost > 0 ? 1 : 0);
-  events.insert(events.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-  if (events.empty()) return {};
-  Status written = file_->append(events);
+  const std::size_t waited = events.size();
+  const auto keep = [&] {
+    events.resize(waited);
+    const std::lock_guard lock(mutex_);
+    lost_ += lost;
+    waiting_.swap(events);
+    waiting_.insert(waiting_.end(), std::make_move_iterator(events.begin()),
+                    std::make_move_iterator(events.end()));
+  };
+  Status written;
+  try {
+    events.insert(events.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    if (lost > 0) events.push_back(with(audit_event("audit.lost"), {{"count", lost}}));
+    if (events.empty()) return {};
+    written = file_->append(events);
+  } catch (...) {
+    keep();
+    throw;
+  }
   if (written.ok()) {
     lines_ += events.size();
     return written;
   }
   ++failures_;
   log_error("the audit log cannot be written", written.error());
-  const std::lock_guard lock(mutex_);
-  lost_ += lost;
-  events.resize(waited);
-  waiting_.insert(waiting_.begin(), std::make_move_iterator(events.begin()),
-                  std::make_move_iterator(events.end()));
+  keep();
   return written;
 }
 
@@ -112,8 +130,10 @@ void Audit::write_in_groups() {
     last = ending_;
     lock.unlock();
     // What fails is tried again with the next group.
-    if (const Status status = flush({}); !status.ok() && last)
-      log_error("audit lines are lost", status.error());
+    keep_going("audit lines wait for memory", [&] {
+      if (const Status status = flush({}); !status.ok() && last)
+        log_error("audit lines are lost", status.error());
+    });
     lock.lock();
   }
 }

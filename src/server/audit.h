@@ -30,6 +30,8 @@ class Audit {
 
   // Durable when it returns. Errors of AuditFile::append.
   Status record(Json event);
+  // The same for the last line: everything that waits comes before it.
+  Status record_last(Json event);
   // Durable within about a second, together with others; given up, and counted, where the disk takes nothing for long.
   void record_soon(Json event);
   // A request without a valid token: a line at once, then for those that follow one a minute with their number, so that nobody fills the

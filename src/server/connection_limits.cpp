@@ -16,27 +16,26 @@ std::string address_key(const ip::address& address) {
   return ip::address_v6(bytes).to_string() + "/64";
 }
 
-ConnectionLimits::Verdict ConnectionLimits::enter(const ip::address& address) {
+ConnectionLimits::Place ConnectionLimits::enter(const ip::address& address) {
   const std::string key = address_key(address);
   const std::lock_guard lock(mutex_);
-  const auto its = by_address_.find(key);
+  auto its = by_address_.find(key);
   const bool address_full = its != by_address_.end() && its->second >= per_address_;
   if (served_ < connections_ && !address_full) {
+    its = by_address_.try_emplace(key).first;
     ++served_;
-    ++by_address_[key];
-    return Verdict::kServe;
+    ++its->second;
+    return {this, Verdict::kServe, its};
   }
-  if (refused_ >= refusals_) return Verdict::kDrop;
+  if (refused_ >= refusals_) return {this, Verdict::kDrop, its};
   ++refused_;
-  return address_full ? Verdict::kAddressFull : Verdict::kFull;
+  return {this, address_full ? Verdict::kAddressFull : Verdict::kFull, its};
 }
 
-void ConnectionLimits::leave(const ip::address& address, Verdict verdict) {
-  const std::string key = address_key(address);
+void ConnectionLimits::leave(Verdict verdict, ByAddress::iterator its) noexcept {
   const std::lock_guard lock(mutex_);
   if (verdict == Verdict::kServe) {
     --served_;
-    const auto its = by_address_.find(key);
     if (--its->second == 0) by_address_.erase(its);
   } else if (verdict != Verdict::kDrop) {
     --refused_;

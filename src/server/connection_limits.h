@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace tacit::server {
 
@@ -21,16 +22,38 @@ class ConnectionLimits {
     kAddressFull,  // the same, because of its own other connections
     kDrop,         // too many are being told that already
   };
-  // The new connection counts until leave() with the same two, unless it is dropped. Connections that are only refused do
-  // not count against those that are served.
-  Verdict enter(const boost::asio::ip::address& address);
-  void leave(const boost::asio::ip::address& address, Verdict verdict);
+  class Place;
+  // Connections that are only refused do not count against those that are served.
+  Place enter(const boost::asio::ip::address& address);
 
  private:
+  using ByAddress = std::map<std::string, std::size_t>;
+  void leave(Verdict verdict, ByAddress::iterator its) noexcept;
+
   const std::size_t connections_, per_address_, refusals_;
   std::mutex mutex_;
   std::size_t served_ = 0, refused_ = 0;
-  std::map<std::string, std::size_t> by_address_;
+  ByAddress by_address_;
+};
+
+// What a connection was given: it counts until this is destroyed, which must be before the limits are.
+class ConnectionLimits::Place {
+ public:
+  Place(Place&& other) noexcept
+      : limits_(std::exchange(other.limits_, nullptr)), verdict_(other.verdict_), its_(other.its_) {}
+  Place& operator=(Place&&) = delete;
+  ~Place() {
+    if (limits_ != nullptr) limits_->leave(verdict_, its_);
+  }
+  Verdict verdict() const { return verdict_; }
+
+ private:
+  friend class ConnectionLimits;
+  Place(ConnectionLimits* limits, Verdict verdict, ByAddress::iterator its)
+      : limits_(limits), verdict_(verdict), its_(its) {}
+  ConnectionLimits* limits_;
+  Verdict verdict_;
+  ByAddress::iterator its_;  // of a connection that is served
 };
 
 // What counts as one address: an IPv4 address, also in IPv6's form of it, or the first 64 bits of an IPv6 address, as one

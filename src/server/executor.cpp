@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "server/keep_going.h"
 
 namespace tacit::server {
 
@@ -18,7 +19,12 @@ constexpr double kWeight = 0.2;
 
 Executor::Executor(const Limits& limits)
     : limits_{std::max<std::size_t>(limits.cores, 1), limits.bytes, limits.waiting} {
-  for (std::size_t i = 0; i < limits_.cores; ++i) threads_.emplace_back([this] { work(); });
+  pulses_.reserve(limits_.cores);
+  for (std::size_t i = 0; i < limits_.cores; ++i) {
+    threads_.emplace_back([this] {
+      for (bool going = true; going;) keep_going("a task was given up", [&] { going = work(); });
+    });
+  }
 }
 
 Status Executor::submit(Task task) {
@@ -90,9 +96,9 @@ std::optional<Task> Executor::take(std::unique_lock<std::mutex>& lock) {
   if (used_cores_ >= limits_.cores) return std::nullopt;
   // What is submitted and woken while the lock is gone is seen when it is back.
   while (!ahead_ && source_may_have_ && !asking_ && !stopping_ && (line_.empty() || sources_turn_)) {
+    const std::string group = in_row_ < kInRow ? group_ : std::string();
     asking_ = true;
     source_may_have_ = sources_turn_ = false;
-    const std::string group = in_row_ < kInRow ? group_ : std::string();
     lock.unlock();
     std::optional<Task> task = source_(group);
     lock.lock();
@@ -112,43 +118,42 @@ std::optional<Task> Executor::take(std::unique_lock<std::mutex>& lock) {
   return task;
 }
 
-void Executor::work() {
+bool Executor::work() {
   std::unique_lock lock(mutex_);
-  while (true) {
-    std::optional<Task> task;
-    changed_.wait(lock, [&] {
-      task = take(lock);
-      return task || (stopping_ && line_.empty() && !ahead_);
-    });
-    if (!task) return;
-    // All cores for the only one; where others wait or run, they get theirs.
-    const std::size_t others =
-        std::min(running_ + line_.size() + (source_may_have_ ? 1 : 0), limits_.cores - 1);
-    const std::size_t cores =
-        std::clamp<std::size_t>(limits_.cores / (1 + others), 1, limits_.cores - used_cores_);
-    in_row_ = task->group == group_ ? in_row_ + 1 : 1;
-    group_ = task->group;
-    const std::uint64_t bytes = std::min(task->bytes, limits_.bytes - used_bytes_);
-    ++running_, used_cores_ += cores, used_bytes_ += bytes;
-    const std::shared_ptr<Pulse> pulse = task->pulse;
-    if (pulse) {
-      pulse->beat();
-      pulses_.insert(pulse);
-    }
-    lock.unlock();
-    changed_.notify_one();  // there may be cores left
-    const Clock::time_point start = Clock::now();
-    with_cores(cores, task->run);
-    task.reset();
-    const std::chrono::duration<double> took = Clock::now() - start;
-    lock.lock();
-    --running_, used_cores_ -= cores, used_bytes_ -= bytes;
-    pulses_.erase(pulse);
-    const double core_seconds = took.count() * static_cast<double>(cores);
-    core_seconds_ =
-        core_seconds_ == 0 ? core_seconds : core_seconds_ + kWeight * (core_seconds - core_seconds_);
-    changed_.notify_all();
+  std::optional<Task> task;
+  changed_.wait(lock, [&] {
+    task = take(lock);
+    return task || (stopping_ && line_.empty() && !ahead_);
+  });
+  if (!task) return false;
+  // All cores for the only one; where others wait or run, they get theirs.
+  const std::size_t others =
+      std::min(running_ + line_.size() + (source_may_have_ ? 1 : 0), limits_.cores - 1);
+  const std::size_t cores =
+      std::clamp<std::size_t>(limits_.cores / (1 + others), 1, limits_.cores - used_cores_);
+  in_row_ = task->group == group_ ? in_row_ + 1 : 1;
+  group_.swap(task->group);
+  const std::uint64_t bytes = std::min(task->bytes, limits_.bytes - used_bytes_);
+  ++running_, used_cores_ += cores, used_bytes_ += bytes;
+  const std::shared_ptr<Pulse> pulse = task->pulse;
+  if (pulse) {
+    pulse->beat();
+    pulses_.push_back(pulse);
   }
+  lock.unlock();
+  changed_.notify_one();  // there may be cores left
+  const Clock::time_point start = Clock::now();
+  keep_going("a task was given up", [&] { with_cores(cores, task->run); });
+  task.reset();
+  const std::chrono::duration<double> took = Clock::now() - start;
+  lock.lock();
+  --running_, used_cores_ -= cores, used_bytes_ -= bytes;
+  std::erase(pulses_, pulse);
+  const double core_seconds = took.count() * static_cast<double>(cores);
+  core_seconds_ =
+      core_seconds_ == 0 ? core_seconds : core_seconds_ + kWeight * (core_seconds - core_seconds_);
+  changed_.notify_all();
+  return true;
 }
 
 void Executor::stop() {

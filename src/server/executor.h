@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,7 +34,7 @@ class Pulse {
 struct Task {
   std::string group;        // tasks of one group work with the same keys in memory
   std::uint64_t bytes = 0;  // that it may take up, keys included
-  // Called once, in an arena of the cores that it was given. Must not throw.
+  // Called once, in an arena of the cores that it was given, or destroyed without a call where there is no memory for that.
   std::function<void()> run;
   // Beaten by `run` between its steps, so that others can see whether it gets on; null where nobody is to look.
   std::shared_ptr<Pulse> pulse = nullptr;
@@ -80,7 +79,8 @@ class Executor {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void work();
+  // The next task, when it can begin; false at the end.
+  bool work();
   // With the lock held, which it may let go for a while: the next task that can begin, taken out of the line.
   std::optional<Task> take(std::unique_lock<std::mutex>& lock);
   std::optional<Task> from_line();
@@ -93,9 +93,9 @@ class Executor {
   std::optional<Task> ahead_;  // out of the source, to run before anything else
   Source source_;
   bool source_may_have_ = false, asking_ = false, sources_turn_ = false;
-  std::string group_;                        // of the task that began last
-  std::size_t in_row_ = 0;                   // so many of its group have begun one after the other
-  std::set<std::shared_ptr<Pulse>> pulses_;  // of what runs
+  std::string group_;                           // of the task that began last
+  std::size_t in_row_ = 0;                      // so many of its group have begun one after the other
+  std::vector<std::shared_ptr<Pulse>> pulses_;  // of what runs; has room for one on each core
   std::size_t running_ = 0, used_cores_ = 0;
   std::uint64_t used_bytes_ = 0;
   double core_seconds_ = 0;  // that a task takes, averaged

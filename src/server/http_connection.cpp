@@ -8,7 +8,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "server/log.h"
+#include "server/keep_going.h"
 #include "server/problem.h"
 #include "server/router.h"
 
@@ -26,6 +26,8 @@ constexpr std::size_t kMaxBufferedBytes = 64 << 10;  // ahead of what is being l
 constexpr std::size_t kJoinedBytes = 16 << 10;       // of a body that is sent together with its head
 constexpr std::uint64_t kMaxDiscardedBytes =
     64 << 10;  // a refused body up to this size is read to keep the connection
+// An answer that the connection could not be woken for is found after so long.
+constexpr milliseconds kLook{1'000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string http_date() {
@@ -57,34 +59,77 @@ Response too_slow(const Timeouts& timeouts) {
 
 }  // namespace
 
-// Where the service's thread leaves the answer. Everything but `exchange` is used on the connection's strand only.
+// Where the service's thread leaves the answer. `ready` and `gone` are used on the connection's strand only.
 struct Connection::Answer {
   Answer(std::shared_ptr<Exchange> e, const asio::any_io_executor& executor)
-      : exchange(std::move(e)), ready(executor, asio::steady_timer::time_point::max()) {}
-  std::shared_ptr<Exchange> exchange;
-  asio::steady_timer ready;  // never expires; is cancelled when there is something to see
-  std::optional<Response> response;
-  bool gone = false;  // the client is
+      : exchange(std::move(e)), ready(executor) {}
+  bool settled() {
+    const std::lock_guard lock(mutex);
+    return is_settled;
+  }
+  const std::shared_ptr<Exchange> exchange;
+  asio::steady_timer ready;  // is cancelled when there is something to see
+  bool gone = false;         // the client is
+  std::mutex mutex;
+  bool is_settled = false;           // guarded by mutex
+  std::optional<Response> response;  // guarded by mutex; nothing: there will be none
+};
+
+// The service's end of an Answer. The service may drop it without a word where it has no memory for one: the connection ends then.
+class Connection::Debt {
+ public:
+  Debt(std::shared_ptr<Answer> answer, ConnectionHub& hub) : answer_(std::move(answer)), hub_(hub) {
+    const std::lock_guard lock(hub_.mutex);
+    ++hub_.owed;
+  }
+  ~Debt() { pay(std::nullopt); }
+  Debt(const Debt&) = delete;
+  Debt& operator=(const Debt&) = delete;
+
+  // The first call counts.
+  void pay(std::optional<Response> response) noexcept {
+    if (answer_ == nullptr) return;
+    {
+      const std::lock_guard lock(answer_->mutex);
+      answer_->is_settled = true;
+      answer_->response = std::move(response);
+    }
+    keep_going("an answer waits for its connection to look", [this] {
+      const auto executor = answer_->ready.get_executor();
+      asio::post(executor, [answer = answer_] { answer->ready.cancel(); });
+    });
+    answer_ = nullptr;
+    // When nothing is owed any more the server may be destroyed, so nothing of it may be held here from now on.
+    const std::lock_guard lock(hub_.mutex);
+    --hub_.owed;
+    hub_.changed.notify_all();
+  }
+
+ private:
+  std::shared_ptr<Answer> answer_;
+  ConnectionHub& hub_;
 };
 
 Connection::Connection(std::shared_ptr<HttpStream> stream, const asio::ip::address& address,
-                       ConnectionLimits::Verdict verdict, ConnectionHub& hub)
+                       ConnectionLimits::Place place, ConnectionHub& hub)
     : stream_(std::move(stream)),
       address_(address),
-      verdict_(verdict),
       hub_(hub),
+      place_(std::move(place)),
       buffer_(kMaxBufferedBytes) {
-  hub_.service.on_connection(verdict_ == ConnectionLimits::Verdict::kServe ? ConnectionEvent::kOpened
-                             : verdict_ == ConnectionLimits::Verdict::kAddressFull
+  {
+    const std::lock_guard lock(hub_.mutex);
+    hub_.open.insert(this);
+  }
+  hub_.service.on_connection(place_.verdict() == ConnectionLimits::Verdict::kServe ? ConnectionEvent::kOpened
+                             : place_.verdict() == ConnectionLimits::Verdict::kAddressFull
                                  ? ConnectionEvent::kAddressFull
                                  : ConnectionEvent::kFull);
-  const std::lock_guard lock(hub_.mutex);
-  hub_.open.insert(this);
 }
 
 Connection::~Connection() {
-  hub_.limits.leave(address_, verdict_);
-  if (verdict_ == ConnectionLimits::Verdict::kServe) hub_.service.on_connection(ConnectionEvent::kClosed);
+  if (place_.verdict() == ConnectionLimits::Verdict::kServe)
+    hub_.service.on_connection(ConnectionEvent::kClosed);
   const std::lock_guard lock(hub_.mutex);
   hub_.open.erase(this);
   hub_.changed.notify_all();
@@ -126,7 +171,7 @@ asio::awaitable<void> Connection::live() {
   if (!trouble.empty()) {
     log_info("no TLS connection", {{"reason", trouble}, {"peer", address_.to_string()}});
     hub_.service.on_connection(ConnectionEvent::kNoTls);
-  } else if (verdict_ != ConnectionLimits::Verdict::kServe) {
+  } else if (place_.verdict() != ConnectionLimits::Verdict::kServe) {
     co_await turn_away();
   } else {
     while (co_await serve_one()) {}
@@ -139,7 +184,7 @@ asio::awaitable<void> Connection::turn_away() {
   account_ = {.id = make_request_id(), .start = Clock::now(), .request = {}};
   idle_ = false;
   Error error{ErrorCode::kServerBusy,
-              verdict_ == ConnectionLimits::Verdict::kAddressFull
+              place_.verdict() == ConnectionLimits::Verdict::kAddressFull
                   ? "too many connections of this address are open; close some of them"
                   : "too many connections are open; try again later"};
   co_await refuse(std::move(error));
@@ -281,38 +326,28 @@ asio::awaitable<bool> Connection::receive_until(Bytes& body, std::uint64_t size)
 // The service's answer, or nothing where the client went away first.
 asio::awaitable<std::optional<Response>> Connection::run(std::shared_ptr<Exchange> exchange, Bytes body) {
   const auto answer = std::make_shared<Answer>(exchange, executor());
-  {
-    const std::lock_guard lock(hub_.mutex);
-    ++hub_.owed;
-  }
+  auto debt = std::make_shared<Debt>(answer, hub_);
   pending_ = answer;
-  exchange->run(std::move(body), [answer, &hub = hub_](Response response) mutable {
-    {
-      const auto executor = answer->ready.get_executor();
-      asio::post(executor, [answer = std::move(answer), response = std::move(response)]() mutable {
-        answer->response = std::move(response);
-        answer->ready.cancel();
-      });
-    }
-    // When nothing is owed any more the server may be destroyed, so nothing of it may be held here from now on.
-    const std::lock_guard lock(hub.mutex);
-    --hub.owed;
-    hub.changed.notify_all();
-  });
+  exchange->run(std::move(body),
+                [debt = std::move(debt)](Response response) { debt->pay(std::move(response)); });
   // A client that closes its side is taken to have lost interest.
   stream_->watch([answer] {
     answer->gone = true;
     answer->ready.cancel();
   });
-  while (!answer->response && !answer->gone) {
+  while (!answer->settled() && !answer->gone) {
     error_code ignored;
+    answer->ready.expires_after(kLook);
     co_await answer->ready.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   pending_ = nullptr;
   stream_->unwatch();
-  if (answer->response) co_return std::move(answer->response);
-  exchange->cancel();
-  co_return std::nullopt;
+  std::optional<Response> response;
+  if (answer->settled())
+    response = std::move(answer->response);
+  else
+    exchange->cancel();
+  co_return response;
 }
 
 // Skips the rest of a refused body where it is short.

@@ -38,10 +38,10 @@ struct ConnectionHub {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // `stream`'s executor must be a strand of its own; every function but the constructor runs on it. The hub's limits have
-  // said `verdict` about `address`, and are told when the connection ends.
+  // `stream`'s executor must be a strand of its own; every function but the constructor runs on it. The hub's limits have given
+  // `place` to `address`.
   Connection(std::shared_ptr<HttpStream> stream, const boost::asio::ip::address& address,
-             ConnectionLimits::Verdict verdict, ConnectionHub& hub);
+             ConnectionLimits::Place place, ConnectionHub& hub);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -58,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using Clock = std::chrono::steady_clock;
   struct Answer;
+  class Debt;
   // For the log.
   struct Account {
     std::string id;
@@ -83,8 +84,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<HttpStream> stream_;
   const boost::asio::ip::address address_;
-  const ConnectionLimits::Verdict verdict_;
   ConnectionHub& hub_;
+  const ConnectionLimits::Place place_;
   boost::beast::flat_buffer buffer_;
   Account account_;
   bool idle_ = true;

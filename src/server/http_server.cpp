@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/http_connection.h"
-#include "server/log.h"
+#include "server/keep_going.h"
 #include "server/tls.h"
 
 namespace tacit::server {
@@ -28,12 +28,7 @@ constexpr milliseconds kAcceptPause{100};
 constexpr milliseconds kCancelTime{2'000};
 
 void report(std::exception_ptr thrown) {
-  if (!thrown) return;
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const std::exception& failure) {
-    log_error(std::string("a connection was given up: ") + failure.what());
-  }
+  if (thrown) keep_going("a connection was given up", [&] { std::rethrow_exception(thrown); });
 }
 
 }  // namespace
@@ -78,19 +73,19 @@ Status HttpServer::State::load_certificate() {
 asio::awaitable<void> HttpServer::State::accept() {
   asio::steady_timer pause(acceptor.get_executor());
   while (acceptor.is_open()) {
-    error_code failure;
-    tcp::socket socket = co_await acceptor.async_accept(asio::make_strand(io),
-                                                        asio::redirect_error(asio::use_awaitable, failure));
-    if (!failure) {
-      try {
+    try {
+      error_code failure;
+      tcp::socket socket = co_await acceptor.async_accept(asio::make_strand(io),
+                                                          asio::redirect_error(asio::use_awaitable, failure));
+      if (!failure) {
         start_connection(std::move(socket));
-      } catch (const std::exception& reason) {
-        log_error(std::string("a connection was not taken: ") + reason.what());
+      } else if (failure != asio::error::operation_aborted) {
+        log_warning("cannot accept a connection", {{"reason", failure.message()}});
+        pause.expires_after(kAcceptPause);
+        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
       }
-    } else if (failure != asio::error::operation_aborted) {
-      log_warning("cannot accept a connection: " + failure.message());
-      pause.expires_after(kAcceptPause);
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
+    } catch (const std::exception& reason) {
+      log_error("a connection was not taken", {{"reason", reason.what()}});
     }
   }
 }
@@ -106,12 +101,12 @@ void HttpServer::State::start_connection(tcp::socket socket) {
   }
   const auto executor = socket.get_executor();
   const auto stream = std::make_shared<HttpStream>(std::move(socket), context);
-  const auto verdict = hub.limits.enter(peer.address());
-  if (verdict == ConnectionLimits::Verdict::kDrop) {
+  auto place = hub.limits.enter(peer.address());
+  if (place.verdict() == ConnectionLimits::Verdict::kDrop) {
     log_info("connection dropped", {{"peer", peer.address().to_string()}});
     return hub.service.on_connection(ConnectionEvent::kDropped);
   }
-  const auto connection = std::make_shared<Connection>(stream, peer.address(), verdict, hub);
+  const auto connection = std::make_shared<Connection>(stream, peer.address(), std::move(place), hub);
   const auto life = [](std::shared_ptr<Connection> c) -> asio::awaitable<void> { co_await c->live(); };
   asio::co_spawn(executor, life(connection), report);
 }
@@ -177,7 +172,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(Service& service, const Ht
   for (std::size_t i = 0; i < std::max<std::size_t>(options.threads, 1); ++i) {
     s.threads.emplace_back([&s] {
       const auto guard = asio::make_work_guard(s.io);
-      s.io.run();
+      while (!keep_going("what a connection was about was given up", [&s] { s.io.run(); })) {}
     });
   }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));

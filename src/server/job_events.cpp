@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/json.h"
+#include "server/keep_going.h"
 
 namespace tacit::server {
 
@@ -31,8 +32,9 @@ std::shared_ptr<JobEvents> JobEvents::of(ProgressBoard& board, const std::string
   events->watch_ = board.watch(job, [weak = std::weak_ptr(events)](const ProgressBoard::News& news) {
     const auto self = weak.lock();
     if (!self) return false;
-    self->hear(news);
-    return !rests(news.state);
+    if (keep_going("a job's events end early", [&] { self->hear(news); })) return !rests(news.state);
+    self->end();
+    return false;
   });
   return events;
 }
@@ -73,8 +75,10 @@ std::function<void()> JobEvents::delivery() {
   if (!ready_) return [] {};
   if (over_) return [ready = std::exchange(ready_, nullptr)] { ready(std::nullopt); };
   if (!news_) return [] {};
+  Bytes bytes = event_of(*news_, events_ + 1);
+  ++events_;
   over_ = rests(news_->state);
-  Bytes bytes = event_of(*std::exchange(news_, std::nullopt), ++events_);
+  news_.reset();
   return [ready = std::exchange(ready_, nullptr), bytes = std::move(bytes)] { ready(bytes); };
 }
 
@@ -85,13 +89,17 @@ Bytes JobEvents::keep_alive() const {
 
 void JobEvents::cancel() {
   board_.unwatch(job_, watch_);
-  std::function<void()> deliver;
+  end();
+}
+
+void JobEvents::end() {
+  std::function<void(std::optional<Bytes>)> ready;
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
-    deliver = delivery();
+    ready.swap(ready_);
   }
-  deliver();
+  if (ready) ready(std::nullopt);
 }
 
 }  // namespace tacit::server

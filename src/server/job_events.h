@@ -24,6 +24,8 @@ class JobEvents final : public BodyStream, public std::enable_shared_from_this<J
  private:
   JobEvents(ProgressBoard& board, std::string job) : board_(board), job_(std::move(job)) {}
   void hear(const ProgressBoard::News& news);
+  // Says nothing more.
+  void end();
   // With the lock held: what is to be called with which bytes, where somebody waits and there is something to say.
   std::function<void()> delivery();
 

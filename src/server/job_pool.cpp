@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "server/keep_going.h"
+
 namespace tacit::server {
 
 JobPool::JobPool(std::size_t threads, std::size_t capacity) : capacity_(capacity) {
@@ -46,7 +48,7 @@ void JobPool::work() {
       job = std::move(queue_.front());
       queue_.pop_front();
     }
-    job();
+    keep_going("work was given up", job);
   }
 }
 

@@ -8,7 +8,7 @@
 #include <new>
 
 #include "base/stopwatch.h"
-#include "server/log.h"
+#include "server/keep_going.h"
 #include "server/problem.h"
 
 namespace tacit::server {
@@ -63,12 +63,27 @@ std::string make_job_id() {
   return to_hex(ByteView(bytes));
 }
 
-// A claimed job on its way.
+// A claimed job on its way. Dropped before its end, it is put back.
 struct Jobs::Run {
-  Job job;
-  Prediction prediction;
-  std::shared_ptr<std::atomic<bool>> stop;
-  std::shared_ptr<Pulse> pulse = std::make_shared<Pulse>();
+  Run(Jobs& o, const Job& j, Prediction p) : owner(o), job(j), prediction(std::move(p)) {
+    const std::lock_guard lock(owner.mutex_);
+    owner.running_[job.id] = stop;
+    if (owner.stopping_) *stop = true;
+  }
+  ~Run() {
+    if (!ended) owner.strays_ = true;
+    const std::lock_guard lock(owner.mutex_);
+    owner.running_.erase(job.id);
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  Jobs& owner;
+  const Job job;
+  const Prediction prediction;
+  const std::shared_ptr<std::atomic<bool>> stop = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<Pulse> pulse = std::make_shared<Pulse>();
+  bool ended = false;
 };
 
 // A line of the log about a job, under the request that submitted it.
@@ -199,6 +214,12 @@ void Jobs::remove_blob(const BlobName& name, const Job& job) {
 }
 
 std::optional<Task> Jobs::next(const std::string& group) {
+  std::optional<Task> task;
+  if (!keep_going("no job can be begun now", [&] { task = claim(group); })) strays_ = true;
+  return task;
+}
+
+std::optional<Task> Jobs::claim(const std::string& group) {
   {
     // What could not be written yet would only become more.
     const std::lock_guard lock(mutex_);
@@ -238,13 +259,7 @@ std::optional<Task> Jobs::begin(const Job& job) {
     fail(job, prediction.error());
     return std::nullopt;
   }
-  auto started = std::make_shared<Run>(
-      Run{.job = job, .prediction = *prediction, .stop = std::make_shared<std::atomic<bool>>(false)});
-  {
-    const std::lock_guard lock(mutex_);
-    running_[job.id] = started->stop;
-    if (stopping_) *started->stop = true;
-  }
+  auto started = std::make_shared<Run>(*this, job, *prediction);
   board_.step(job.id, {0, 1, prediction->model->model->layer_name(job.stage, 0)});
   return Task{prediction->group(), prediction->model->model->run_bytes(), [this, started] { run(*started); },
               started->pulse};
@@ -291,8 +306,7 @@ void Jobs::run(Run& run) {
     // Its row says so already.
     board_.state(job.id, JobState::kCancelled);
   }
-  const std::lock_guard lock(mutex_);
-  running_.erase(job.id);
+  run.ended = true;
 }
 
 void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
@@ -338,12 +352,22 @@ void Jobs::fail(const Job& job, const Error& error) {
 }
 
 void Jobs::settle(std::function<Status()> work) {
-  const Status status = work();
-  if (status.ok()) return;
-  log_error("a job's end cannot be written and is tried again", status.error());
-  health_.note(status.error());
+  if (try_to(work)) return;
   const std::lock_guard lock(mutex_);
   unsettled_.push_back(std::move(work));
+}
+
+bool Jobs::try_to(const std::function<Status()>& work) noexcept {
+  constexpr std::string_view kTrouble = "a job's end cannot be written and is tried again";
+  bool done = false;
+  keep_going(kTrouble, [&] {
+    const Status status = work();
+    done = status.ok();
+    if (done) return;
+    log_error(kTrouble, status.error());
+    health_.note(status.error());
+  });
+  return done;
 }
 
 // A commit whose last sync fails may be durable all the same: then a job is claimed and nobody has it.
@@ -365,25 +389,35 @@ Status Jobs::put_back_strays() {
 
 void Jobs::maintain() {
   Clock::time_point expiry = Clock::now();
-  std::unique_lock lock(mutex_);
   while (!stopping_) {
-    std::vector<std::function<Status()>> unsettled = std::move(unsettled_);
-    unsettled_.clear();
-    lock.unlock();
-    std::erase_if(unsettled, [](const std::function<Status()>& work) { return work().ok(); });
-    if (unsettled.empty() && strays_)
-      if (const Status status = put_back_strays(); !status.ok())
-        log_error("no job can be put back", status.error());
-    if (Clock::now() >= expiry) {
-      expire();
+    const bool all = keep_going("jobs are looked after later", [&] {
+      settle_rest();
+      if (Clock::now() < expiry) return;
       expiry = Clock::now() + kExpiry;
-    }
-    lock.lock();
-    unsettled_.insert(unsettled_.begin(), unsettled.begin(), unsettled.end());
+      expire();
+    });
+    if (!all) strays_ = true;
+    std::unique_lock lock(mutex_);
     // A claim that failed is not repeated by the executor.
     if (unsettled_.empty()) executor_.wake();
     woken_.wait_for(lock, kRetry, [this] { return stopping_.load(); });
   }
+}
+
+void Jobs::settle_rest() {
+  std::vector<std::function<Status()>> unsettled;
+  {
+    const std::lock_guard lock(mutex_);
+    unsettled.swap(unsettled_);
+  }
+  std::erase_if(unsettled, [this](const std::function<Status()>& work) { return try_to(work); });
+  if (unsettled.empty() && strays_)
+    if (const Status status = put_back_strays(); !status.ok())
+      log_error("no job can be put back", status.error());
+  const std::lock_guard lock(mutex_);
+  unsettled.swap(unsettled_);
+  unsettled_.insert(unsettled_.end(), std::make_move_iterator(unsettled.begin()),
+                    std::make_move_iterator(unsettled.end()));
 }
 
 void Jobs::expire() {

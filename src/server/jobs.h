@@ -71,7 +71,9 @@ class Jobs {
 
  private:
   struct Run;
+  // Whatever happens after a claim: the job runs, has ended, or is put back by maintain().
   std::optional<Task> next(const std::string& group);
+  std::optional<Task> claim(const std::string& group);
   std::optional<Task> begin(const Job& job);
   void run(Run& run);
   static void say(std::string_view message, const Job& job);
@@ -79,11 +81,14 @@ class Jobs {
   void fail(const Job& job, const Error& error);
   // Does it now, or again every second until it works: a disk that is full must not lose a job.
   void settle(std::function<Status()> work);
+  // Whether it worked; else the log says why not.
+  bool try_to(const std::function<Status()>& work) noexcept;
   void remove_blobs(const Job& job);
   void remove_blob(const BlobName& name, const Job& job);
   // Queues again what the ledger says is running and nobody runs.
   Status put_back_strays();
   void maintain();
+  void settle_rest();
   void expire();
 
   State& state_;
@@ -98,7 +103,7 @@ class Jobs {
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;
   std::mutex claiming_;               // held from a claim until its job is in running_ or has failed
-  std::atomic<bool> strays_ = false;  // a claim has failed, and may have been written all the same
+  std::atomic<bool> strays_ = false;  // there may be jobs that were claimed and that nobody runs
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<std::atomic<bool>>, std::less<>> running_;  // and whether to stop

@@ -131,8 +131,8 @@ void KeyCache::make_room(std::uint64_t bytes) {
 void KeyCache::insert(Entry entry) {
   make_room(entry.bytes);
   const std::lock_guard lock(mutex_);
-  resident_ += entry.bytes;
   entries_.push_front(std::move(entry));
+  resident_ += entries_.front().bytes;
 }
 
 void KeyCache::forget(std::string_view tenant, const Digest& set) {

@@ -48,7 +48,7 @@ std::string text_value(const LogField& field) {
   return plain ? std::string(*text) : dump(json_value(field));
 }
 
-void write(spdlog::level::level_enum level, std::string_view message, LogFields fields) {
+void write(spdlog::level::level_enum level, std::string_view message, LogFields fields) noexcept try {
   std::shared_ptr<spdlog::logger> logger;
   bool json = false;
   {
@@ -60,6 +60,8 @@ void write(spdlog::level::level_enum level, std::string_view message, LogFields 
   const std::string line =
       json ? json_line(time_text(now()), name_of(level), message, fields) : text_line(message, fields);
   logger->log(level, spdlog::string_view_t(line.data(), line.size()));
+} catch (const std::exception&) {
+  // Whoever has something to say is in the middle of something more important.
 }
 
 }  // namespace
@@ -121,11 +123,17 @@ std::uint64_t lost_log_lines() {
   return instance().thread ? instance().thread->overrun_counter() : 0;
 }
 
-void log_info(std::string_view message, LogFields fields) { write(spdlog::level::info, message, fields); }
-void log_warning(std::string_view message, LogFields fields) { write(spdlog::level::warn, message, fields); }
-void log_error(std::string_view message, LogFields fields) { write(spdlog::level::err, message, fields); }
+void log_info(std::string_view message, LogFields fields) noexcept {
+  write(spdlog::level::info, message, fields);
+}
+void log_warning(std::string_view message, LogFields fields) noexcept {
+  write(spdlog::level::warn, message, fields);
+}
+void log_error(std::string_view message, LogFields fields) noexcept {
+  write(spdlog::level::err, message, fields);
+}
 
-void log_error(std::string_view message, const Error& error, std::string_view request_id) {
+void log_error(std::string_view message, const Error& error, std::string_view request_id) noexcept {
   const LogField code("code", to_string(error.code)), detail("error", error.message);
   if (request_id.empty()) return log_error(message, {code, detail});
   log_error(message, {{"request_id", request_id}, code, detail});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server's log: lines on standard error, written by a thread of its own so that nobody waits for a slow reader; where that thread
-// does not keep up, the oldest lines go. Lines never hold tokens, bodies, keys or ciphertexts.
+// does not keep up, the oldest lines go; one for which there is no memory goes too, as nothing here throws. Lines never hold tokens,
+// bodies, keys or ciphertexts.
 #pragma once
 
 #include <concepts>
@@ -34,11 +35,11 @@ void stop_log();
 std::uint64_t lost_log_lines();
 
 // One line: a message, and facts by name.
-void log_info(std::string_view message, LogFields fields = {});
-void log_warning(std::string_view message, LogFields fields = {});
-void log_error(std::string_view message, LogFields fields = {});
+void log_info(std::string_view message, LogFields fields = {}) noexcept;
+void log_warning(std::string_view message, LogFields fields = {}) noexcept;
+void log_error(std::string_view message, LogFields fields = {}) noexcept;
 // The error's code and message as fields.
-void log_error(std::string_view message, const Error& error, std::string_view request_id = {});
+void log_error(std::string_view message, const Error& error, std::string_view request_id = {}) noexcept;
 
 // What start_log's two formats make of a line, without its time and level, and whole.
 std::string text_line(std::string_view message, LogFields fields);

@@ -2,6 +2,7 @@
 #include "server/metrics_readings.h"
 
 #include "server/log.h"
+#include "server/memory_reserve.h"
 #include "server/process_info.h"
 
 namespace tacit::server {
@@ -112,6 +113,9 @@ std::vector<prometheus::MetricFamily> families_of(const Readings& readings) {
   add_state(out, readings);
   out.counter("tacit_log_lost_lines_total", "Lines of the log that were given up because nobody read them.",
               lost_log_lines());
+  out.counter("tacit_memory_reserve_uses_total",
+              "Small allocations for which the system had no memory, served from memory put by for them.",
+              memory_reserve.uses());
   add_process(out);
   return out.take();
 }

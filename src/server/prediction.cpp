@@ -111,7 +111,7 @@ Result<Prediction> prepare_prediction(std::shared_ptr<const ServedModel> model, 
   // A note a day is enough to tell sets that are used from those that are not. Failing to make one is no reason to refuse.
   if (const Time time = now(); time - set.used > kNoteUse)
     if (const Status noted = ledger.touch_set(tenant, set.id, time); !noted.ok())
-      log_error(noted.error().to_line());
+      log_error("a key set's use is not noted", noted.error());
   return Prediction{std::move(model), std::string(tenant), std::move(set),
                     request.stage,    request.id,          request.timings};
 }

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "server/keep_going.h"
+
 namespace tacit::server {
 
 std::optional<JobStep> ProgressBoard::step_of(const std::string& job) const {
@@ -19,9 +21,14 @@ void ProgressBoard::state(const std::string& job, JobState state) { tell(job, {s
 
 void ProgressBoard::tell(const std::string& job, const News& news) {
   const std::lock_guard lock(mutex_);
-  const auto entry = entries_.try_emplace(job).first;
+  const auto entry = news.step ? entries_.try_emplace(job).first : entries_.find(job);
+  if (entry == entries_.end()) return;
   entry->second.step = news.step;
-  std::erase_if(entry->second.watchers, [&](const auto& watching) { return !watching.second(news); });
+  std::erase_if(entry->second.watchers, [&](const auto& watching) {
+    bool stays = false;
+    keep_going("a job is not watched any more", [&] { stays = watching.second(news); });
+    return !stays;
+  });
   if (!news.step && entry->second.watchers.empty()) entries_.erase(entry);
 }
 

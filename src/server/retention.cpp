@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "server/log.h"
+#include "server/keep_going.h"
 
 namespace tacit::server {
 
@@ -15,7 +15,7 @@ constexpr std::chrono::minutes kEvery{10};
 
 void Retention::sweep(Time now) {
   const auto logged = [](const Status& status) {
-    if (!status.ok()) log_error("old keys are not removed: " + status.error().to_line());
+    if (!status.ok()) log_error("old keys are not removed", status.error());
   };
   Ledger& ledger = keys_.ledger();
   if (idle_keys_ > 0) {
@@ -40,7 +40,7 @@ void Retention::start() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
       lock.unlock();
-      sweep(now());
+      keep_going("old keys are not removed", [this] { sweep(now()); });
       lock.lock();
       woken_.wait_for(lock, kEvery, [this] { return stopping_; });
     }

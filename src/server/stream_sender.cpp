@@ -7,6 +7,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
+#include "server/keep_going.h"
+
 // In this file nothing but names and moves of names stands in a co_await: GCC 12 destroys some temporaries twice there.
 
 namespace tacit::server {
@@ -33,35 +35,35 @@ StreamSender::~StreamSender() { finish(false); }
 // Nothing comes in any more; `whole`: because the body has ended by itself.
 void StreamSender::finish(bool whole) {
   if (std::exchange(finished_, true)) return;
-  std::function<void(std::optional<Bytes>)> dropped;
+  std::function<void()> dropped;
   {
     const std::lock_guard lock(inbox_->mutex);
-    dropped.swap(inbox_->deliver);
+    dropped.swap(inbox_->wake);
   }
   if (!whole) body_->cancel();
 }
 
 void StreamSender::ask() {
   asked_ = true;
-  arrived_ = false;
-  {
-    const std::lock_guard lock(inbox_->mutex);
-    inbox_->deliver = [weak = weak_from_this(), where = out_->executor()](std::optional<Bytes> piece) {
-      asio::post(where, [weak, piece = std::move(piece)]() mutable {
-        const auto self = weak.lock();
-        if (!self) return;
-        self->piece_ = std::move(piece);
-        self->arrived_ = true;
-        self->wake_.cancel();
-      });
-    };
-  }
   body_->next([inbox = inbox_](std::optional<Bytes> piece) {
     const std::lock_guard lock(inbox->mutex);
-    if (!inbox->deliver) return;
-    inbox->deliver(std::move(piece));
-    inbox->deliver = nullptr;
+    if (!inbox->wake) return;
+    inbox->piece = std::move(piece);
+    inbox->arrived = true;
+    keep_going("a piece of a stream waits for its connection to look", inbox->wake);
   });
+}
+
+bool StreamSender::arrived() {
+  const std::lock_guard lock(inbox_->mutex);
+  return inbox_->arrived;
+}
+
+std::optional<Bytes> StreamSender::take() {
+  asked_ = false;
+  const std::lock_guard lock(inbox_->mutex);
+  inbox_->arrived = false;
+  return std::exchange(inbox_->piece, std::nullopt);
 }
 
 void StreamSender::end() {
@@ -78,19 +80,24 @@ asio::awaitable<bool> StreamSender::send() {
       self->wake_.cancel();
     }
   });
+  inbox_->wake = [weak = weak_from_this(), where = out_->executor()] {
+    asio::post(where, [weak] {
+      if (const auto self = weak.lock()) self->wake_.cancel();
+    });
+  };
   bool whole = false;
   while (!gone_ && !ended_) {
     if (!asked_) ask();
     wake_.expires_after(timeouts_.silence);
     error_code ignored;
-    if (!arrived_) co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (!arrived()) co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (gone_ || ended_) break;
     Bytes piece;
-    if (arrived_) {
-      asked_ = false;
-      whole = !piece_;
+    if (arrived()) {
+      std::optional<Bytes> came = take();
+      whole = !came;
       if (whole) break;
-      piece = std::move(*piece_);
+      piece = std::move(*came);
     } else if (!ignored) {
       piece = body_->keep_alive();
     }

@@ -32,10 +32,14 @@ class StreamSender : public std::enable_shared_from_this<StreamSender> {
  private:
   // Where the body's thread leaves a piece. It may outlive everything else here, so it holds nothing once it is shut.
   struct Inbox {
-    std::mutex mutex;
-    std::function<void(std::optional<Bytes>)> deliver;  // guarded by mutex
+    std::mutex mutex;            // guards what follows
+    std::function<void()> wake;  // empty: shut
+    bool arrived = false;
+    std::optional<Bytes> piece;  // what came, where something has; nothing: the body has ended
   };
   void ask();
+  bool arrived();
+  std::optional<Bytes> take();
   void finish(bool whole);
   boost::asio::awaitable<bool> write(ByteView piece);
   boost::asio::awaitable<bool> write_frame(std::string frame);
@@ -46,8 +50,7 @@ class StreamSender : public std::enable_shared_from_this<StreamSender> {
   const Timeouts timeouts_;
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   boost::asio::steady_timer wake_;
-  std::optional<Bytes> piece_;  // what came, where arrived_
-  bool arrived_ = false, asked_ = false, gone_ = false, ended_ = false, finished_ = false;
+  bool asked_ = false, gone_ = false, ended_ = false, finished_ = false;
   std::uint64_t sent_ = 0;
 };
 

@@ -7,10 +7,10 @@
 // is a new plan. TACIT_FAULT_STRUCK names a file that is made when the plan strikes.
 //
 // A point is "CALL FILE before|after" with dots: write.piece.before, fsync.journal.after, rename.result.before. CALL: open, write,
-// fsync, rename, unlink, truncate. FILE: piece, part, input, result, database, journal, folder, audit. And "malloc".
+// fsync, rename, unlink, truncate. FILE: piece, part, input, result, database, journal, folder, audit. And "malloc", which is any allocation.
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -50,8 +51,8 @@ void name_of(std::size_t point, char* text, std::size_t size) {
   if (point == kMalloc)
     std::snprintf(text, size, "malloc");
   else
-    std::snprintf(text, size, "%s.%s.%s", kCalls[point / 2 / kFiles.size()], kFiles[point / 2 % kFiles.size()],
-                  point % 2 == 0 ? "before" : "after");
+    std::snprintf(text, size, "%s.%s.%s", kCalls[point / 2 / kFiles.size()],
+                  kFiles[point / 2 % kFiles.size()], point % 2 == 0 ? "before" : "after");
 }
 
 // Nothing here may allocate, nor go through the functions below.
@@ -141,7 +142,8 @@ std::size_t file_of(int descriptor) {
   path[length] = 0;
   struct stat status {};
   // "…/pieces" and "…/blobs/TENANT" are folders.
-  if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) return std::strstr(path, "/blobs") ? 6 : kFiles.size();
+  if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode))
+    return std::strstr(path, "/blobs") ? 6 : kFiles.size();
   return file_of(path);
 }
 
@@ -156,6 +158,13 @@ auto guarded(std::size_t call, std::size_t file, const Call& run) -> decltype(ru
   // What happened after the call cannot be undone: only killing makes sense there.
   strikes(point_of(call, file, true));
   return result;
+}
+
+// A process that ends itself says where; the first call of backtrace() allocates.
+[[gnu::constructor]] void say_where_it_ends() {
+  static void* frames[64];
+  ::backtrace(frames, 64);
+  std::signal(SIGABRT, [](int) { ::backtrace_symbols_fd(frames, ::backtrace(frames, 64), STDERR_FILENO); });
 }
 
 }  // namespace
@@ -221,18 +230,27 @@ int open64(const char* path, int flags, ...) {
 
 }  // extern "C"
 
-// malloc is called before dlsym can be, so it goes to the library's own entry.
+// Allocations come before dlsym can be called, so they go to the library's own entries.
 extern "C" void* __libc_malloc(size_t size);
-extern "C" void* malloc(size_t size) {
+extern "C" void* __libc_memalign(size_t alignment, size_t size);
+
+namespace {
+
+bool allocation_fails() {
   static thread_local bool inside = false;  // getenv and stat do not allocate, but who knows
-  if (!inside) {
-    inside = true;
-    const bool fails = strikes(kMalloc);
-    inside = false;
-    if (fails) {
-      errno = ENOMEM;
-      return nullptr;
-    }
-  }
-  return __libc_malloc(size);
+  if (inside) return false;
+  inside = true;
+  const bool fails = strikes(kMalloc);
+  inside = false;
+  if (fails) errno = ENOMEM;
+  return fails;
+}
+
+}  // namespace
+
+extern "C" void* malloc(size_t size) { return allocation_fails() ? nullptr : __libc_malloc(size); }
+
+// What operator new calls for aligned types.
+extern "C" void* aligned_alloc(size_t alignment, size_t size) {
+  return allocation_fails() ? nullptr : __libc_memalign(alignment, size);
 }

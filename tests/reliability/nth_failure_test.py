@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each write, fsync, rename and removal of a client's session fails in turn, and allocations do, in one server that has to go on.
 
-    nth_failure_test.py [ALLOCATIONS [SEED]]     how many failing allocations to try, default 1500
+    nth_failure_test.py [ALLOCATIONS [SEED [PARTS]]]     how many failing allocations to try, default 1500; which
+                                                         of "calls,allocations,dearth", default all
 
 The session: keys deleted and uploaded, a job submitted, awaited, fetched and deleted. For each point of fault_shim.cpp the first,
-second, ... call fails, until the session has no such call any more. Whatever fails: every answer is a success or an error
+second, ... call fails, until the session has no such call any more. Of the allocations some fail alone, then for a while all from
+one on. Whatever fails: every answer is a success or an error
 with a code, nothing acknowledged is lost, and the next session works."""
 import json
 import os
@@ -117,7 +119,8 @@ class Run:
         self.plan.unlink()
         client.close()
         if self.service.process.poll() is not None:
-            self.failures.append(f"{plan}: the server ended with {self.service.process.returncode}")
+            self.failures.append(f"{plan}: the server ended with {self.service.process.returncode}: "
+                                 f"{self.service.read_log()[-2000:]}")
             self.service.start()
         client = Client(self.service.port)
         self.verify(client, *said)
@@ -127,29 +130,41 @@ class Run:
         return struck
 
 
+def fail_calls(run):
+    for file, calls in FILES.items():
+        for call in calls:
+            for action in ("eio", "enospc"):
+                number = 1
+                while run.attempt(f"{call}.{file}.before:{number}:{action}"):
+                    number += 1
+            print(f"{call}.{file}: {number - 1} calls, each failed; {len(run.failures)} failures", flush=True)
+
+
+def fail_allocations(run, rng, count, action):
+    last = 1  # about as many as a session has
+    while run.attempt(f"malloc:{last}:{action}"):
+        last *= 2
+    for i in range(count):
+        run.attempt(f"malloc:{rng.randint(1, last)}:{action}")
+        if i % 100 == 99 or i + 1 == count:
+            print(f"{action}: {i + 1} of up to {last} allocations; {len(run.failures)} failures", flush=True)
+
+
 def main():
     allocations = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    parts = sys.argv[3].split(",") if len(sys.argv) > 3 else ("calls", "allocations", "dearth")
     print(f"seed {seed}", flush=True)
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="tacit-failure-") as name:
         run = Run(Path(name))
         with run.service:
-            for file, calls in FILES.items():
-                for call in calls:
-                    for action in ("eio", "enospc"):
-                        number = 1
-                        while run.attempt(f"{call}.{file}.before:{number}:{action}"):
-                            number += 1
-                    print(f"{call}.{file}: {number - 1} calls, each failed; {len(run.failures)} failures", flush=True)
-            # How many allocations a session has, then some of them.
-            last = 1
-            while run.attempt(f"malloc:{last}:nomem"):
-                last *= 2
-            for i in range(allocations):
-                run.attempt(f"malloc:{rng.randint(1, last)}:nomem")
-                if i % 100 == 99:
-                    print(f"{i + 1} failing allocations of up to {last}; {len(run.failures)} failures", flush=True)
+            if "calls" in parts:
+                fail_calls(run)
+            if "allocations" in parts:
+                fail_allocations(run, rng, allocations, "nomem")
+            if "dearth" in parts:
+                fail_allocations(run, rng, allocations // 10, "nomem+")
         for failure in run.failures[:50]:
             print(failure)
         print(f"{run.faults} faults, {run.refusals} requests refused, {len(run.failures)} violations")

@@ -169,6 +169,22 @@ TEST_F(AuditTest, ACopyIsWhole) {
   ASSERT_TRUE(copy_audit(temporary_.path() / "nothing", temporary_.path() / "other").ok());
 }
 
+// Two refusals within a minute: the second has not been told yet when the server ends.
+TEST_F(AuditTest, TheLastLineIsTheLast) {
+  {
+    const auto audit = unwrap(Audit::open(folder(), 0));
+    audit->refused({ErrorCode::kAuthentication, "x"}, "1");
+    ASSERT_TRUE(audit->record(numbered(1)).ok());
+    audit->refused({ErrorCode::kAuthentication, "x"}, "2");
+    audit->record_soon(numbered(2));
+    ASSERT_TRUE(audit->record_last(numbered(3)).ok());
+  }
+  const auto lines = lines_of(folder());
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_EQ(lines[3]["event"], "authentication.refused");
+  EXPECT_EQ(lines[4]["number"], 3);
+}
+
 TEST_F(AuditTest, RefusedRequestsAreCountedNotListed) {
   {
     const auto audit = unwrap(Audit::open(folder(), 0));

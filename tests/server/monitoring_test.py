@@ -253,9 +253,9 @@ class Log(MonitoringTest):
         self.predict_once(service, token)
         self.ask(service, "/v2/models?token=" + token, token)
         service.stop()
-        self.assertNotIn(token.split("_")[2], service.read_log())
+        self.assertNotIn(token.split("_", 2)[2], service.read_log())
         for file in (state / "audit").glob("*.log"):
-            self.assertNotIn(token.split("_")[2], file.read_text())
+            self.assertNotIn(token.split("_", 2)[2], file.read_text())
 
 
 class Audit(MonitoringTest):
