@@ -8,6 +8,9 @@ import unittest
 from proxy import Proxy
 from support import TacitTest, tacit
 
+# Keys that are made anew: that takes less time than to open a stored one.
+MEMORY = {"passphrase": None}
+
 
 class HostileServer(TacitTest):
     @classmethod
@@ -16,13 +19,11 @@ class HostileServer(TacitTest):
         cls.service = cls.start_service()
         cls.written = cls.write_images(cls, "honest", 1)
         cls.image = cls.written[0][0]
-        cls.predict(cls(), cls.service.url, cls.image)
 
     def refused_answer(self, codes, alter, **options):
         """`tacit predict` through a proxy that alters answers. Returns the exchanges."""
         with Proxy(self.service.port, alter) as proxy:
-            options.setdefault("home", self.home)
-            self.refused(codes, "predict", "--server", proxy.url, "--model", "tiny", self.image, **options)
+            self.refused(codes, "predict", "--server", proxy.url, "--model", "tiny", self.image, **MEMORY | options)
             return proxy.exchanges
 
     @staticmethod
@@ -53,7 +54,7 @@ class HostileServer(TacitTest):
     def test_the_proxy_itself_changes_nothing(self):
         for alter in (None, self.altered_page(lambda page: None), self.altered_answer(lambda data: None)):
             with Proxy(self.service.port, alter) as proxy:
-                self.assert_right(self.predict(proxy.url, self.image)[0], self.written)
+                self.assert_right(self.predict(proxy.url, self.image, **MEMORY)[0], self.written)
 
     def test_weak_parameters_are_refused_before_anything_is_made(self):
         def weaken(page):
@@ -72,7 +73,7 @@ class HostileServer(TacitTest):
 
     def test_every_member_of_the_page_is_checked(self):
         with Proxy(self.service.port) as proxy:
-            self.predict(proxy.url, self.image)
+            self.predict(proxy.url, self.image, **MEMORY)
             honest = json.loads(proxy.find("GET", "/client").answer.body)
         for name, value in honest.items():
             for wrong in (None, "x", -1, [], {}, 1e300, [[[]]]):
@@ -89,7 +90,7 @@ class HostileServer(TacitTest):
 
     def through(self, alter):
         with Proxy(self.service.port, alter) as proxy:
-            return tacit("predict", "--server", proxy.url, "--model", "tiny", self.image, home=self.home)
+            return tacit("predict", "--server", proxy.url, "--model", "tiny", self.image, **MEMORY)
 
     def test_answers_that_are_cut_or_long(self):
         for change in (lambda data: b"\0", lambda data: data[:71], lambda data: data[:len(data) // 2],

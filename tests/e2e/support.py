@@ -39,11 +39,12 @@ class TinyNetwork:
         self.bias = random.normal(0, 0.1, 3).astype(np.float32)
 
     def outputs(self, pixels):
-        """The three outputs for an 8x8 array of bytes, in double precision."""
-        x = np.pad((pixels / 255.0 - MEAN) / DEVIATION, 1)
-        hidden = np.array([[[np.sum(x[2 * r:2 * r + 3, 2 * c:2 * c + 3] * kernel[0]) for c in range(4)]
-                            for r in range(4)] for kernel in self.kernel.astype(np.float64)])
-        return (hidden ** 2).reshape(64) @ self.matrix.astype(np.float64) + self.bias
+        """The three outputs for an 8x8 array of bytes, in double precision; those of each of an array of such arrays."""
+        x = (pixels / 255.0 - MEAN) / DEVIATION
+        x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)])
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(-2, -1))[..., ::2, ::2, :, :]
+        hidden = np.einsum("...rcij,kij->...krc", windows, self.kernel[:, 0].astype(np.float64))
+        return (hidden ** 2).reshape(*x.shape[:-2], 64) @ self.matrix.astype(np.float64) + self.bias
 
     def probabilities(self, pixels):
         e = np.exp(self.outputs(pixels) - self.outputs(pixels).max())
@@ -77,10 +78,11 @@ def random_images(count, seed=SEED):
 def clear_cut_images(network, count):
     """Images that the network is sure of, so that noise cannot change the label, of each label in turn."""
     sure = {label: [] for label in range(len(LABELS))}
-    for pixels in random_images(2000, SEED + 1):
-        ranked = np.sort(network.outputs(pixels))
+    pixels = random_images(2000, SEED + 1)
+    for image, outputs in zip(pixels, network.outputs(pixels)):
+        ranked = np.sort(outputs)
         if ranked[-1] - ranked[-2] > 0.5:
-            sure[int(np.argmax(network.outputs(pixels)))].append(pixels)
+            sure[int(np.argmax(outputs))].append(image)
     labels = [label for label in sure if sure[label]]
     assert len(labels) > 1, "the network always says the same"
     return [sure[labels[i % len(labels)]][i // len(labels)] for i in range(count)]
