@@ -12,11 +12,10 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from workload import BIN, Ledger, Service, check, prepare, work
+from workload import BIN, Ledger, Service, check, load, prepare
 
 CALLS = {
     "piece": ("open", "write", "fsync", "rename"),
@@ -27,7 +26,6 @@ CALLS = {
     "folder": ("fsync",),
 }
 POINTS = [f"{call}.{file}.{when}" for file, calls in CALLS.items() for call in calls for when in ("before", "after")]
-CLIENTS = 4
 # Pieces are written by the first upload only, and removed with their set: these rounds begin with an empty folder.
 FRESH = ("piece",)
 
@@ -59,22 +57,16 @@ def main():
             if point:
                 (folder / "plan.new").write_text(f"{point}:{rng.randint(1, 6)}:kill")
                 (folder / "plan.new").rename(plan)
-            stop, problems = threading.Event(), []
+            problems = []
             before = ledger.acknowledged
-            threads = [threading.Thread(target=work, args=(service, recording, ledger, rng.random(), stop, problems))
-                       for _ in range(CLIENTS)]
-            for thread in threads:
-                thread.start()
-            deadline = time.monotonic() + (3 if point else rng.uniform(0.05, 1.2))
-            while time.monotonic() < deadline and service.process.poll() is None:
-                time.sleep(0.01)
-            if service.process.poll() is None:
-                service.process.kill()
-            elif point:
-                struck.add(point)
-            stop.set()
-            for thread in threads:
-                thread.join()
+            with load(service, recording, ledger, rng, problems):
+                deadline = time.monotonic() + (3 if point else rng.uniform(0.05, 1.2))
+                while time.monotonic() < deadline and service.process.poll() is None:
+                    time.sleep(0.01)
+                if service.process.poll() is None:
+                    service.process.kill()
+                elif point:
+                    struck.add(point)
             service.process.wait()
             acknowledged += ledger.acknowledged - before
 

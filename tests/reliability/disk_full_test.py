@@ -12,13 +12,11 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from workload import BIN, Client, Ledger, Service, check, prepare, work
+from workload import BIN, Client, Ledger, Service, check, load, prepare
 
-CLIENTS = 4
 MEBIBYTES = 64
 
 
@@ -59,16 +57,9 @@ def main():
                 ledger.keys = True
                 for round_ in range(rounds):
                     fill(disk / "filler", rng.choice((0, 0, rng.randrange(4096, 400_000))))
-                    stop, problems = threading.Event(), []
-                    threads = [threading.Thread(target=work,
-                                                args=(service, recording, ledger, rng.random(), stop, problems))
-                               for _ in range(CLIENTS)]
-                    for thread in threads:
-                        thread.start()
-                    time.sleep(0.7)
-                    stop.set()
-                    for thread in threads:
-                        thread.join()
+                    problems = []
+                    with load(service, recording, ledger, rng, problems):
+                        time.sleep(0.7)
                     # Reads go on without room.
                     client = Client(service.port)
                     for path in ("/v2/health/live", "/v2/jobs", f"/v2/keys/{recording.key_id}"):

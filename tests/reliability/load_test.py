@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from workload import BIN, ROOT, Client, Ledger, Proxy, Service, check, prepare, tacit, work
+from workload import BIN, ROOT, Client, Ledger, Proxy, Service, check, load, prepare, tacit
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -181,15 +181,8 @@ def soak(folder, seconds, failures):
         ledger, problems, samples = Ledger(), [], []
         deadline, start = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:
-            stop = threading.Event()
-            threads = [threading.Thread(target=work, args=(service, recording, ledger, random.random(), stop, problems))
-                       for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            time.sleep(min(5, max(deadline - time.monotonic(), 0.1)))
-            stop.set()
-            for thread in threads:
-                thread.join()
+            with load(service, recording, ledger, random, problems):
+                time.sleep(min(5, max(deadline - time.monotonic(), 0.1)))
             problems += check(service.port, recording, ledger)
             samples.append((time.monotonic() - start, resident(service.process.pid)))
         steady = [(t, size) for t, size in samples if t > seconds / 5]

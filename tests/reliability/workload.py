@@ -3,6 +3,7 @@
 
 The bytes of keys and ciphertexts are those that one `tacit predict` sent; the requests are made with Python's own HTTP
 client, so that nothing of ours is between the test and the server."""
+import contextlib
 import http.client
 import json
 import random
@@ -169,6 +170,22 @@ def work(service, recording, ledger, seed, stop, problems):
         except ConnectionError:
             stop.wait(0.02)
     client.close()
+
+
+@contextlib.contextmanager
+def load(service, recording, ledger, rng, problems):
+    """Four clients at work() while the `with` block lasts."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=work, args=(service, recording, ledger, rng.random(), stop, problems))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def check(port, recording, ledger):
