@@ -142,7 +142,7 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
                     "the server is about to end and stopped this run; try another one"};
     }
     Response response = application_.refuse(error, call_.head, call_.instance, endpoint_.pattern);
-    if (error.code == ErrorCode::kServerBusy) response.fields.set("Retry-After", application_.retry_after());
+    if (error.code == ErrorCode::kServerBusy) response.fields.set("Retry-After", application_.executor_.retry_after());
     done(std::move(response));
   }
 
@@ -216,7 +216,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state, std
           options.quota),
       cache_(options.key_cache_bytes),
       executor_(executor_limits(options)),
-      jobs_(*state_, models_, keys_, cache_, executor_, metrics_, health_, job_limits(options)),
+      jobs_(*state_, models_, keys_, cache_, executor_, metrics_, health_, *audit_, job_limits(options)),
       inference_quota_(state_->ledger(), options.quota.inferences_per_day),
       retention_(keys_, cache_, options.keep_idle_keys.count()),
       max_in_flight_(options.max_body_bytes_in_flight),
@@ -300,11 +300,6 @@ Response Application::refuse(const Error& error, const RequestHead& head, std::s
     metrics_.quota_refused(route.starts_with("/v2/keys") ? "keys" : "jobs");
   }
   return problem_response(error, instance);
-}
-
-std::string Application::retry_after() const {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(executor_.expected_wait());
-  return std::to_string(std::clamp<std::int64_t>(seconds.count(), 1, 120));
 }
 
 bool Application::reserve(std::uint64_t bytes) {

@@ -79,8 +79,6 @@ class Application final : public Service {
   bool reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes) { in_flight_ -= bytes; }
 
-  std::string retry_after() const;
-
   Metrics metrics_;
   StateHealth health_;
   ModelShelf models_;

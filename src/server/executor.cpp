@@ -64,6 +64,11 @@ std::chrono::milliseconds Executor::expected_wait() const {
       static_cast<std::int64_t>(1000 * core_seconds_ * tasks / static_cast<double>(limits_.cores)));
 }
 
+std::string Executor::retry_after() const {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(expected_wait());
+  return std::to_string(std::clamp<std::int64_t>(seconds.count(), 1, 120));
+}
+
 Executor::Load Executor::load() const {
   const std::lock_guard lock(mutex_);
   return {running_, line_.size() + (ahead_ ? 1 : 0), used_cores_, used_bytes_};

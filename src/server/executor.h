@@ -65,6 +65,8 @@ class Executor {
 
   // How long a task that is submitted now will wait, about: from the time that others took of late.
   std::chrono::milliseconds expected_wait() const;
+  // The same for the field Retry-After: 1 to 120 seconds.
+  std::string retry_after() const;
   struct Load {
     std::size_t running = 0, waiting = 0, cores = 0;
     std::uint64_t bytes = 0;  // given to what runs

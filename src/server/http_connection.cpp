@@ -117,10 +117,6 @@ Connection::Connection(std::shared_ptr<HttpStream> stream, const asio::ip::addre
       hub_(hub),
       place_(std::move(place)),
       buffer_(kMaxBufferedBytes) {
-  {
-    const std::lock_guard lock(hub_.mutex);
-    hub_.open.insert(this);
-  }
   hub_.service.on_connection(place_.verdict() == ConnectionLimits::Verdict::kServe ? ConnectionEvent::kOpened
                              : place_.verdict() == ConnectionLimits::Verdict::kAddressFull
                                  ? ConnectionEvent::kAddressFull
@@ -133,6 +129,11 @@ Connection::~Connection() {
   const std::lock_guard lock(hub_.mutex);
   hub_.open.erase(this);
   hub_.changed.notify_all();
+}
+
+void Connection::join() {
+  const std::lock_guard lock(hub_.mutex);
+  hub_.open.insert(this);
 }
 
 void Connection::wind_down() {

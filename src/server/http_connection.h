@@ -43,6 +43,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(std::shared_ptr<HttpStream> stream, const boost::asio::ip::address& address,
              ConnectionLimits::Place place, ConnectionHub& hub);
   ~Connection();
+  // Makes it one of hub.open until it ends. Called once, when there is a shared_ptr to it.
+  void join();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 

@@ -107,6 +107,7 @@ void HttpServer::State::start_connection(tcp::socket socket) {
     return hub.service.on_connection(ConnectionEvent::kDropped);
   }
   const auto connection = std::make_shared<Connection>(stream, peer.address(), std::move(place), hub);
+  connection->join();
   const auto life = [](std::shared_ptr<Connection> c) -> asio::awaitable<void> { co_await c->live(); };
   asio::co_spawn(executor, life(connection), report);
 }

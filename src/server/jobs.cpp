@@ -97,7 +97,7 @@ void Jobs::say(std::string_view message, const Job& job) {
 }
 
 Jobs::Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cache, Executor& executor,
-           Metrics& metrics, StateHealth& health, const Limits& limits)
+           Metrics& metrics, StateHealth& health, Audit& audit, const Limits& limits)
     : state_(state),
       queue_(state.queue()),
       models_(models),
@@ -106,6 +106,7 @@ Jobs::Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cac
       executor_(executor),
       metrics_(metrics),
       health_(health),
+      audit_(audit),
       limits_(limits) {}
 
 Status Jobs::start() {
@@ -326,8 +327,10 @@ void Jobs::succeed(const Job& job, InferenceResult result, bool last) {
       }
     }
     remove_blob(input_blob(job), job);
+    const JobState state = last ? JobState::kSucceeded : JobState::kAwaitingClient;
     say(last ? "job succeeded" : "job awaits its client", job);
-    board_.state(job.id, last ? JobState::kSucceeded : JobState::kAwaitingClient);
+    note_end(job, state, "ok");
+    board_.state(job.id, state);
     return {};
   });
 }
@@ -346,9 +349,23 @@ void Jobs::fail(const Job& job, const Error& error) {
     TACIT_TRY(const bool done, queue_.fail(job, error, time, time + limits_.keep_results));
     remove_blobs(job);
     const auto row = queue_.find(job.tenant, job.id);
-    if (done || (row.ok() && row->state == JobState::kFailed)) board_.state(job.id, JobState::kFailed);
+    if (!done && (!row.ok() || row->state != JobState::kFailed)) return {};
+    note_end(job, JobState::kFailed, to_string(error.code));
+    board_.state(job.id, JobState::kFailed);
     return {};
   });
+}
+
+void Jobs::note_end(const Job& job, JobState state, std::string_view code) {
+  Json line = audit_event("job.ended");
+  line["tenant"] = job.tenant;
+  line["request_id"] = job.request_id;
+  line["job_id"] = job.id;
+  line["model"] = job.model;
+  line["stage"] = job.stage;
+  line["state"] = std::string(to_string(state));
+  line["code"] = code;
+  audit_.record_soon(std::move(line));
 }
 
 void Jobs::settle(std::function<Status()> work) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <thread>
 
+#include "server/audit.h"
 #include "server/executor.h"
 #include "server/metrics.h"
 #include "server/prediction.h"
@@ -28,7 +29,7 @@ class Jobs {
   };
   // All must outlive it.
   Jobs(State& state, const ModelShelf& models, KeyStore& keys, KeyCache& cache, Executor& executor,
-       Metrics& metrics, StateHealth& health, const Limits& limits);
+       Metrics& metrics, StateHealth& health, Audit& audit, const Limits& limits);
   ~Jobs() { stop(); }
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
@@ -77,6 +78,8 @@ class Jobs {
   std::optional<Task> begin(const Job& job);
   void run(Run& run);
   static void say(std::string_view message, const Job& job);
+  // A line of the audit log, soon: a stage has ended so. `code` is an error's, or "ok".
+  void note_end(const Job& job, JobState state, std::string_view code);
   void succeed(const Job& job, InferenceResult result, bool last);
   void fail(const Job& job, const Error& error);
   // Does it now, or again every second until it works: a disk that is full must not lose a job.
@@ -99,6 +102,7 @@ class Jobs {
   Executor& executor_;
   Metrics& metrics_;
   StateHealth& health_;
+  Audit& audit_;
   const Limits limits_;
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;

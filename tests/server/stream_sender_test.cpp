@@ -61,7 +61,7 @@ class StreamService : public Service {
   std::variant<Response, std::shared_ptr<Exchange>> open(RequestHead head) override {
     Response response;
     if (head.target == "/stream") {
-      response.stream = body;
+      response.stream = body();
       response.fields.add("Content-Type", "text/event-stream");
     } else {
       response.body = bytes_of("plain");
@@ -69,8 +69,20 @@ class StreamService : public Service {
     ++opened;
     return response;
   }
-  std::shared_ptr<GivenBody> body = std::make_shared<GivenBody>();
+  std::shared_ptr<GivenBody> body() {
+    const std::lock_guard lock(mutex_);
+    return body_;
+  }
+  // For the requests that follow; the one before.
+  std::shared_ptr<GivenBody> exchange_body(std::shared_ptr<GivenBody> next = std::make_shared<GivenBody>()) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(body_, std::move(next));
+  }
   std::atomic<int> opened = 0;
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<GivenBody> body_ = std::make_shared<GivenBody>();
 };
 
 bool soon(const std::function<bool()>& condition) {
@@ -88,7 +100,7 @@ class StreamSenderTest : public testing::Test {
   static std::string request(const std::string& version = "1.1", const std::string& method = "GET") {
     return method + " /stream HTTP/" + version + "\r\nHost: x\r\n\r\n";
   }
-  GivenBody& body() { return *service_.body; }
+  GivenBody& body() { return *service_.body(); }
 
   StreamService service_;
   HttpOptions options_;
@@ -118,7 +130,7 @@ struct Curl {
 TEST_F(StreamSenderTest, CurlGetsEachPieceWhenItIsThere) {
   start();
   for (const char* flags : {"", "--http1.0"}) {
-    service_.body = std::make_shared<GivenBody>();
+    service_.exchange_body();
     Curl curl(server_->port(), flags);
     for (int i = 0; i < 5; ++i) {
       // Nothing follows before this one was read by curl, so it cannot have been kept back.
@@ -241,7 +253,7 @@ TEST_F(StreamSenderTest, StoppingEndsTheBodyWhereItIs) {
   curl.read_until("first\n");
   RawSocket silent(server_->port());  // takes the stream too, and waits
   const auto other = std::make_shared<GivenBody>();
-  const auto first = std::exchange(service_.body, other);
+  const auto first = service_.exchange_body(other);
   silent.send(request());
   ASSERT_TRUE(silent.read_response());
   EXPECT_TRUE(server_->stop());
@@ -295,7 +307,7 @@ TEST_F(StreamSenderTest, TheSameOverTls) {
     EXPECT_TRUE(curl.read_until("]").ends_with("x[200 0]"));
     EXPECT_EQ(body().cancelled, 0);
   }
-  service_.body = std::make_shared<GivenBody>();
+  service_.exchange_body();
   Curl curl(server_->port(), "--cacert " + path + "/authority.pem --max-time 1", "https");
   EXPECT_TRUE(soon([&] { return body().cancelled == 1; })) << "a client that left was not noticed";
   EXPECT_EQ(body().asked, 1);
@@ -308,8 +320,8 @@ TEST_F(StreamSenderTest, ManyStreamsAtOnce) {
   constexpr int kRounds = 40;
   std::atomic<int> whole = 0;
   for (int round = 0; round < kRounds; ++round) {
-    service_.body = std::make_shared<GivenBody>();
-    const auto body = service_.body;
+    service_.exchange_body();
+    const auto body = service_.body();
     RawSocket socket(server_->port());
     socket.send(request());
     ASSERT_TRUE(soon([&] { return service_.opened == round + 1; })) << "the next body is not for this one";

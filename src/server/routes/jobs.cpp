@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs: where they are, what they made, the client's part of a refresh, and their end (protocol/jobs.md).
-#include <algorithm>
-
 #include "server/job_events.h"
 #include "server/json.h"
 #include "server/limits.h"
@@ -15,13 +13,8 @@ constexpr std::size_t kListed = 100;
 
 Json time_or_null(Time time) { return time == 0 ? Json() : Json(time_text(time)); }
 
-int retry_seconds(const Services& services) {
-  return static_cast<int>(
-      std::clamp<std::int64_t>(services.executor.expected_wait().count() / 1000 + 1, 1, 60));
-}
-
 Result<Response> with_retry(const Services& services, const Job& job, Response response) {
-  if (!rests(job.state)) response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
+  if (!rests(job.state)) response.fields.add("Retry-After", services.executor.retry_after());
   return response;
 }
 
@@ -134,7 +127,7 @@ Json describe_job(const Services& services, const Job& job) {
 Response accepted(const Services& services, const Job& job) {
   Response response = json_response(202, describe_job(services, job));
   response.fields.add("Location", "/v2/jobs/" + job.id);
-  response.fields.add("Retry-After", std::to_string(retry_seconds(services)));
+  response.fields.add("Retry-After", services.executor.retry_after());
   response.fields.add("Preference-Applied", "respond-async");
   return response;
 }
