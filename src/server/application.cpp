@@ -275,7 +275,7 @@ Status Application::reload_models() {
 
 void Application::reload() {
   constexpr std::string_view kTrouble = "the models stay as they were";
-  keep_going(kTrouble, [this] {
+  keep_going(kTrouble, [&] {
     if (const Status status = reload_models(); !status.ok()) log_error(kTrouble, status.error());
   });
 }
