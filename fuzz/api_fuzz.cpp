@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <thread>
 
 #include "client/api.h"
@@ -17,8 +18,8 @@
 namespace tacit::fuzz {
 namespace {
 
-// Answers each request with `answer` and closes the connection. One request at a time, which is over before the next answer is
-// set.
+// Answers each request with what answer_with() was last given and closes the connection, one after the other. A client may have gone
+// before its answer is sent.
 class RawServer {
  public:
   RawServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -35,7 +36,10 @@ class RawServer {
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
-  ByteView answer;
+  void answer_with(ByteView answer) {
+    const std::lock_guard lock(mutex_);
+    answer_.assign(answer.begin(), answer.end());
+  }
 
  private:
   [[noreturn]] void serve() {
@@ -49,6 +53,11 @@ class RawServer {
         if (got <= 0) break;
         request.append(buffer, static_cast<std::size_t>(got));
       }
+      Bytes answer;
+      {
+        const std::lock_guard lock(mutex_);
+        answer = answer_;
+      }
       static_cast<void>(::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL));
       ::shutdown(connection, SHUT_WR);
       while (::recv(connection, buffer, sizeof buffer, 0) > 0) {}
@@ -57,6 +66,8 @@ class RawServer {
   }
   int listener_;
   int port_ = 0;
+  std::mutex mutex_;
+  Bytes answer_;  // guarded by mutex_
 };
 
 template <class T>
@@ -73,7 +84,7 @@ TACIT_FUZZ_TARGET(api) {
   static const Bytes kPiece(100, 7);
   Input in(input);
   const std::size_t call = in.below(5);
-  server.answer = in.rest();
+  server.answer_with(in.rest());
   client::HttpOptions options;
   options.connect = options.stall = options.answer = std::chrono::seconds(20);
   options.max_answer_bytes = 1 << 20;
@@ -97,8 +108,8 @@ TACIT_FUZZ_TARGET(api) {
       fine(api.upload_piece(blake2b(kPiece), kPiece));
       break;
     default:
-      fine(api.infer(
-          "tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0, std::vector<Bytes>{kPiece}))));
+      fine(api.infer("tiny", test::unwrap(client::encode_infer_request(std::string(64, '0'), 0,
+                                                                       std::vector<Bytes>{kPiece}))));
   }
 }
 

@@ -2,6 +2,7 @@
 #include "ckks/wire.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "ckks/expand.h"
@@ -91,7 +92,9 @@ Result<Header> read_checked_header(const Parameters& parameters, ByteReader& in,
   }
   const bool element_fits =
       key ? header.element % 2 == 1 && header.element < 2 * parameters.degree() : header.element == 0;
-  const bool scale_fits = key ? header.scale == 0 : std::isnormal(header.scale) && header.scale > 0;
+  // Zero itself, not -0: an object has one form.
+  const bool scale_fits =
+      key ? std::bit_cast<std::uint64_t>(header.scale) == 0 : std::isnormal(header.scale) && header.scale > 0;
   if (!element_fits || !scale_fits) {
     return Error{ErrorCode::kDataMalformed, in.what() + " has a field out of its range"};
   }

@@ -53,12 +53,15 @@ Result<Image> decode_image(ByteView bytes, int channels, std::string_view name) 
     return Error{ErrorCode::kDataTooLarge,
                  std::string(name) + " has more than " + std::to_string(kMaxImageSide) + " rows or columns"};
   }
+  // stb_image 2.27 reads beyond its buffer where it changes the channels of a PGM or PPM with two bytes a sample, so that is
+  // done here; such files have 1 or 3 channels.
+  const int decoded = bytes[0] == 'P' ? stored : channels;
   std::unique_ptr<stbi_uc, FreePixels> pixels(
-      stbi_load_from_memory(bytes.data(), size, &width, &height, &stored, channels));
+      stbi_load_from_memory(bytes.data(), size, &width, &height, &stored, decoded));
   if (pixels == nullptr || width < 1 || height < 1) return malformed(name);
   std::size_t count =
-      static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
-  return Image{channels, height, width, Bytes(pixels.get(), pixels.get() + count)};
+      static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(decoded);
+  return with_channels(Image{decoded, height, width, Bytes(pixels.get(), pixels.get() + count)}, channels);
 }
 
 Result<Image> load_image(const std::filesystem::path& path, int channels) {

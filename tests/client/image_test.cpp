@@ -113,6 +113,18 @@ TEST(Image, RefusesHugeOnesBeforeDecoding) {
   EXPECT_EQ(decode_image(long_file, 1, "x").error().code, ErrorCode::kDataTooLarge);
 }
 
+// stb_image 2.27 read beyond its buffer here.
+TEST(Image, TwoBytesASample) {
+  const std::string grey = std::string("P5 2 1 65535\n") + "\x10\x10\x20\x20";
+  const auto three = decode_image(as_bytes(grey), 3, "x");
+  ASSERT_TRUE(three.ok());
+  EXPECT_EQ(three->pixels, (Bytes{0x10, 0x10, 0x10, 0x20, 0x20, 0x20}));
+  const std::string colours = std::string("P6 1 1 65535\n") + "\x40\x40\x40\x40\x40\x40";
+  const auto one = decode_image(as_bytes(colours), 1, "x");
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(one->pixels, Bytes{0x40});
+}
+
 TEST(Image, LoadsFiles) {
   test::TemporaryFolder folder;
   auto image = load_image(folder.write("a.png", png(1, 2, 1, Bytes{3, 4})), 1);

@@ -65,6 +65,20 @@ TEST(Config, MistakesAreNamedByLineAndKey) {
   EXPECT_TRUE(trouble("[log]\nlevel = \"info\"\nlevel = \"info\"").starts_with("tacitd.toml:3: "));
 }
 
+// U+0280, which toml++ takes for a space and runs into undefined behaviour.
+TEST(Config, OnlyStringsAndCommentsMayHaveMoreThanAscii) {
+  for (const char* sound : {"# \xca\x80 it's\n[server]\nmodels = \"/\xca\x80\\\"\xca\x80\" # \xca\x80 \"\n",
+                            "[server]\nmodels = '/#\xca\x80'\n"})
+    EXPECT_TRUE(parse(sound).ok()) << sound;
+  for (const char* wrong : {"\xca\x80 = 1", "[server]\nmodels = \xca\x80", "[server]\nmodels = \"a\"\xca\x80",
+                            "[server]\nmodels = 'a\n\xca\x80"}) {
+    const auto config = parse(wrong);
+    ASSERT_FALSE(config.ok()) << wrong;
+    EXPECT_NE(config.error().message.find("outside of ASCII"), std::string::npos) << config.error().message;
+  }
+  EXPECT_TRUE(trouble("\n\n\xca\x80").starts_with("tacitd.toml:3: "));
+}
+
 TEST(Config, TheEnvironmentGoesOverTheFile) {
   Config config;
   ASSERT_TRUE(parse_config("[quota]\nburst = 3\n[log]\nlevel = \"off\"", "x", config).ok());
