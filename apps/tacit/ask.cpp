@@ -9,7 +9,7 @@
 namespace tacit::app {
 
 CLI::Option* ImageOptions::declare_files(CLI::App& verb) {
-  return verb.add_option("images", files, "PNG, JPEG, BMP or PGM/PPM files of the model's size");
+  return verb.add_option("images", files, "PNG, JPEG or PGM/PPM files of the model's size");
 }
 
 CLI::Option* ImageOptions::declare_dataset(CLI::App& verb, CLI::Option* files_option) {

@@ -22,7 +22,7 @@ struct Image {
 inline constexpr std::uint64_t kMaxImageBytes = std::uint64_t{32} << 20;
 inline constexpr int kMaxImageSide = 8192;
 
-// PNG, JPEG, BMP or binary PGM/PPM, converted to `channels` (1: luma of colours, alpha dropped; 3: grey
+// PNG, JPEG or binary PGM/PPM, converted to `channels` (1: luma of colours, alpha dropped; 3: grey
 // repeated). image.malformed for anything else or a damaged file, data.too-large for a larger image. `name`
 // begins the message.
 Result<Image> decode_image(ByteView bytes, int channels, std::string_view name);
