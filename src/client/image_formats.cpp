@@ -15,7 +15,7 @@ std::size_t pixel_count(int width, int height) {
   return static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
 }
 
-Status check_sides(std::uint64_t width, std::uint64_t height, std::string_view name) {
+Status check_sides(std::int64_t width, std::int64_t height, std::string_view name) {
   if (width < 1 || height < 1) return malformed_image(name);
   if (width <= kMaxImageSide && height <= kMaxImageSide) return {};
   return Error{ErrorCode::kDataTooLarge,
@@ -27,13 +27,13 @@ class PnmHeader {
  public:
   explicit PnmHeader(ByteView bytes) : bytes_(bytes) {}
   // The next number, behind spaces and comments; at most 7 digits.
-  std::optional<std::uint64_t> number() {
+  std::optional<std::int64_t> number() {
     bool comment = false;
     while (at_ < bytes_.size() && (comment || bytes_[at_] == '#' || is_space(bytes_[at_]))) {
       comment = bytes_[at_] == '#' || (comment && bytes_[at_] != '\n');
       ++at_;
     }
-    std::uint64_t value = 0;
+    std::int64_t value = 0;
     const std::size_t start = at_;
     for (; at_ < bytes_.size() && at_ < start + 8 && bytes_[at_] >= '0' && bytes_[at_] <= '9'; ++at_)
       value = 10 * value + (bytes_[at_] - '0');
@@ -85,8 +85,7 @@ Result<Image> decode_jpeg(ByteView bytes, std::string_view name) {
   if (tjDecompressHeader3(decoder.get(), bytes.data(), bytes.size(), &width, &height, &subsampling,
                           &colours) != 0)
     return malformed_image(name);
-  TACIT_CHECK(check_sides(static_cast<std::uint64_t>(std::max(width, 0)),
-                          static_cast<std::uint64_t>(std::max(height, 0)), name));
+  TACIT_CHECK(check_sides(width, height, name));
   Image image{colours == TJCS_GRAY ? 1 : 3, height, width, {}};
   image.pixels.resize(pixel_count(width, height) * static_cast<std::size_t>(image.channels));
   const int format = image.channels == 1 ? TJPF_GRAY : TJPF_RGB;
@@ -110,7 +109,7 @@ Result<Image> decode_pnm(ByteView bytes, std::string_view name) {
   if (samples.size() < count * sample_bytes) return malformed_image(name);
   image.pixels.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    std::uint64_t sample = samples[i * sample_bytes];
+    std::int64_t sample = samples[i * sample_bytes];
     if (sample_bytes == 2) sample = 256 * sample + samples[2 * i + 1];
     image.pixels[i] = static_cast<std::uint8_t>((255 * std::min(sample, *largest) + *largest / 2) / *largest);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three kinds of image files that are read, each by its field's usual library; with the channels that the file has, 1 or 3. Alpha
-// is dropped; samples of 16 bits become 8. image.malformed; data.too-large for more than kMaxImageSide rows or columns.
+// The kinds of image files that are read: PNG and JPEG by libpng and libjpeg-turbo, PGM and PPM here. With the channels that the file
+// has, 1 or 3; alpha is dropped; samples of 16 bits become 8. image.malformed; data.too-large for more than kMaxImageSide rows or columns.
 #pragma once
 
 #include "client/image.h"

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <new>
 #include <thread>
 
 #include "base/file.h"
@@ -19,19 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Error no_memory() {
-  return {ErrorCode::kOutOfMemory, "there is no memory for this request now; try again later"};
-}
-
-// `work`, with what libraries throw turned into errors.
-template <class Work>
-auto guarded(const Work& work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) { return no_memory(); } catch (const std::exception& failure) {
-    return Error{ErrorCode::kInternal, failure.what()};
-  }
-}
+constexpr std::string_view kNoMemory = "there is no memory for this request now; try again later";
 
 // Of the machine, or of the control group that the process is in.
 std::uint64_t memory_there_is() {
@@ -79,14 +66,15 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
 
   std::optional<Response> inspect(ByteView prefix) override {
     if (!endpoint_.inspect) return std::nullopt;
-    const Status status = guarded([&] { return endpoint_.inspect(call_.head, call_.path, prefix); });
+    const Status status =
+        guarded(kNoMemory, [&] { return endpoint_.inspect(call_.head, call_.path, prefix); });
     if (status.ok()) return std::nullopt;
     return application_.refuse(status.error(), call_.head, call_.instance, endpoint_.pattern);
   }
 
   void run(Bytes body, std::function<void(Response)> done) override {
     call_.body = std::move(body);
-    go_on(guarded([&]() -> Outcome { return endpoint_.handle(call_); }), done);
+    go_on(guarded(kNoMemory, [&]() -> Outcome { return endpoint_.handle(call_); }), done);
   }
 
   void cancel() override { cancelled_ = true; }
@@ -98,7 +86,9 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
   // What an outcome asks for next, until it is an answer.
   void go_on(Outcome outcome, const Done& done) noexcept {
     if (keep_going("a request was given up", [&] { proceed(std::move(outcome), done); })) return;
-    const bool said = keep_going("a refusal has no words", [&] { refuse(no_memory(), done); });
+    const bool said = keep_going("a refusal has no words", [&] {
+      refuse({ErrorCode::kOutOfMemory, std::string(kNoMemory)}, done);
+    });
     if (said) return;
     Response wordless;
     wordless.status = status_of(ErrorCode::kOutOfMemory);
@@ -129,9 +119,12 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
             submitted = Clock::now()] {
       const double waited = milliseconds_since(submitted);
       const auto cancelled = [] { return Outcome(Error{ErrorCode::kCancelled, "the run was cancelled"}); };
-      self->go_on(self->cancelled_ ? cancelled() : guarded([&]() -> Outcome {
-                    return work(WorkContext{self->cancelled_, waited, pulse.get()});
-                  }),
+      self->go_on(self->cancelled_
+                      ? cancelled()
+                      : guarded(kNoMemory,
+                                [&]() -> Outcome {
+                                  return work(WorkContext{self->cancelled_, waited, pulse.get()});
+                                }),
                   done);
     };
   }
@@ -142,7 +135,8 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
                     "the server is about to end and stopped this run; try another one"};
     }
     Response response = application_.refuse(error, call_.head, call_.instance, endpoint_.pattern);
-    if (error.code == ErrorCode::kServerBusy) response.fields.set("Retry-After", application_.executor_.retry_after());
+    if (error.code == ErrorCode::kServerBusy)
+      response.fields.set("Retry-After", application_.executor_.retry_after());
     done(std::move(response));
   }
 
@@ -337,7 +331,7 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
 
   BodyPlan plan;
   if (endpoint.plan_body) {
-    const auto planned = guarded([&] { return endpoint.plan_body(head, match.path); });
+    const auto planned = guarded(kNoMemory, [&] { return endpoint.plan_body(head, match.path); });
     if (!planned.ok()) return refuse(planned.error());
     plan = *planned;
     if (!head.content_length) {

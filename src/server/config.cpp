@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/one_line.h"
 
 namespace tacit::server {
 
@@ -88,12 +89,8 @@ const std::array kSettings = {
             Number{&Config::keep_idle_keys_seconds, 0, kMaxSeconds}},
 };
 
-// Keys and texts of the file may have any character; a message has one line.
-Error invalid(std::string message) {
-  std::ranges::replace_if(
-      message, [](char c) { return (c >= 0 && c < ' ') || c == 127; }, '?');
-  return Error{ErrorCode::kConfigInvalid, std::move(message)};
-}
+// Keys and texts of the file may have any character.
+Error invalid(std::string message) { return Error{ErrorCode::kConfigInvalid, one_line(std::move(message))}; }
 
 const Setting* find_setting(std::string_view name) {
   const auto found = std::ranges::find(kSettings, name, &Setting::name);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <new>
 
 #include "base/stopwatch.h"
 #include "server/keep_going.h"
@@ -274,19 +273,15 @@ void Jobs::run(Run& run) {
     return !*run.stop;
   };
   auto work = [&]() -> Result<InferenceResult> {
-    try {
-      TACIT_TRY(const Bytes input, state_.blobs().get(input_blob(job), kMaxStoredBytes));
-      if (blake2b(input) != job.input)
-        return Error{ErrorCode::kStateCorrupt, "the job's input was altered on the disk"};
-      TACIT_TRY(const std::vector<ByteView> ciphertexts, unpack_input(input));
-      return predict(run.prediction, ciphertexts, keys_, cache_, steps);
-    } catch (const std::bad_alloc&) {
-      return Error{ErrorCode::kOutOfMemory, "there was no memory for this job; submit it again later"};
-    } catch (const std::exception& failure) { return Error{ErrorCode::kInternal, failure.what()}; }
+    TACIT_TRY(const Bytes input, state_.blobs().get(input_blob(job), kMaxStoredBytes));
+    if (blake2b(input) != job.input)
+      return Error{ErrorCode::kStateCorrupt, "the job's input was altered on the disk"};
+    TACIT_TRY(const std::vector<ByteView> ciphertexts, unpack_input(input));
+    return predict(run.prediction, ciphertexts, keys_, cache_, steps);
   };
   say("job begins", job);
   const Clock::time_point start = Clock::now();
-  Result<InferenceResult> result = work();
+  Result<InferenceResult> result = guarded("there was no memory for this job; submit it again later", work);
   const double took = milliseconds_since(start);
   const auto since_submitted = static_cast<double>(std::max<Time>(job.started - job.created, 0));
   // The first stage waited since it was submitted; when a later one was queued is not known.
@@ -348,8 +343,10 @@ void Jobs::fail(const Job& job, const Error& error) {
     const Time time = now();
     TACIT_TRY(const bool done, queue_.fail(job, error, time, time + limits_.keep_results));
     remove_blobs(job);
-    const auto row = queue_.find(job.tenant, job.id);
-    if (!done && (!row.ok() || row->state != JobState::kFailed)) return {};
+    if (!done) {  // cancelled meanwhile, or an earlier try was written though it failed
+      const auto row = queue_.find(job.tenant, job.id);
+      if (!row.ok() || row->state != JobState::kFailed) return {};
+    }
     note_end(job, JobState::kFailed, to_string(error.code));
     board_.state(job.id, JobState::kFailed);
     return {};

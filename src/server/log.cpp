@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/one_line.h"
 #include "server/json.h"
 #include "server/time_text.h"
 
@@ -67,10 +68,7 @@ void write(spdlog::level::level_enum level, std::string_view message, LogFields 
 }  // namespace
 
 std::string text_line(std::string_view message, LogFields fields) {
-  std::string line(message);
-  // One line, whatever a file's name or a library's message has in it.
-  std::ranges::replace_if(
-      line, [](unsigned char c) { return c < ' ' || c == 127; }, '?');
+  std::string line = one_line(std::string(message));
   for (const LogField& field : fields)
     line.append(" ").append(field.name).append("=").append(text_value(field));
   return line;
