@@ -14,8 +14,8 @@ namespace {
 using ckks::Embedding;
 using ckks::EncodingKernels;
 
-struct Data {
-  Data(const EncodingKernels& k, int log_degree)
+struct EncodingData {
+  EncodingData(const EncodingKernels& k, int log_degree)
       : kernels(k),
         embedding(std::size_t{1} << (log_degree - 1)),
         slots(embedding.points()),
@@ -37,7 +37,7 @@ void register_encoding() {
   auto add_part = [](const char* name, const EncodingKernels* kernels, int log_degree, auto operation) {
     const std::string full = std::string(name) + "/" + kernels->name + "/" + std::to_string(log_degree);
     add(full, [=](benchmark::State& state) {
-      Data data(*kernels, log_degree);
+      EncodingData data(*kernels, log_degree);
       for (auto _ : state) {
         operation(data);
         benchmark::ClobberMemory();
@@ -48,12 +48,12 @@ void register_encoding() {
     if (!kernels->available()) continue;
     for (int log_degree : {12, 13, 14, 15, 16}) {
       add_part("inverse_embedding", kernels, log_degree,
-               [](Data& d) { d.embedding.inverse(d.slots, d.coefficients, d.kernels); });
+               [](EncodingData& d) { d.embedding.inverse(d.slots, d.coefficients, d.kernels); });
       // Not overwritten by ever larger numbers: the factor is 1.
-      add_part("scale_and_round", kernels, log_degree, [](Data& d) {
+      add_part("scale_and_round", kernels, log_degree, [](EncodingData& d) {
         benchmark::DoNotOptimize(d.kernels.scale_and_round(d.coefficients.data(), d.coefficients.size(), 1));
       });
-      add_part("reduce", kernels, log_degree, [](Data& d) {
+      add_part("reduce", kernels, log_degree, [](EncodingData& d) {
         d.kernels.reduce(d.coefficients.data(), d.coefficients.size(), 1125899906826241, d.words.data());
       });
     }

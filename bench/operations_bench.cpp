@@ -108,11 +108,11 @@ Operation expand_key(Scheme& s) {
           }};
 }
 
-struct Entry {
+struct OperationEntry {
   const char* name;
   Operation (*prepare)(Scheme&);
 };
-constexpr Entry kEntries[] = {
+constexpr OperationEntry kOperations[] = {
     {"rotate", rotate},
     {"hoist", hoist},
     {"rotate_hoisted", rotate_hoisted},
@@ -133,7 +133,7 @@ constexpr Entry kEntries[] = {
 
 void register_operations() {
   for (const Setting& setting : kSettings) {
-    for (const Entry& entry : kEntries) {
+    for (const OperationEntry& entry : kOperations) {
       add(std::string(entry.name) + "/" + std::to_string(setting.log_degree), [=](benchmark::State& state) {
         const tbb::global_control one_thread(tbb::global_control::max_allowed_parallelism, 1);
         const Operation operation = entry.prepare(Scheme::of(setting));

@@ -8,14 +8,14 @@
 namespace tacit::fuzz {
 namespace {
 
-const test::Scheme& scheme() {
+const test::Scheme& key_scheme() {
   static const test::Scheme made(test::make_parameters(12, 26, 22, 2, 28, 1));
   return made;
 }
 
 // The size that an object with these first bytes should have; 0 where they are of none.
-std::size_t whole_size(ByteView bytes) {
-  const ckks::Parameters& parameters = scheme().parameters;
+std::size_t whole_key_size(ByteView bytes) {
+  const ckks::Parameters& parameters = key_scheme().parameters;
   const auto header = ckks::read_key_header(bytes);
   return header.ok() && parameters.admits(header->request.shape)
              ? ckks::key_bytes(parameters, header->request.shape)
@@ -23,7 +23,7 @@ std::size_t whole_size(ByteView bytes) {
 }
 
 void use(const ckks::SwitchingKey& key) {
-  const test::Scheme& s = scheme();
+  const test::Scheme& s = key_scheme();
   ckks::Ciphertext value;
   value.scale = 0x1p20;
   for (int i = 0; i < 2; ++i) {
@@ -38,11 +38,11 @@ void use(const ckks::SwitchingKey& key) {
 }
 
 TACIT_FUZZ_TARGET(key) {
-  const ckks::Parameters& parameters = scheme().parameters;
+  const ckks::Parameters& parameters = key_scheme().parameters;
   Input in(input);
   const std::uint8_t shorter = in.byte(), fill = in.byte();
   const ByteView begin = in.rest();
-  const Bytes bytes = extended(begin, whole_size(begin), shorter, fill);
+  const Bytes bytes = extended(begin, whole_key_size(begin), shorter, fill);
 
   const auto header = ckks::read_key_header(bytes);
   const auto checked = ckks::check_key(parameters, bytes);

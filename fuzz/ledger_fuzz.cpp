@@ -15,7 +15,7 @@ namespace {
 
 using namespace server;
 
-constexpr std::size_t kMaxOperations = 200, kNames = 4, kTenants = 2;
+constexpr std::size_t kNames = 4;
 
 Digest name_of(std::size_t number) { return blake2b(as_bytes(std::to_string(number))); }
 
@@ -49,9 +49,9 @@ struct Model {
   }
 };
 
-class Run {
+class LedgerRun {
  public:
-  Run(Input& in, Ledger& ledger, std::uint64_t number) : in_(in), ledger_(ledger) {
+  LedgerRun(Input& in, Ledger& ledger, std::uint64_t number) : in_(in), ledger_(ledger) {
     for (std::size_t i = 0; i < kTenants; ++i)
       tenants_[i] = "t" + std::to_string(number) + "-" + std::to_string(i);
   }
@@ -255,7 +255,7 @@ TACIT_FUZZ_TARGET(ledger) {
   static const auto kState = test::unwrap(State::open(kFolder.path() / "state"));
   static std::uint64_t number = 0;
   Input in(input);
-  Run(in, kState->ledger(), number++).run();
+  LedgerRun(in, kState->ledger(), number++).run();
 }
 
 }  // namespace

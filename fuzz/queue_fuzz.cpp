@@ -14,7 +14,7 @@ namespace {
 
 using namespace server;
 
-constexpr std::size_t kMaxOperations = 200, kTenants = 2, kKeys = 3;
+constexpr std::size_t kKeys = 3;
 constexpr int kAttempts = 2;
 constexpr JobQuota kQuota{3, 3};
 
@@ -27,9 +27,9 @@ struct Promise {
   Time expires = 0;
 };
 
-class Run {
+class QueueRun {
  public:
-  Run(Input& in, Queue& queue, std::uint64_t number) : in_(in), queue_(queue), number_(number) {}
+  QueueRun(Input& in, Queue& queue, std::uint64_t number) : in_(in), queue_(queue), number_(number) {}
 
   void run() {
     for (std::size_t i = 0; i < kMaxOperations && !in_.empty(); ++i) {
@@ -323,7 +323,7 @@ TACIT_FUZZ_TARGET(queue) {
   static const auto kState = test::unwrap(State::open(kFolder.path() / "state"));
   static std::uint64_t number = 0;
   Input in(input);
-  Run(in, kState->queue(), number++).run();
+  QueueRun(in, kState->queue(), number++).run();
 }
 
 }  // namespace

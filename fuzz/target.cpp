@@ -41,7 +41,7 @@ ByteView Input::take(std::size_t count) {
 Bytes extended(ByteView bytes, std::size_t size, std::size_t shorter, std::uint8_t fill) {
   Bytes whole(bytes.begin(), bytes.end());
   if (whole.size() < size) whole.resize(size, fill);
-  whole.resize(whole.size() - std::min(whole.size(), shorter));
+  whole.erase(whole.end() - static_cast<std::ptrdiff_t>(std::min(whole.size(), shorter)), whole.end());
   return whole;
 }
 

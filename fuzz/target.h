@@ -52,6 +52,9 @@ class Input {
   ByteView rest_;
 };
 
+// Of a target that makes calls one after the other on what tenants share.
+inline constexpr std::size_t kMaxOperations = 200, kTenants = 2;
+
 // Long objects from short inputs: `bytes`, then `fill` up to `size` where they are shorter, without the last `shorter`.
 Bytes extended(ByteView bytes, std::size_t size, std::size_t shorter, std::uint8_t fill);
 

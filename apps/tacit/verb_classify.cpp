@@ -12,7 +12,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct ClassifyOptions {
   std::filesystem::path head, labels;
   SessionFlags session;  // without a server: the one file is a table of features
   ImageOptions images;
@@ -26,7 +26,7 @@ Result<client::ClassifierHead> load_head(const std::filesystem::path& path) {
   return head;
 }
 
-Status check_usage(const Options& options) {
+Status check_usage(const ClassifyOptions& options) {
   const auto invalid = [](const char* message) { return Error{ErrorCode::kInvalidArgument, message}; };
   if (options.session.server.url.empty() != options.session.model.empty())
     return invalid("--server and --model belong together");
@@ -37,7 +37,8 @@ Status check_usage(const Options& options) {
 }
 
 // The table named, or the server's answers for the images.
-Result<Features> find_features(const Options& options, const client::ClassifierHead& head, Costs& costs) {
+Result<Features> find_features(const ClassifyOptions& options, const client::ClassifierHead& head,
+                               Costs& costs) {
   if (options.session.server.url.empty()) {
     TACIT_TRY(Features features, load_features(options.images.files.front()));
     TACIT_CHECK(head.check_features(features.model, features.columns));
@@ -54,8 +55,8 @@ Result<Features> find_features(const Options& options, const client::ClassifierH
 }
 
 // The class of each row, where labels are known.
-Result<std::vector<std::size_t>> find_truth(const Options& options, const client::ClassifierHead& head,
-                                            const Features& features) {
+Result<std::vector<std::size_t>> find_truth(const ClassifyOptions& options,
+                                            const client::ClassifierHead& head, const Features& features) {
   std::vector<std::string> labels = features.labels;
   if (!options.labels.empty() && options.images.dataset.path.empty()) {
     TACIT_TRY(labels, load_row_labels(options.labels));
@@ -78,7 +79,7 @@ Result<std::vector<std::size_t>> find_truth(const Options& options, const client
   return truth;
 }
 
-Status classify(const Options& options) {
+Status classify(const ClassifyOptions& options) {
   TACIT_CHECK(check_usage(options));
   TACIT_TRY(const client::ClassifierHead head, load_head(options.head));
   Costs costs;
@@ -127,7 +128,7 @@ Status classify(const Options& options) {
 void add_classify(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand(
       "classify", "Classify features, or images by their encrypted features, with your own classifier");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ClassifyOptions>();
   verb->add_option("head", options->head, "Classifier head that tacit fit wrote")->required();
   CLI::Option* files = verb->add_option("inputs", options->images.files,
                                         "Table of features (.npy); with --server: image files");

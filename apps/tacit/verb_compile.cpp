@@ -16,7 +16,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct CompileOptions {
   std::filesystem::path model, output, labels, preprocessing, report;
   CalibrationSource calibration;
   std::optional<std::size_t> sample;
@@ -61,7 +61,8 @@ Status check_description(const ImageDescription& description, const graph::Graph
 }
 
 // How far the model is from the network; the last part by running it.
-Status measure(compiler::Compiled& compiled, const CalibrationSet& calibration, const Options& options) {
+Status measure(compiler::Compiled& compiled, const CalibrationSet& calibration,
+               const CompileOptions& options) {
   const compiler::Subject subject{compiled.graph, compiled.approximations, compiled.package,
                                   calibration.images, calibration.labels};
   say("measuring the model on calibration images");
@@ -73,7 +74,7 @@ Status measure(compiler::Compiled& compiled, const CalibrationSet& calibration, 
   return {};
 }
 
-Status run(const Options& options) {
+Status run(const CompileOptions& options) {
   if (options.max_calibration == 0)
     return Error{ErrorCode::kInvalidArgument, "--max-calibration must be at least 1"};
   if (!(options.key_budget_mb > 0 && options.key_budget_mb < 1e9))
@@ -140,7 +141,7 @@ Status run(const Options& options) {
 void add_compile(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("compile", "Turn an ONNX network into a model that runs on ciphertexts");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompileOptions>();
   verb->add_option("model", options->model, "Network (.onnx)")->required();
   verb->add_option(
           "--calibration", options->calibration.path,

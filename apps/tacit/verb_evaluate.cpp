@@ -15,7 +15,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct EvaluateOptions {
   SessionFlags session;
   client::DatasetSource dataset;
   std::size_t count = 0;
@@ -90,7 +90,7 @@ struct Findings {
   double max_logit_difference = 0;
 };
 
-Status evaluate(const Options& options) {
+Status evaluate(const EvaluateOptions& options) {
   TACIT_TRY(SessionFlags::Service service, options.session.find());
   const plan::ClientHalf half = service.half;
   const plan::Shape& shape = half.input_shape();
@@ -158,7 +158,7 @@ Status evaluate(const Options& options) {
 void add_evaluate(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("evaluate", "Measure a server's model on labelled images that it cannot see");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   options->session.declare(*verb);
   verb->add_option(
           "--dataset", options->dataset.path,

@@ -8,14 +8,14 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct FeaturesOptions {
   SessionFlags session;
   ImageOptions images;
   std::filesystem::path output;
   bool json = false;
 };
 
-Status features(const Options& options) {
+Status features(const FeaturesOptions& options) {
   TACIT_TRY(SessionFlags::Service service, options.session.find());
   TACIT_TRY(const std::vector<Question> questions, options.images.load(service.half));
   TACIT_TRY(const Answers answers, ask(options.session, std::move(service), questions));
@@ -39,7 +39,7 @@ Status features(const Options& options) {
 void add_features(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("features", "Have a server compute a network's outputs for images it cannot see");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FeaturesOptions>();
   options->session.declare(*verb);
   CLI::Option* dataset = options->images.declare_dataset(*verb, options->images.declare_files(*verb));
   verb->add_option("--labels", options->images.dataset.labels,

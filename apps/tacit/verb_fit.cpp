@@ -14,7 +14,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct FitOptions {
   std::filesystem::path features, labels, output;
   std::string model;
   double held_out = 0.2;
@@ -49,7 +49,7 @@ Result<Score> score(const client::LinearClassifier& classifier, const Features& 
   return score;
 }
 
-Result<IndexedLabels> find_labels(const Options& options, const Features& features) {
+Result<IndexedLabels> find_labels(const FitOptions& options, const Features& features) {
   if (options.labels.empty() && features.labels.empty())
     return Error{ErrorCode::kInvalidArgument,
                  "there are no labels with " + options.features.string() + "; name them with --labels FILE"};
@@ -63,7 +63,7 @@ Result<IndexedLabels> find_labels(const Options& options, const Features& featur
   return index_labels(labels);
 }
 
-Status check(const Options& options, const Features& features) {
+Status check(const FitOptions& options, const Features& features) {
   if (!options.model.empty() && !client::is_model_name(options.model))
     return Error{ErrorCode::kInvalidArgument, "--model is not a model's name"};
   if (options.model.empty() || features.model.empty() || options.model == features.model) return {};
@@ -87,7 +87,7 @@ void say_score(const Score& training, const Score& held_out, const IndexedLabels
         " rows held out: " + format_number(100 * held_out.accuracy(), 2) + " %");
 }
 
-nlohmann::ordered_json report(const Options& options, const client::ClassifierHead& head,
+nlohmann::ordered_json report(const FitOptions& options, const client::ClassifierHead& head,
                               const client::SoftmaxRegression& fit, const Score& training,
                               const Score& held_out) {
   const Score& shown = held_out.rows() > 0 ? held_out : training;
@@ -113,7 +113,7 @@ nlohmann::ordered_json report(const Options& options, const client::ClassifierHe
   return object;
 }
 
-Status fit(const Options& options) {
+Status fit(const FitOptions& options) {
   TACIT_TRY(const Features features, load_features(options.features));
   TACIT_CHECK(check(options, features));
   TACIT_TRY(const IndexedLabels labels, find_labels(options, features));
@@ -150,7 +150,7 @@ Status fit(const Options& options) {
 
 void add_fit(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("fit", "Train a classifier on features, on this machine");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FitOptions>();
   verb->add_option("features", options->features,
                    "Table [rows, features...] (.npy), as tacit features writes it")
       ->required();

@@ -9,12 +9,12 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct InspectOptions {
   std::filesystem::path package, report;
   bool json = false;
 };
 
-Status run(const Options& options) {
+Status run(const InspectOptions& options) {
   TACIT_TRY(const Bytes bytes, read_file(options.package, plan::kMaxPackageBytes));
   auto package = plan::read_package(bytes);
   if (!package.ok()) return std::move(package).error().within(options.package.string());
@@ -40,7 +40,7 @@ Status run(const Options& options) {
 
 void add_inspect(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("inspect", "Show what a compiled model needs and costs");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   verb->add_option("model", options->package, "Compiled model (.tacit)")->required();
   verb->add_option("--report", options->report, "Receives the report as one HTML page");
   verb->add_flag("--json", options->json, "Print it as one JSON object");

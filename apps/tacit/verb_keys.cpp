@@ -9,7 +9,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct KeysOptions {
   KeyOptions keys;
   int log_degree = 0;
   bool json = false;
@@ -26,7 +26,7 @@ void say_key(const nlohmann::ordered_json& key) {
       std::to_string(key["ring_degree"].get<std::uint64_t>()) + ", tag " + key["tag"].get<std::string>());
 }
 
-Status create(const Options& options) {
+Status create(const KeysOptions& options) {
   TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::KeyFolder folder, options.keys.open_folder());
   TACIT_TRY(secret::SecretKey key, folder.create(options.log_degree, options.keys.passphrase()));
@@ -36,7 +36,7 @@ Status create(const Options& options) {
   return {};
 }
 
-Status show(const Options& options) {
+Status show(const KeysOptions& options) {
   TACIT_CHECK(forbid_dumps());
   TACIT_TRY(client::KeyFolder folder, options.keys.open_folder());
   auto keys = nlohmann::ordered_json::array();
@@ -56,7 +56,7 @@ Status show(const Options& options) {
 void add_keys(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("keys", "Make and look at your secret keys");
   verb->require_subcommand(1);
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<KeysOptions>();
 
   CLI::App* creating = verb->add_subcommand("create", "Make a secret key for one ring size");
   creating

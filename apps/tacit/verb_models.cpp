@@ -6,7 +6,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct ModelsOptions {
   ServerOptions server;
   bool json = false;
 };
@@ -42,7 +42,7 @@ void say_model(const plan::ClientHalf& half) {
       format_bytes(half.key_bytes) + " of evaluation keys once");
 }
 
-Status models(const Options& options) {
+Status models(const ModelsOptions& options) {
   TACIT_TRY(client::Api api, options.server.connect());
   TACIT_TRY(std::vector<client::OfferedModel> offered, api.list_models());
   auto list = nlohmann::ordered_json::array();
@@ -64,7 +64,7 @@ Status models(const Options& options) {
 
 void add_models(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("models", "Show the models that a server offers");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ModelsOptions>();
   options->server.declare(*verb);
   verb->add_flag("--json", options->json, "Print them as one JSON object");
   when_chosen(*verb, context, options, models);

@@ -6,13 +6,13 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct PredictOptions {
   SessionFlags session;
   ImageOptions images;
   bool json = false;
 };
 
-Status predict(const Options& options) {
+Status predict(const PredictOptions& options) {
   TACIT_TRY(SessionFlags::Service service, options.session.find());
   // All images are looked at before keys are made and the first one is sent.
   TACIT_TRY(const std::vector<Question> questions, options.images.load(service.half));
@@ -46,7 +46,7 @@ Status predict(const Options& options) {
 
 void add_predict(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("predict", "Have a server classify images that it cannot see");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PredictOptions>();
   options->session.declare(*verb);
   options->images.declare_files(*verb)->required();
   verb->add_flag("--json", options->json, "Print the result and what it cost as one JSON object");

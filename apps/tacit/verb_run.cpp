@@ -9,12 +9,12 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct RunOptions {
   std::filesystem::path package, input, output;
   bool json = false;
 };
 
-Status run(const Options& options) {
+Status run(const RunOptions& options) {
   TACIT_CHECK(forbid_dumps());
   ProgressLine keys("making evaluation keys");
   TACIT_TRY(LocalModel model, LocalModel::open(options.package, [&](std::size_t done, std::size_t total) {
@@ -57,7 +57,7 @@ Status run(const Options& options) {
 
 void add_run(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("run", "Encrypt, execute and decrypt on this machine");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   verb->add_option("model", options->package, "Compiled model (.tacit)")->required();
   verb->add_option("--input", options->input, "Float32 .npy tensor [n, channels, height, width]")->required();
   verb->add_option("--output", options->output, "Receives [n, outputs...] as .npy")->required();

@@ -13,7 +13,7 @@
 namespace tacit::app {
 namespace {
 
-struct Options {
+struct SimulateOptions {
   std::filesystem::path package, input, output;
   std::uint64_t seed = 1;
   bool exact = false, json = false;
@@ -25,7 +25,7 @@ constexpr std::size_t kChunk = 32;
 
 class Simulation {
  public:
-  Simulation(const plan::Package& package, const Batch& images, const Options& options)
+  Simulation(const plan::Package& package, const Batch& images, const SimulateOptions& options)
       : package_(package),
         images_(images),
         options_(options),
@@ -74,13 +74,13 @@ class Simulation {
 
   const plan::Package& package_;
   const Batch& images_;
-  const Options& options_;
+  const SimulateOptions& options_;
   runtime::ClearArithmetic clear_;
   std::vector<float> outputs_;
   Status status_;
 };
 
-Status run(const Options& options) {
+Status run(const SimulateOptions& options) {
   TACIT_TRY(const Bytes bytes, read_file(options.package, plan::kMaxPackageBytes));
   auto package = plan::read_package(bytes);
   if (!package.ok()) return std::move(package).error().within(options.package.string());
@@ -106,7 +106,7 @@ Status run(const Options& options) {
 void add_simulate(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("simulate", "Predict what an encrypted run answers, without encryption");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimulateOptions>();
   verb->add_option("model", options->package, "Compiled model (.tacit)")->required();
   verb->add_option("--input", options->input, "Float32 .npy tensor [n, channels, height, width]")->required();
   verb->add_option("--output", options->output, "Receives [n, outputs...] as .npy")->required();

@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::uint8_t kUnsignedBytes = 0x08;
 
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
-
 Result<std::uint32_t> big_endian(ByteReader& reader) {
   TACIT_TRY(ByteView bytes, reader.raw(4));
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
@@ -25,10 +23,10 @@ Result<std::uint32_t> big_endian(ByteReader& reader) {
 // Checks the header: two zeros, the element type, the number of dimensions.
 Status read_magic(ByteReader& reader, std::uint8_t dimensions) {
   TACIT_TRY(ByteView magic, reader.raw(4));
-  if (magic[0] != 0 || magic[1] != 0) return malformed("this is not an IDX file");
+  if (magic[0] != 0 || magic[1] != 0) return malformed_data("this is not an IDX file");
   if (magic[2] != kUnsignedBytes || magic[3] != dimensions) {
-    return malformed("this IDX file does not hold unsigned bytes in " + std::to_string(dimensions) +
-                     (dimensions == 1 ? " dimension (labels)" : " dimensions (images)"));
+    return malformed_data("this IDX file does not hold unsigned bytes in " + std::to_string(dimensions) +
+                          (dimensions == 1 ? " dimension (labels)" : " dimensions (images)"));
   }
   return {};
 }
@@ -48,9 +46,9 @@ Result<IdxImages> read_idx_images(ByteView bytes) {
   TACIT_TRY(images.count, big_endian(reader));
   TACIT_TRY(images.height, big_endian(reader));
   TACIT_TRY(images.width, big_endian(reader));
-  if (images.height == 0 || images.width == 0) return malformed("the IDX file's images have no pixels");
+  if (images.height == 0 || images.width == 0) return malformed_data("the IDX file's images have no pixels");
   auto pixels = checked_multiply(std::uint64_t{images.height} * images.width, images.count);
-  if (!pixels) return malformed("the IDX file announces more pixels than can be counted");
+  if (!pixels) return malformed_data("the IDX file announces more pixels than can be counted");
   TACIT_TRY(ByteView data, reader.raw(*pixels));
   TACIT_CHECK(reader.finish());
   images.pixels.assign(data.begin(), data.end());
@@ -109,7 +107,7 @@ Result<Bytes> gunzip(ByteView bytes, std::uint64_t limit, std::string_view what)
     stream.avail_out = static_cast<uInt>(buffer.size());
     int status = inflate(&stream, Z_NO_FLUSH);
     if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
-      return malformed(std::string(what) + " is not gzip data, or is damaged");
+      return malformed_data(std::string(what) + " is not gzip data, or is damaged");
     }
     std::size_t got = buffer.size() - stream.avail_out;
     drained = stream.avail_out > 0;
@@ -121,7 +119,7 @@ Result<Bytes> gunzip(ByteView bytes, std::uint64_t limit, std::string_view what)
     content.insert(content.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
     if (status != Z_STREAM_END) continue;
     if (stream.avail_in == 0 && given == bytes.size()) return content;
-    if (inflateReset(&stream) != Z_OK) return malformed(std::string(what) + " is damaged");
+    if (inflateReset(&stream) != Z_OK) return malformed_data(std::string(what) + " is damaged");
   }
 }
 

@@ -19,8 +19,6 @@ constexpr std::size_t kAlignment = 64;  // of the first element, by the format
 constexpr std::uint64_t kMaxHeader = 1 << 16;
 constexpr std::size_t kMaxRank = 32;
 
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
-
 struct Header {
   std::string descr;
   bool fortran_order = false;
@@ -63,7 +61,7 @@ class HeaderParser {
 
  private:
   static Error fail() {
-    return malformed(
+    return malformed_data(
         "the header of the .npy file is not descr, fortran_order and shape of one array; save it with "
         "numpy.save");
   }
@@ -144,7 +142,8 @@ struct RawArray {
 Result<RawArray> read_raw(ByteView bytes, std::span<const ElementType> types, std::string_view wanted) {
   ByteReader reader(bytes, ".npy file");
   TACIT_TRY(ByteView magic, reader.raw(kMagic.size()));
-  if (as_text(magic) != kMagic) return malformed("this is not a .npy file; save the array with numpy.save");
+  if (as_text(magic) != kMagic)
+    return malformed_data("this is not a .npy file; save the array with numpy.save");
   TACIT_TRY(std::uint8_t major, reader.u8());
   TACIT_TRY(std::uint8_t minor, reader.u8());
   if ((major != 1 && major != 2) || minor != 0) {
@@ -158,24 +157,25 @@ Result<RawArray> read_raw(ByteView bytes, std::span<const ElementType> types, st
     TACIT_TRY(length, reader.u32());
   }
   if (length > kMaxHeader)
-    return malformed("the .npy file has a header of " + std::to_string(length) + " bytes");
+    return malformed_data("the .npy file has a header of " + std::to_string(length) + " bytes");
   TACIT_TRY(ByteView text, reader.raw(length));
   RawArray array;
   TACIT_TRY(array.header, HeaderParser(as_text(text)).parse());
 
   const auto type = std::ranges::find(types, std::string_view(array.header.descr), &ElementType::descr);
-  if (type == types.end()) return malformed("the .npy file's element type is not " + std::string(wanted));
+  if (type == types.end())
+    return malformed_data("the .npy file's element type is not " + std::string(wanted));
   if (array.header.fortran_order) {
-    return malformed("the .npy file is in Fortran order; save numpy.ascontiguousarray(array)");
+    return malformed_data("the .npy file is in Fortran order; save numpy.ascontiguousarray(array)");
   }
   array.count = 1;
   for (std::int64_t dim : array.header.shape) {
     auto product = checked_multiply(array.count, static_cast<std::uint64_t>(dim));
-    if (!product) return malformed("the .npy file's shape has more elements than can be counted");
+    if (!product) return malformed_data("the .npy file's shape has more elements than can be counted");
     array.count = *product;
   }
   auto size = checked_multiply(array.count, type->width);
-  if (!size) return malformed("the .npy file's shape has more elements than can be counted");
+  if (!size) return malformed_data("the .npy file's shape has more elements than can be counted");
   TACIT_TRY(array.data, reader.raw(*size));
   TACIT_CHECK(reader.finish());
   return array;

@@ -38,4 +38,6 @@ Error Error::within(std::string_view context) && {
   return std::move(*this);
 }
 
+Error malformed_data(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
+
 }  // namespace tacit

@@ -38,6 +38,9 @@ struct Error {
   Error within(std::string_view context) &&;
 };
 
+// kDataMalformed.
+Error malformed_data(std::string message);
+
 // Either a T or an Error. Reading the side that is not there is a programming error (checked in debug builds).
 template <class T>
 class [[nodiscard]] Result {

@@ -12,17 +12,17 @@ namespace tacit::ckks {
 
 using Complex = std::complex<double>;
 
-namespace {
-
-// Largest magnitude of a message coefficient: an exact int64 after rounding.
-constexpr double kMaxCoefficient = 0x1p62;
-
 // What the mixed-radix digits modulo q_i need. The product of the primes before q_j is the weight of digit j.
 struct DigitConstants {
   std::vector<u64> weights;            // of the digits j < i, modulo q_i in Montgomery form
   ring::ShoupConstant inverse_weight;  // of digit i, inverse modulo q_i
   u64 shift = 0;                       // (q_0 ... q_i - 1) / 2 times inverse_weight, modulo q_i
 };
+
+namespace {
+
+// Largest magnitude of a message coefficient: an exact int64 after rounding.
+constexpr double kMaxCoefficient = 0x1p62;
 
 std::vector<DigitConstants> digit_constants(const Parameters& parameters) {
   std::vector<DigitConstants> all;

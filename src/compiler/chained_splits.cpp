@@ -24,14 +24,14 @@ constexpr double kUnbalanced = 8;
 constexpr int kAbsent = -1;
 
 // One layer with everything that does not depend on the steps.
-struct Layer {
+struct ChainedLayer {
   const plan::DiagonalIndices* diagonals = nullptr;
   int level = 0;
   std::vector<std::pair<plan::BsgsSplit, ckks::Bsgs>> splits;
 };
 
-Layer prepare(const LinearUse& use) {
-  Layer layer{use.diagonals, use.level, {}};
+ChainedLayer prepare(const LinearUse& use) {
+  ChainedLayer layer{use.diagonals, use.level, {}};
   const std::vector<std::size_t> shifts = candidate_shifts(*use.diagonals);
   for (std::size_t width = 1; width <= use.diagonals->modulus; width *= 2)
     for (std::size_t shift : shifts) {
@@ -51,7 +51,7 @@ class ChainedSearch {
     layers_.resize(uses.size());
     parallel_for(uses.size(), [&](std::size_t i) { layers_[i] = prepare(uses[i]); });
     std::set<int> levels = {kAbsent};
-    for (const Layer& layer : layers_) {
+    for (const ChainedLayer& layer : layers_) {
       levels.insert(layer.level);
       if (!layer.diagonals->folds.empty()) levels.insert(layer.level - 1);
     }
@@ -68,7 +68,7 @@ class ChainedSearch {
   // From the step 1 alone, which makes up all rotations, and from all steps: what is better in the end.
   std::vector<StepLevel> search() {
     std::size_t longest = 1;
-    for (const Layer& layer : layers_) longest = std::max(longest, layer.diagonals->period);
+    for (const ChainedLayer& layer : layers_) longest = std::max(longest, layer.diagonals->period);
     for (std::int64_t step : ckks::power_of_two_steps(longest)) {
       steps_.push_back(step);
       if (step > 0) steps_.push_back(-step);
@@ -136,7 +136,7 @@ class ChainedSearch {
 
   // What a layer may do with these steps: made once for each set of them.
   const std::vector<SplitChoice>& choices(std::size_t index, const std::vector<int>& levels) {
-    const Layer& layer = layers_[index];
+    const ChainedLayer& layer = layers_[index];
     const std::vector<std::int64_t> before = steps_at(levels, layer.level);
     const std::vector<std::int64_t> after =
         layer.diagonals->folds.empty() ? std::vector<std::int64_t>() : steps_at(levels, layer.level - 1);
@@ -149,7 +149,7 @@ class ChainedSearch {
     return place->second;
   }
 
-  std::optional<SplitChoice> make_choice(const Layer& layer, const plan::BsgsSplit& split,
+  std::optional<SplitChoice> make_choice(const ChainedLayer& layer, const plan::BsgsSplit& split,
                                          const ckks::Bsgs& bsgs, const plan::ChainTables& tables) const {
     const auto chains = plan::make_chains(*layer.diagonals, bsgs, tables);
     if (!chains) return std::nullopt;
@@ -193,7 +193,7 @@ class ChainedSearch {
   const ckks::Parameters& parameters_;
   KeyPrices prices_;
   ckks::UnitCosts unit_;
-  std::vector<Layer> layers_;
+  std::vector<ChainedLayer> layers_;
   std::vector<int> levels_;          // that a key may have
   std::vector<std::int64_t> steps_;  // that there may be keys for
   // By layer, and by the steps at its input's and its output's level.

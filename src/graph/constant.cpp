@@ -11,7 +11,6 @@
 namespace tacit::graph {
 namespace {
 
-Error malformed(std::string message) { return Error{ErrorCode::kOnnxMalformed, std::move(message)}; }
 Error mismatch(std::string message) { return Error{ErrorCode::kOnnxShape, std::move(message)}; }
 
 // The distance in elements between neighbours along each axis.
@@ -66,12 +65,12 @@ Result<std::int64_t> compute_one(Arithmetic operation, std::int64_t a, std::int6
       overflow = __builtin_mul_overflow(a, b, &result);
       break;
     case Arithmetic::kDivide:
-      if (b == 0) return malformed("it divides an integer by zero");
+      if (b == 0) return malformed_onnx("it divides an integer by zero");
       overflow = b == -1 && a == std::numeric_limits<std::int64_t>::min();
       if (!overflow) result = a / b;
       break;
   }
-  if (overflow) return malformed("its integer result does not fit 64 bits");
+  if (overflow) return malformed_onnx("its integer result does not fit 64 bits");
   return result;
 }
 
@@ -118,7 +117,7 @@ Result<std::int64_t> element_count(std::span<const std::int64_t> dims) {
   // Empty tensors have their other dimensions bounded too, so that no product of some of them overflows.
   std::int64_t bound = 1, count = 1;
   for (std::int64_t dim : dims) {
-    if (dim < 0) return malformed("a tensor has the dimension " + std::to_string(dim));
+    if (dim < 0) return malformed_onnx("a tensor has the dimension " + std::to_string(dim));
     if (__builtin_mul_overflow(bound, std::max<std::int64_t>(dim, 1), &bound) ||
         bound > kMaxConstantElements) {
       return too_large();
@@ -131,8 +130,8 @@ Result<std::int64_t> element_count(std::span<const std::int64_t> dims) {
 Result<std::size_t> normal_axis(std::int64_t axis, std::size_t rank) {
   auto limit = static_cast<std::int64_t>(rank);
   if (axis < -limit || axis >= limit) {
-    return malformed("axis " + std::to_string(axis) + " does not exist in a tensor of " +
-                     std::to_string(rank) + " dimensions");
+    return malformed_onnx("axis " + std::to_string(axis) + " does not exist in a tensor of " +
+                          std::to_string(rank) + " dimensions");
   }
   return static_cast<std::size_t>(axis < 0 ? axis + limit : axis);
 }
@@ -168,7 +167,7 @@ Result<Constant> broadcast(const Constant& data, const Dims& dims) {
 
 Result<Constant> compute(Arithmetic operation, const Constant& a, const Constant& b) {
   if (a.is_float() != b.is_float())
-    return malformed("one input holds integers, the other floating-point numbers");
+    return malformed_onnx("one input holds integers, the other floating-point numbers");
   TACIT_TRY(Dims dims, broadcast_dims(a.dims, b.dims));
   TACIT_TRY(Constant left, broadcast(a, dims));
   TACIT_TRY(Constant right, broadcast(b, dims));
@@ -222,11 +221,12 @@ Result<Dims> squeeze_dims(const Dims& dims, std::span<const std::int64_t> axes) 
 }
 
 Result<Dims> unsqueeze_dims(const Dims& dims, std::span<const std::int64_t> axes) {
-  if (axes.size() > kMaxRank) return malformed("it inserts " + std::to_string(axes.size()) + " dimensions");
+  if (axes.size() > kMaxRank)
+    return malformed_onnx("it inserts " + std::to_string(axes.size()) + " dimensions");
   std::vector<bool> inserted(dims.size() + axes.size(), false);
   for (std::int64_t axis : axes) {
     TACIT_TRY(std::size_t place, normal_axis(axis, inserted.size()));
-    if (inserted[place]) return malformed("it inserts axis " + std::to_string(axis) + " twice");
+    if (inserted[place]) return malformed_onnx("it inserts axis " + std::to_string(axis) + " twice");
     inserted[place] = true;
   }
   Dims result;
@@ -245,12 +245,12 @@ Status check_permutation(const Dims& dims, std::span<const std::int64_t> permuta
     seen[static_cast<std::size_t>(axis)] = true;
   }
   if (!valid)
-    return malformed("its perm is not a permutation of the axes of its input " + dims_to_string(dims));
+    return malformed_onnx("its perm is not a permutation of the axes of its input " + dims_to_string(dims));
   return {};
 }
 
 Result<Constant> gather(const Constant& data, const Constant& indices, std::int64_t axis) {
-  if (indices.is_float()) return malformed("its indices are not integers");
+  if (indices.is_float()) return malformed_onnx("its indices are not integers");
   TACIT_TRY(std::size_t place, normal_axis(axis, data.dims.size()));
   std::int64_t extent = data.dims[place];
   std::int64_t inner = 1, outer = 1;
@@ -264,8 +264,8 @@ Result<Constant> gather(const Constant& data, const Constant& indices, std::int6
   TACIT_TRY(std::int64_t count, element_count(dims));
   for (std::int64_t index : indices.integers()) {
     if (index < -extent || index >= extent) {
-      return malformed("index " + std::to_string(index) + " is outside of axis " + std::to_string(axis) +
-                       " of its input " + dims_to_string(data.dims));
+      return malformed_onnx("index " + std::to_string(index) + " is outside of axis " + std::to_string(axis) +
+                            " of its input " + dims_to_string(data.dims));
     }
   }
   return std::visit(
@@ -290,7 +290,7 @@ Result<Constant> concat(std::span<const Constant* const> parts, std::int64_t axi
   dims[place] = 0;
   for (const Constant* part : parts) {
     if (part->is_float() != first.is_float()) {
-      return malformed("it joins integers and floating-point numbers");
+      return malformed_onnx("it joins integers and floating-point numbers");
     }
     bool fits = part->dims.size() == dims.size();
     for (std::size_t i = 0; fits && i < dims.size(); ++i) fits = i == place || part->dims[i] == dims[i];
@@ -336,12 +336,12 @@ Result<Constant> slice(const Constant& data, std::span<const SliceRange> ranges)
   std::vector<bool> seen(dims.size(), false);
   for (const SliceRange& range : ranges) {
     TACIT_TRY(std::size_t place, normal_axis(range.axis, dims.size()));
-    if (seen[place]) return malformed("it slices axis " + std::to_string(range.axis) + " twice");
+    if (seen[place]) return malformed_onnx("it slices axis " + std::to_string(range.axis) + " twice");
     seen[place] = true;
     // Magnitudes beyond any extent mean "to the end", so they can be cut before negating or adding to them.
     constexpr std::int64_t kFar = std::int64_t{1} << 30;
     std::int64_t step = std::clamp(range.step, -kFar, kFar);
-    if (step == 0) return malformed("it slices with a step of 0");
+    if (step == 0) return malformed_onnx("it slices with a step of 0");
     std::int64_t extent = dims[place];
     auto normal = [&](std::int64_t index) {
       index = std::clamp(index, -kFar, kFar);
@@ -360,7 +360,7 @@ Result<Constant> slice(const Constant& data, std::span<const SliceRange> ranges)
 }
 
 Result<Constant> compute(UnaryFunction function, const Constant& data) {
-  if (!data.is_float()) return malformed("it works on floating-point numbers, its input holds integers");
+  if (!data.is_float()) return malformed_onnx("it works on floating-point numbers, its input holds integers");
   const auto apply = [&](float x) -> float {
     switch (function) {
       case UnaryFunction::kAbs:
@@ -388,7 +388,8 @@ Result<Constant> to_integers(const Constant& data) {
   std::vector<std::int64_t> integers;
   integers.reserve(data.floats().size());
   for (float value : data.floats()) {
-    if (!(std::abs(value) < 0x1p63f)) return malformed("a floating-point number does not fit an integer");
+    if (!(std::abs(value) < 0x1p63f))
+      return malformed_onnx("a floating-point number does not fit an integer");
     integers.push_back(static_cast<std::int64_t>(value));
   }
   return make_integers(data.dims, std::move(integers));

@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::int64_t kMaxBatch = std::int64_t{1} << 20;
 
-Error malformed(std::string message) { return Error{ErrorCode::kOnnxMalformed, std::move(message)}; }
-
 Status parse(ByteView bytes, onnx::ModelProto& model) {
   if (bytes.size() > kMaxModelBytes) {
     return Error{ErrorCode::kOnnxTooLarge, "the model has " + std::to_string(bytes.size()) +
@@ -33,10 +31,11 @@ Status parse(ByteView bytes, onnx::ModelProto& model) {
   google::protobuf::io::CodedInputStream stream(&array);
   stream.SetRecursionLimit(64);
   if (!model.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
-    return malformed("this is not an ONNX model, or it is damaged or cut short; export or copy it again");
+    return malformed_onnx(
+        "this is not an ONNX model, or it is damaged or cut short; export or copy it again");
   }
   if (!model.has_graph() || model.graph().output_size() == 0) {
-    return malformed("this is not an ONNX model: it holds no graph with an output");
+    return malformed_onnx("this is not an ONNX model: it holds no graph with an output");
   }
   return {};
 }
@@ -46,11 +45,11 @@ Result<std::int64_t> default_opset(const onnx::ModelProto& model) {
   for (const onnx::OperatorSetIdProto& set : model.opset_import()) {
     if (!set.domain().empty() && set.domain() != "ai.onnx") continue;
     if (version != 0 && version != set.version())
-      return malformed("the model names two versions of one operator set");
+      return malformed_onnx("the model names two versions of one operator set");
     version = set.version();
   }
   if (version == 0)
-    return malformed("the model does not say which operator set it uses; it may be cut short");
+    return malformed_onnx("the model does not say which operator set it uses; it may be cut short");
   if (version < kMinOpset || version > kMaxOpset) {
     return Error{ErrorCode::kOnnxOpset, "the model uses operator set " + std::to_string(version) + ", but " +
                                             std::to_string(kMinOpset) + " to " + std::to_string(kMaxOpset) +
@@ -90,7 +89,7 @@ class Importer {
   Status index_names() {
     for (const onnx::TensorProto& tensor : proto_.initializer()) {
       if (!initializers_.emplace(tensor.name(), &tensor).second) {
-        return malformed("two initializers have the name " + in_quotes(tensor.name()));
+        return malformed_onnx("two initializers have the name " + in_quotes(tensor.name()));
       }
     }
     if (proto_.sparse_initializer_size() > 0) {
@@ -99,7 +98,7 @@ class Importer {
     }
     for (const onnx::ValueInfoProto& input : proto_.input()) {
       if (!input_names_.insert(input.name()).second) {
-        return malformed("two inputs have the name " + in_quotes(input.name()));
+        return malformed_onnx("two inputs have the name " + in_quotes(input.name()));
       }
     }
     for (int i = 0; i < proto_.node_size(); ++i) {
@@ -107,8 +106,8 @@ class Importer {
         if (name.empty()) continue;
         if (initializers_.contains(name) || input_names_.contains(name) ||
             !producers_.emplace(name, i).second) {
-          return malformed(node_label(proto_.node(i), i) + ": its output " + in_quotes(name) +
-                           " has the name of another tensor");
+          return malformed_onnx(node_label(proto_.node(i), i) + ": its output " + in_quotes(name) +
+                                " has the name of another tensor");
         }
       }
     }
@@ -219,8 +218,8 @@ class Importer {
         if (name.empty() || initializers_.contains(name) || input_names_.contains(name)) continue;
         auto producer = producers_.find(name);
         if (producer == producers_.end()) {
-          return malformed(node_label(proto_.node(i), i) + ": its input " + in_quotes(name) +
-                           " does not exist");
+          return malformed_onnx(node_label(proto_.node(i), i) + ": its input " + in_quotes(name) +
+                                " does not exist");
         }
         readers[static_cast<std::size_t>(producer->second)].push_back(i);
         ++waiting[static_cast<std::size_t>(i)];
@@ -242,7 +241,8 @@ class Importer {
     for (std::size_t i = 0; i < count; ++i) {
       if (waiting[i] != 0) {
         int index = static_cast<int>(i);
-        return malformed(node_label(proto_.node(index), index) + ": its input depends on its own output");
+        return malformed_onnx(node_label(proto_.node(index), index) +
+                              ": its input depends on its own output");
       }
     }
     return order;
@@ -316,7 +316,7 @@ class Importer {
     const std::string& name = proto_.output(0).name();
     auto found = state_.operands.find(name);
     if (found == state_.operands.end() && !initializers_.contains(name)) {
-      return malformed("the output " + in_quotes(name) + " does not exist");
+      return malformed_onnx("the output " + in_quotes(name) + " does not exist");
     }
     if (found == state_.operands.end() || found->second.constant != nullptr) {
       return Error{ErrorCode::kOnnxOutput, "the output " + in_quotes(name) + " does not depend on the input"};

@@ -123,7 +123,7 @@ Status bind_as(const Lowering& node, ActivationOperand operand, ValueId value) {
   return node.bind(std::move(operand));
 }
 
-Status sum(const Lowering& node, Arithmetic operation) {
+Status add_or_subtract(const Lowering& node, Arithmetic operation) {
   bool subtract = operation == Arithmetic::kSubtract;
   if (node.all_constant()) {
     return node.bind(compute(operation, *node.operand(0).constant, *node.operand(1).constant));
@@ -149,8 +149,8 @@ Status sum(const Lowering& node, Arithmetic operation) {
 
 }  // namespace
 
-Status add(const Lowering& node) { return sum(node, Arithmetic::kAdd); }
-Status sub(const Lowering& node) { return sum(node, Arithmetic::kSubtract); }
+Status add(const Lowering& node) { return add_or_subtract(node, Arithmetic::kAdd); }
+Status sub(const Lowering& node) { return add_or_subtract(node, Arithmetic::kSubtract); }
 
 Status mul(const Lowering& node) {
   if (node.all_constant()) {

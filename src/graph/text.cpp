@@ -60,4 +60,6 @@ std::string dims_to_string(std::span<const std::int64_t> dims) {
   return printable(text);
 }
 
+Error malformed_onnx(std::string message) { return Error{ErrorCode::kOnnxMalformed, std::move(message)}; }
+
 }  // namespace tacit::graph

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+
 namespace tacit::graph {
 
 // `text` as valid UTF-8 on one line: control characters and bytes that are not UTF-8 become '?', and what is
@@ -18,5 +20,8 @@ std::string in_quotes(std::string_view text);
 
 // For instance "1x3x32x32"; "scalar" for no dimensions.
 std::string dims_to_string(std::span<const std::int64_t> dims);
+
+// kOnnxMalformed.
+Error malformed_onnx(std::string message);
 
 }  // namespace tacit::graph

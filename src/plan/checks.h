@@ -7,6 +7,8 @@
 namespace tacit::plan::detail {
 
 inline constexpr double kMaxScale = 0x1p200;
+// Of a value, and of every other text in a package.
+inline constexpr std::size_t kMaxNameBytes = 256;
 
 // Each automorphism once, ascending, an element of the ring's Galois group (or relinearisation), in a shape that the
 // parameters admit.

@@ -10,18 +10,16 @@ namespace tacit::plan {
 
 namespace {
 
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
-
 // Outputs along one dimension; nothing where a window reaches over no place of the image.
 Result<int> pooled(int size, int kernel, int stride, int before, int after, int dilation) {
   constexpr int kLimit = static_cast<int>(kMaxExtent);
   for (int x : {kernel, stride, dilation})
-    if (x < 1 || x > kLimit) return malformed("a maximum's window, stride or dilation is out of range");
+    if (x < 1 || x > kLimit) return malformed_data("a maximum's window, stride or dilation is out of range");
   const std::int64_t span = std::int64_t{kernel - 1} * dilation + 1;
   if (before < 0 || after < 0 || before >= span || after >= span)
-    return malformed("a maximum's padding is not smaller than its window");
+    return malformed_data("a maximum's padding is not smaller than its window");
   const std::int64_t room = std::int64_t{size} + before + after - span;
-  if (room < 0) return malformed("a maximum's window is larger than the padded image");
+  if (room < 0) return malformed_data("a maximum's window is larger than the padded image");
   return static_cast<int>(room / stride + 1);
 }
 
@@ -68,7 +66,8 @@ std::size_t arity(const ClientFunction& function) {
 
 Result<Shape> shape_after(const ClientFunction& function, const Shape& in) {
   if (const auto* activation = std::get_if<Activation>(&function)) {
-    if (!is_valid(*activation)) return malformed("a client's function has steps that cannot be computed");
+    if (!is_valid(*activation))
+      return malformed_data("a client's function has steps that cannot be computed");
     return in;
   }
   if (const auto* p = std::get_if<MaxPooling>(&function)) {
@@ -81,7 +80,8 @@ Result<Shape> shape_after(const ClientFunction& function, const Shape& in) {
   }
   if (const auto* linear = std::get_if<ClearLinear>(&function)) {
     TACIT_CHECK(linear->map.validate());
-    if (linear->map.in != in) return malformed("a client's linear layer has another shape than its input");
+    if (linear->map.in != in)
+      return malformed_data("a client's linear layer has another shape than its input");
     return linear->map.out;
   }
   return in;

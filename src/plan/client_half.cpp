@@ -129,8 +129,6 @@ Status read_cost(const Fields& root, ClientHalf& half) {
   return fields.integer("products", half.products, std::numeric_limits<std::uint32_t>::max());
 }
 
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
-
 bool is_name(std::string_view name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !name.empty() && name.size() <= 64 && letter(name.front()) &&
@@ -141,20 +139,21 @@ bool is_name(std::string_view name) {
 Status check_preprocessing(const Preprocessing& preprocessing, int channels) {
   const auto usable = [](double x) { return std::isfinite(x) && std::abs(x) <= 0x1p40; };
   const auto divisor = [&](double x) { return usable(x) && x >= 0x1p-40; };
-  if (!divisor(preprocessing.scale)) return malformed("preprocessing: the scale is not a positive number");
+  if (!divisor(preprocessing.scale))
+    return malformed_data("preprocessing: the scale is not a positive number");
   if (preprocessing.mean.size() != static_cast<std::size_t>(channels) ||
       preprocessing.deviation.size() != static_cast<std::size_t>(channels))
-    return malformed("preprocessing: mean and deviation need one number for each of the " +
-                     std::to_string(channels) + " channels");
+    return malformed_data("preprocessing: mean and deviation need one number for each of the " +
+                          std::to_string(channels) + " channels");
   if (!std::all_of(preprocessing.mean.begin(), preprocessing.mean.end(), usable) ||
       !std::all_of(preprocessing.deviation.begin(), preprocessing.deviation.end(), divisor))
-    return malformed("preprocessing: a mean is not a number or a deviation is not positive");
+    return malformed_data("preprocessing: a mean is not a number or a deviation is not positive");
   return {};
 }
 
 Status check_range(double range, std::string_view what) {
   if (range >= 0x1p-40 && range <= 0x1p40) return {};
-  return malformed("the range of the " + std::string(what) + " is not between 2^-40 and 2^40");
+  return malformed_data("the range of the " + std::string(what) + " is not between 2^-40 and 2^40");
 }
 
 Status check_value(const ckks::Parameters& parameters, std::size_t slots, const ClientValue& value,
@@ -171,7 +170,7 @@ Status check_steps(const ClientHalf& half) {
   std::vector<bool> known(half.values.size(), false);
   known[half.input] = true;
   const auto make = [&](std::uint32_t value) -> Status {
-    if (known[value]) return malformed("a step makes a value that was there before");
+    if (known[value]) return malformed_data("a step makes a value that was there before");
     known[value] = true;
     return {};
   };
@@ -180,30 +179,30 @@ Status check_steps(const ClientHalf& half) {
     const auto* request = std::get_if<Request>(&half.steps[i]);
     const auto* computation = std::get_if<Computation>(&half.steps[i]);
     for (std::uint32_t input : request != nullptr ? request->inputs : computation->inputs)
-      if (!known[input]) return malformed(where + " reads a value that nothing has made before it");
+      if (!known[input]) return malformed_data(where + " reads a value that nothing has made before it");
     if (request != nullptr) {
       if (request->inputs.empty() || request->outputs.empty())
-        return malformed(where + " sends or receives nothing");
+        return malformed_data(where + " sends or receives nothing");
       for (const auto& list : {request->inputs, request->outputs})
         for (std::uint32_t value : list)
           if (half.values[value].level == kClear)
-            return malformed(where + " sends or receives a value that is not encrypted");
+            return malformed_data(where + " sends or receives a value that is not encrypted");
       for (std::uint32_t output : request->outputs) TACIT_CHECK(make(output));
       continue;
     }
     if (computation->inputs.size() != arity(computation->function))
-      return malformed(where + " has another number of inputs than its function");
+      return malformed_data(where + " has another number of inputs than its function");
     const Shape& in = half.values[computation->inputs[0]].layout.shape;
     for (std::uint32_t input : computation->inputs)
       if (half.values[input].layout.shape != in)
-        return malformed(where + " takes tensors of different shapes");
+        return malformed_data(where + " takes tensors of different shapes");
     auto out = shape_after(computation->function, in);
     if (!out.ok()) return std::move(out).error().within(where);
     if (*out != half.values[computation->output].layout.shape)
-      return malformed(where + " makes a tensor of another shape than its value");
+      return malformed_data(where + " makes a tensor of another shape than its value");
     TACIT_CHECK(make(computation->output));
   }
-  if (!known[half.output]) return malformed("no step makes the output");
+  if (!known[half.output]) return malformed_data("no step makes the output");
   return {};
 }
 
@@ -218,16 +217,16 @@ std::vector<Request> ClientHalf::requests() const {
 
 Status validate(const ClientHalf& half) {
   if (!is_name(half.name))
-    return malformed(
+    return malformed_data(
         "a model's name must have 1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first a letter "
         "or digit");
   TACIT_TRY(const ckks::Parameters parameters, ckks::Parameters::create(half.parameters));
   TACIT_CHECK(detail::check_key_requests(parameters, half.keys));
   if (half.slots != 1 && half.slots != parameters.slots())
-    return malformed("an image must have one slot of each ciphertext or all " +
-                     std::to_string(parameters.slots()));
+    return malformed_data("an image must have one slot of each ciphertext or all " +
+                          std::to_string(parameters.slots()));
   if (half.input >= half.values.size() || half.output >= half.values.size())
-    return malformed("the input or the output is not one of the values");
+    return malformed_data("the input or the output is not one of the values");
   for (std::size_t i = 0; i < half.values.size(); ++i) {
     const std::string what = i == half.input    ? "the input"
                              : i == half.output ? "the output"
@@ -238,12 +237,12 @@ Status validate(const ClientHalf& half) {
   TACIT_CHECK(check_steps(half));
   const std::size_t outputs = half.output_shape().elements();
   if (!half.labels.empty() && half.labels.size() != outputs)
-    return malformed("there are " + std::to_string(half.labels.size()) + " labels for " +
-                     std::to_string(outputs) + " outputs");
+    return malformed_data("there are " + std::to_string(half.labels.size()) + " labels for " +
+                          std::to_string(outputs) + " outputs");
   for (const std::string& label : half.labels)
-    if (label.size() > detail::kMaxStringBytes) return malformed("a label has more than 256 bytes");
+    if (label.size() > detail::kMaxStringBytes) return malformed_data("a label has more than 256 bytes");
   if (!(half.estimated_ms >= 0 && half.estimated_ms <= 1e12))
-    return malformed("the estimated time is not a time");
+    return malformed_data("the estimated time is not a time");
   return {};
 }
 

@@ -18,12 +18,10 @@ constexpr std::int64_t kMaxDimension = std::int64_t{1} << 15;
 constexpr std::int64_t kMaxElementsBetween = std::int64_t{1} << 20;
 constexpr std::size_t kMaxPieces = 64;
 
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
-
 Status check_range(std::string_view name, std::int64_t value, std::int64_t least) {
   if (value >= least && value <= kMaxDimension) return {};
-  return malformed(std::string(name) + " is " + std::to_string(value) + ", outside of " +
-                   std::to_string(least) + " to " + std::to_string(kMaxDimension));
+  return malformed_data(std::string(name) + " is " + std::to_string(value) + ", outside of " +
+                        std::to_string(least) + " to " + std::to_string(kMaxDimension));
 }
 
 struct Window {
@@ -41,7 +39,7 @@ Result<int> window_count(std::string_view axis, int in, const Window& w) {
   const std::int64_t span = std::int64_t{w.dilation} * (w.size - 1) + 1;
   const std::int64_t room = std::int64_t{in} + w.pad_before + w.pad_after - span;
   if (room < 0)
-    return malformed("a kernel of " + name + " " + std::to_string(span) + " exceeds the padded image");
+    return malformed_data("a kernel of " + name + " " + std::to_string(span) + " exceeds the padded image");
   return static_cast<int>(room / w.stride + 1);
 }
 
@@ -50,23 +48,23 @@ Status check_shape(const Shape& shape, std::int64_t limit) {
   TACIT_CHECK(check_range("the height", shape.height, 1));
   TACIT_CHECK(check_range("the width", shape.width, 1));
   if (static_cast<std::int64_t>(shape.elements()) > limit)
-    return malformed("a tensor has more than " + std::to_string(limit) + " elements");
+    return malformed_data("a tensor has more than " + std::to_string(limit) + " elements");
   return {};
 }
 
 Status check_count(std::size_t count, std::uint64_t expected) {
   if (count == expected) return {};
-  return malformed("there are " + std::to_string(count) + " weights where the dimensions make " +
-                   std::to_string(expected));
+  return malformed_data("there are " + std::to_string(count) + " weights where the dimensions make " +
+                        std::to_string(expected));
 }
 
 Result<Shape> shape_after_piece(const Convolution& c, const Shape& in) {
   TACIT_CHECK(check_range("the group count", c.groups, 1));
   TACIT_CHECK(check_range("the output channel count", c.out_channels, 1));
   if (c.in_channels != in.channels || c.in_channels % c.groups != 0 || c.out_channels % c.groups != 0)
-    return malformed("a convolution of " + std::to_string(c.in_channels) + " channels in " +
-                     std::to_string(c.groups) + " groups does not fit " + std::to_string(in.channels) +
-                     " channels");
+    return malformed_data("a convolution of " + std::to_string(c.in_channels) + " channels in " +
+                          std::to_string(c.groups) + " groups does not fit " + std::to_string(in.channels) +
+                          " channels");
   TACIT_TRY(const int height,
             window_count("height", in.height,
                          {c.kernel_height, c.stride_height, c.pad_top, c.pad_bottom, c.dilation_height}));
@@ -91,8 +89,8 @@ Result<Shape> shape_after_piece(const AveragePooling& p, const Shape& in) {
 Result<Shape> shape_after_piece(const Matrix& m, const Shape& in) {
   TACIT_CHECK(check_range("the output count", m.outputs, 1));
   if (m.inputs < 1 || static_cast<std::size_t>(m.inputs) != in.elements())
-    return malformed("a matrix of " + std::to_string(m.inputs) + " columns does not fit a tensor of " +
-                     std::to_string(in.elements()) + " elements");
+    return malformed_data("a matrix of " + std::to_string(m.inputs) + " columns does not fit a tensor of " +
+                          std::to_string(in.elements()) + " elements");
   TACIT_CHECK(check_count(m.weights.size(), std::uint64_t(m.outputs) * std::uint64_t(m.inputs)));
   return Shape{m.outputs, 1, 1};
 }
@@ -100,8 +98,8 @@ Result<Shape> shape_after_piece(const Matrix& m, const Shape& in) {
 Result<Shape> shape_after_piece(const Scaling& s, const Shape& in) {
   if (s.factor.size() != 1 && s.factor.size() != static_cast<std::size_t>(in.channels) &&
       s.factor.size() != in.elements())
-    return malformed("a scaling has " + std::to_string(s.factor.size()) +
-                     " factors; it needs one, one for each channel or one for each element");
+    return malformed_data("a scaling has " + std::to_string(s.factor.size()) +
+                          " factors; it needs one, one for each channel or one for each element");
   return in;
 }
 
@@ -139,7 +137,7 @@ Status LinearMap::validate() const {
   TACIT_CHECK(check_shape(in, static_cast<std::int64_t>(kMaxExtent)));
   TACIT_CHECK(check_shape(out, static_cast<std::int64_t>(kMaxExtent)));
   if (pieces.size() > kMaxPieces)
-    return malformed("a layer is made of more than " + std::to_string(kMaxPieces) + " operators");
+    return malformed_data("a layer is made of more than " + std::to_string(kMaxPieces) + " operators");
   Shape shape = in;
   for (const LinearPiece& piece : pieces) {
     TACIT_TRY(shape, shape_after(piece, shape));
@@ -153,15 +151,16 @@ Status LinearMap::validate() const {
             return true;
         },
         piece);
-    if (!finite) return malformed("a weight is infinite or not a number");
+    if (!finite) return malformed_data("a weight is infinite or not a number");
   }
-  if (shape != out) return malformed("the operators of a layer do not lead to its output's shape");
-  if (!std::isfinite(scale) || scale == 0) return malformed("a layer's scale is zero or not a finite number");
+  if (shape != out) return malformed_data("the operators of a layer do not lead to its output's shape");
+  if (!std::isfinite(scale) || scale == 0)
+    return malformed_data("a layer's scale is zero or not a finite number");
   if (!bias.empty() && bias.size() != out.elements())
-    return malformed("a layer has " + std::to_string(bias.size()) + " biases for " +
-                     std::to_string(out.elements()) + " outputs");
+    return malformed_data("a layer has " + std::to_string(bias.size()) + " biases for " +
+                          std::to_string(out.elements()) + " outputs");
   for (double b : bias)
-    if (!std::isfinite(b)) return malformed("a bias is infinite or not a number");
+    if (!std::isfinite(b)) return malformed_data("a bias is infinite or not a number");
   if (work() > kMaxWork)
     return Error{ErrorCode::kDataTooLarge, "a fused layer is too large to be multiplied out"};
   return {};

@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "base/digest.h"
+#include "plan/checks.h"
 #include "plan/stages.h"
 
 namespace tacit::plan {
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::string_view kMagic = "TACITPKG";
 constexpr std::uint32_t kVersion = 4;
-constexpr std::uint64_t kMaxNameBytes = 256;
 
 enum class PieceTag : std::uint8_t { kConvolution = 1, kAveragePooling, kMatrix, kScaling };
 enum class OperationTag : std::uint8_t {
@@ -155,7 +155,7 @@ class FieldReader {
   std::uint32_t u32() { return take(in_.u32()); }
   std::uint64_t u64() { return take(in_.u64()); }
   double f64() { return take(in_.f64()); }
-  std::string string() { return take(in_.string(kMaxNameBytes)); }
+  std::string string() { return take(in_.string(detail::kMaxNameBytes)); }
   int integer() {
     const std::uint32_t value = u32();
     if (value > static_cast<std::uint32_t>(std::numeric_limits<int>::max()))

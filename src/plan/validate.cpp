@@ -18,12 +18,9 @@ namespace {
 
 constexpr std::size_t kMaxValues = std::size_t{1} << 16;
 constexpr std::size_t kMaxMaps = std::size_t{1} << 12;
-constexpr std::size_t kMaxNameBytes = 256;
 constexpr double kMaxTotalWork = 4e9;
 // Entries of all diagonals together, as doubles 2 GiB.
 constexpr std::size_t kMaxDiagonalEntries = std::size_t{1} << 28;
-
-Error malformed(std::string message) { return Error{ErrorCode::kDataMalformed, std::move(message)}; }
 
 class Validator {
  public:
@@ -39,37 +36,37 @@ class Validator {
       if (Status status = check_operation(plan_.operations[i]); !status.ok())
         return std::move(status).error().within("operation " + std::to_string(i));
     for (std::size_t i = 0; i < made_.size(); ++i)
-      if (!made_[i]) return malformed("no operation makes value " + std::to_string(i));
+      if (!made_[i]) return malformed_data("no operation makes value " + std::to_string(i));
     for (ValueId id : {plan_.input, plan_.output})
-      if (plan_.values[id].range <= 0) return malformed("the input or the output has a negative range");
+      if (plan_.values[id].range <= 0) return malformed_data("the input or the output has a negative range");
     return check_keys();
   }
 
  private:
   Status check_sizes() const {
     if (plan_.slots != parameters_.slots() && plan_.slots != 1)
-      return malformed("the plan has " + std::to_string(plan_.slots) + " slots, its ring has " +
-                       std::to_string(parameters_.slots()));
+      return malformed_data("the plan has " + std::to_string(plan_.slots) + " slots, its ring has " +
+                            std::to_string(parameters_.slots()));
     if (plan_.values.empty() || plan_.values.size() > kMaxValues || plan_.operations.size() > kMaxValues ||
         plan_.maps.size() > kMaxMaps)
-      return malformed("the plan has no values, or more values, operations or maps than are supported");
+      return malformed_data("the plan has no values, or more values, operations or maps than are supported");
     if (plan_.input >= plan_.values.size() || plan_.output >= plan_.values.size())
-      return malformed("the plan's input or output is not one of its values");
+      return malformed_data("the plan's input or output is not one of its values");
     return {};
   }
 
   Status check_value(const Value& value) const {
-    if (value.name.size() > kMaxNameBytes) return malformed("a value's name is too long");
+    if (value.name.size() > detail::kMaxNameBytes) return malformed_data("a value's name is too long");
     const std::string what = "value \"" + value.name + "\"";
     // A ciphertext for each element, in their order.
     if (plan_.slots == 1 && value.layout.extent() != value.layout.shape.elements())
-      return malformed(what + " leaves slots empty, each of which would be a ciphertext");
+      return malformed_data(what + " leaves slots empty, each of which would be a ciphertext");
     TACIT_CHECK(value.layout.validate(what));
     TACIT_CHECK(detail::check_period(value.layout, value.period, plan_.slots, what));
     if (!(std::abs(value.range) >= 0x1p-40 && std::abs(value.range) <= 0x1p40))
-      return malformed("the range of " + what + " is not between 2^-40 and 2^40");
+      return malformed_data("the range of " + what + " is not between 2^-40 and 2^40");
     if (!(value.noise >= 0 && value.noise <= 0x1p40))
-      return malformed("the noise of " + what + " is not between 0 and 2^40");
+      return malformed_data("the noise of " + what + " is not between 0 and 2^40");
     if (value.level == kClear) return {};
     return detail::check_level_and_scale(parameters_, value.level, value.scale, value.bound, what);
   }
@@ -89,16 +86,18 @@ class Validator {
   Status check_operation(const Operation& operation) {
     for (ValueId id : inputs_of(operation))
       if (id >= made_.size() || !made_[id])
-        return malformed("reads value " + std::to_string(id) + ", which nothing has made before it");
+        return malformed_data("reads value " + std::to_string(id) + ", which nothing has made before it");
     const ValueId output = output_of(operation);
     if (output >= made_.size() || made_[output])
-      return malformed("makes value " + std::to_string(output) + ", which does not exist or was made before");
+      return malformed_data("makes value " + std::to_string(output) +
+                            ", which does not exist or was made before");
     made_[output] = true;
     if (!std::holds_alternative<ClientStep>(operation)) {
       for (ValueId id : inputs_of(operation))
         if (plan_.values[id].level == kClear)
-          return malformed("reads value " + std::to_string(id) + ", which is never encrypted");
-      if (plan_.values[output].level == kClear) return malformed("makes a value that is never encrypted");
+          return malformed_data("reads value " + std::to_string(id) + ", which is never encrypted");
+      if (plan_.values[output].level == kClear)
+        return malformed_data("makes a value that is never encrypted");
     }
     return std::visit([this](const auto& o) { return check(o); }, operation);
   }
@@ -112,7 +111,7 @@ class Validator {
 
   Status check_same_slots(const Value& in, const Value& out) const {
     if (in.layout == out.layout && in.period == out.period) return {};
-    return malformed("changes the layout or the period, which only a linear layer can");
+    return malformed_data("changes the layout or the period, which only a linear layer can");
   }
 
   // Constants and diagonals are encoded at T q / S: as rounded integers they need some bits, and must fit 62.
@@ -129,18 +128,18 @@ class Validator {
     const Value& out = plan_.values[linear.output];
     TACIT_CHECK(check_levels(in, out, 1));
     TACIT_CHECK(check_encoding_scale(in, out));
-    if (linear.map >= plan_.maps.size()) return malformed("names a map that does not exist");
+    if (linear.map >= plan_.maps.size()) return malformed_data("names a map that does not exist");
     const LinearMap& map = plan_.maps[linear.map];
     if (map.in != in.layout.shape || map.out != out.layout.shape)
-      return malformed("has a map whose shapes are not those of its values");
+      return malformed_data("has a map whose shapes are not those of its values");
     const auto [width, shift, chained] = linear.split;
     if (!std::has_single_bit(width) || width > plan_.slots)
-      return malformed("splits its rotations at " + std::to_string(width) +
-                       "; it must be a power of two up to the slot count");
+      return malformed_data("splits its rotations at " + std::to_string(width) +
+                            "; it must be a power of two up to the slot count");
     if (shift != 0 &&
         (!std::has_single_bit(shift) || shift >= std::min({in.period, out.period, plan_.slots})))
-      return malformed("folds with a shift of " + std::to_string(shift) +
-                       "; it must be 0 or a power of two below its values' periods");
+      return malformed_data("folds with a shift of " + std::to_string(shift) +
+                            "; it must be 0 or a power of two below its values' periods");
     return {};
   }
 
@@ -159,10 +158,11 @@ class Validator {
     TACIT_CHECK(check_same_slots(in, out));
     const std::vector<double>& c = polynomial.coefficients;
     if (c.size() < 3 || c.size() > kMaxPolynomialDegree + 1 || c.back() == 0)
-      return malformed("is a polynomial of a degree outside of 2 to " + std::to_string(kMaxPolynomialDegree));
+      return malformed_data("is a polynomial of a degree outside of 2 to " +
+                            std::to_string(kMaxPolynomialDegree));
     for (double coefficient : c)
       if (!(std::abs(coefficient) <= 0x1p40))
-        return malformed("has a coefficient that is not a number up to 2^40");
+        return malformed_data("has a coefficient that is not a number up to 2^40");
     return check_levels(in, out, polynomial_depth(c.size() - 1));
   }
 
@@ -193,17 +193,17 @@ class Validator {
 
   Status check(const ClientStep& step) const {
     if (step.inputs.size() != arity(step.function))
-      return malformed("has another number of inputs than its function");
+      return malformed_data("has another number of inputs than its function");
     const Shape& in = plan_.values[step.inputs[0]].layout.shape;
     for (ValueId id : step.inputs) {
       const Value& value = plan_.values[id];
-      if (value.layout.shape != in) return malformed("takes tensors of different shapes");
-      if (value.range <= 0) return malformed("decrypts a value that is kept with a negative range");
+      if (value.layout.shape != in) return malformed_data("takes tensors of different shapes");
+      if (value.range <= 0) return malformed_data("decrypts a value that is kept with a negative range");
     }
     TACIT_TRY(const Shape out, shape_after(step.function, in));
     const Value& output = plan_.values[step.output];
-    if (out != output.layout.shape) return malformed("makes a tensor of another shape than its value");
-    if (output.range <= 0) return malformed("makes a value with a negative range");
+    if (out != output.layout.shape) return malformed_data("makes a tensor of another shape than its value");
+    if (output.range <= 0) return malformed_data("makes a value with a negative range");
     return {};
   }
 
@@ -213,7 +213,7 @@ class Validator {
     TACIT_CHECK(check_same_slots(in, out));
     TACIT_CHECK(check_encoding_scale(in, out));
     if (!(std::abs(rescaling.factor) <= 0x1p40))
-      return malformed("has a factor that is not a number up to 2^40");
+      return malformed_data("has a factor that is not a number up to 2^40");
     return check_levels(in, out, 1);
   }
 
@@ -242,7 +242,7 @@ class Validator {
       std::set<std::uint32_t> outputs;
       for (const ckks::DiagonalIndex& diagonal : diagonals.indices) outputs.insert(diagonal.output);
       if (outputs.size() != ciphertext_count(out.layout, out.period, plan_.slots))
-        return malformed("layer \"" + out.name + "\" multiplies by zero only");
+        return malformed_data("layer \"" + out.name + "\" multiplies by zero only");
       entries += diagonals.indices.size() * diagonals.period;
       if (entries > kMaxDiagonalEntries)
         return Error{ErrorCode::kDataTooLarge, "the plan's diagonals need more memory than is supported"};
@@ -254,7 +254,8 @@ class Validator {
         if (linear->split.chained) continue;
         if (rotation.role != RotationRole::kBaby && rotation.role != RotationRole::kGiant) continue;
         if (special_count && *special_count != shape.special_count)
-          return malformed("the keys of layer \"" + out.name + "\" have different numbers of special primes");
+          return malformed_data("the keys of layer \"" + out.name +
+                                "\" have different numbers of special primes");
         special_count = shape.special_count;
       }
     }

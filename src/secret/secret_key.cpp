@@ -9,7 +9,9 @@
 namespace tacit::secret {
 namespace {
 
-Error no_memory() { return {ErrorCode::kOutOfMemory, "no locked memory could be had for the secret key"}; }
+Error no_locked_memory() {
+  return {ErrorCode::kOutOfMemory, "no locked memory could be had for the secret key"};
+}
 
 Status check_degree(int log_degree) {
   if (log_degree >= ckks::kMinLogDegree && log_degree <= ckks::kMaxLogDegree) return {};
@@ -39,7 +41,7 @@ Result<SecretKey> SecretKey::from_seed(int log_degree, std::span<const std::uint
   key.log_degree_ = log_degree;
   key.seed_ = SecureBuffer<std::uint8_t>(seed.size());
   key.coefficients_ = SecureBuffer<std::int8_t>(std::size_t{1} << log_degree);
-  if (!key.seed_.valid() || !key.coefficients_.valid()) return no_memory();
+  if (!key.seed_.valid() || !key.coefficients_.valid()) return no_locked_memory();
   std::ranges::copy(seed, key.seed_.data());
   ring::Seed copy;
   std::ranges::copy(seed, copy.begin());
@@ -64,7 +66,7 @@ Result<SecretKey> SecretKey::from_coefficients(std::span<const std::int8_t> coef
   SecretKey key;
   key.log_degree_ = log_degree;
   key.coefficients_ = SecureBuffer<std::int8_t>(coefficients.size());
-  if (!key.coefficients_.valid()) return no_memory();
+  if (!key.coefficients_.valid()) return no_locked_memory();
   std::ranges::copy(coefficients, key.coefficients_.data());
   key.tag_ = make_tag({reinterpret_cast<const std::uint8_t*>(coefficients.data()), coefficients.size()});
   return key;

@@ -26,14 +26,14 @@ Error failed(const fs::path& path) {
 }
 
 // Other processes wait while it lives.
-class Turn {
+class LockTurn {
  public:
-  explicit Turn(int lock) : lock_(lock) {
+  explicit LockTurn(int lock) : lock_(lock) {
     while (::flock(lock_, LOCK_EX) != 0 && errno == EINTR) {}
   }
-  ~Turn() { ::flock(lock_, LOCK_UN); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  ~LockTurn() { ::flock(lock_, LOCK_UN); }
+  LockTurn(const LockTurn&) = delete;
+  LockTurn& operator=(const LockTurn&) = delete;
 
  private:
   const int lock_;
@@ -43,8 +43,10 @@ int open_lock(const fs::path& folder) {
   return ::open((folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
-// Behind the last whole line.
+// Behind the last line that was written to its end. A power cut can take sectors out of the middle of an append, where zeros stand
+// then; no line has any.
 std::size_t whole_bytes(std::string_view text) {
+  text = text.substr(0, text.find('\0'));
   const std::size_t end = text.rfind('\n');
   return end == std::string_view::npos ? 0 : end + 1;
 }
@@ -88,7 +90,7 @@ Result<std::unique_ptr<AuditFile>> AuditFile::open(const fs::path& folder, const
   const int lock = open_lock(folder);
   if (lock < 0) return failed(folder / "lock");
   std::unique_ptr<AuditFile> file(new AuditFile(folder, lock, limits));
-  const Turn turn(lock);
+  const LockTurn turn(lock);
   TACIT_CHECK(file->catch_up());
   return file;
 }
@@ -118,7 +120,7 @@ Status AuditFile::open_newest(std::uint64_t number) {
   if (whole < text.size()) {
     if (::ftruncate(file->fd, static_cast<off_t>(whole)) != 0 || ::fsync(file->fd) != 0) return failed(path);
     cut_bytes_ += text.size() - whole;
-    log_warning("a torn last line was cut off the audit log",
+    log_warning("what was not written to its end was cut off the audit log",
                 {{"file", path.string()}, {"bytes", text.size() - whole}});
   }
   if (whole > 0) {
@@ -167,7 +169,7 @@ Status AuditFile::write(std::string_view text) {
 
 Status AuditFile::append(std::span<const Json> events) {
   const std::lock_guard guard(mutex_);
-  const Turn turn(lock_.fd);
+  const LockTurn turn(lock_.fd);
   TACIT_CHECK(catch_up());
   std::string text;
   Digest head = head_;
@@ -211,7 +213,7 @@ Result<std::vector<std::string>> check_audit(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) return troubles;
   const Descriptor lock(open_lock(folder));
-  const Turn turn(lock.fd);
+  const LockTurn turn(lock.fd);
   TACIT_TRY(const std::vector<std::uint64_t> numbers, audit_files(folder));
   std::string previous;  // empty: unknown, as the files before it are gone
   if (!numbers.empty() && numbers.front() == 1) previous = to_hex(Digest{});
@@ -222,15 +224,12 @@ Result<std::vector<std::string>> check_audit(const fs::path& folder) {
       return troubles;
     }
     TACIT_TRY(const Bytes bytes, read_file(path, kMaxFileBytes));
-    std::string_view text = as_text(bytes);
-    for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t whole = whole_bytes(as_text(bytes));
+    std::string_view text = as_text(bytes).substr(0, whole);
+    std::size_t number = 1;
+    for (; !text.empty(); ++number) {
       const std::string place = path.string() + ":" + std::to_string(number);
       const std::size_t end = text.find('\n');
-      if (end == std::string_view::npos) {
-        troubles.push_back(place + " was not written to its end" +
-                           (i + 1 == numbers.size() ? "; the next start of tacitd cuts it off" : ""));
-        return troubles;
-      }
       const std::string_view line = text.substr(0, end);
       text.remove_prefix(end + 1);
       const auto json = parse_object(as_bytes(line), "the line");
@@ -247,6 +246,11 @@ Result<std::vector<std::string>> check_audit(const fs::path& folder) {
       }
       previous = to_hex(blake2b(as_bytes(line)));
     }
+    if (whole < bytes.size()) {
+      troubles.push_back(path.string() + ":" + std::to_string(number) + " was not written to its end" +
+                         (i + 1 == numbers.size() ? "; the next start of tacitd cuts it off" : ""));
+      return troubles;
+    }
   }
   return troubles;
 }
@@ -256,7 +260,7 @@ Status copy_audit(const fs::path& folder, const fs::path& copy) {
   if (!fs::exists(folder, ignored)) return {};
   TACIT_CHECK(make_durable_folder(copy));
   const Descriptor lock(open_lock(folder));
-  const Turn turn(lock.fd);
+  const LockTurn turn(lock.fd);
   TACIT_TRY(const std::vector<std::uint64_t> numbers, audit_files(folder));
   for (const std::uint64_t number : numbers) {
     TACIT_TRY(const Bytes bytes, read_file(audit_file(folder, number), kMaxFileBytes));

@@ -30,8 +30,8 @@ class AuditFile {
   // Makes the folder where there is none. kDiskFull, kFileUnwritable, kStateFailed.
   static Result<std::unique_ptr<AuditFile>> open(const std::filesystem::path& folder, const Limits& limits);
 
-  // Adds a line for each event, all durable when it returns; where it fails (kDiskFull, kStateFailed) none is there. What a crash has
-  // left of a last line is cut off first, and a line says so. May be called from several threads at once.
+  // Adds a line for each event, all durable when it returns; where it fails (kDiskFull, kStateFailed) none is there. What a crash or
+  // a power cut has left of the last lines is cut off first, and a line says so. May be called from several threads at once.
   Status append(std::span<const Json> events);
 
  private:
@@ -49,7 +49,7 @@ class AuditFile {
   const Descriptor lock_;
   std::unique_ptr<Descriptor> file_;  // the newest, where it was looked at
   std::uint64_t number_ = 0, size_ = 0;
-  std::uint64_t cut_bytes_ = 0;  // of a torn line; not yet told
+  std::uint64_t cut_bytes_ = 0;  // of torn lines; not yet told
   Digest head_{};                // of the last line; zeros before the first
 };
 
@@ -57,8 +57,8 @@ class AuditFile {
 Result<std::vector<std::uint64_t>> audit_files(const std::filesystem::path& folder);
 std::filesystem::path audit_file(const std::filesystem::path& folder, std::uint64_t number);
 
-// Follows the chain through all files; answers the first line that is wrong, by file and number, and a torn last line. Nothing where
-// there is no such folder. kStateFailed, kFileUnreadable.
+// Follows the chain through all files; answers the first line that is wrong, by file and number, and the first that was not
+// written to its end. Nothing where there is no such folder. kStateFailed, kFileUnreadable.
 Result<std::vector<std::string>> check_audit(const std::filesystem::path& folder);
 // A copy of the whole lines at one moment. Nothing where there is no such folder. Errors of AuditFile.
 Status copy_audit(const std::filesystem::path& folder, const std::filesystem::path& copy);

@@ -27,7 +27,7 @@ constexpr std::size_t kJoinedBytes = 16 << 10;       // of a body that is sent t
 constexpr std::uint64_t kMaxDiscardedBytes =
     64 << 10;  // a refused body up to this size is read to keep the connection
 // An answer that the connection could not be woken for is found after so long.
-constexpr milliseconds kLook{1'000};
+constexpr milliseconds kLookAgain{1'000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string http_date() {
@@ -338,7 +338,7 @@ asio::awaitable<std::optional<Response>> Connection::run(std::shared_ptr<Exchang
   });
   while (!answer->settled() && !answer->gone) {
     error_code ignored;
-    answer->ready.expires_after(kLook);
+    answer->ready.expires_after(kLookAgain);
     co_await answer->ready.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   pending_ = nullptr;

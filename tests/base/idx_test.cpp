@@ -9,9 +9,12 @@
 #include <random>
 
 #include "base/file.h"
+#include "support/expect_error.h"
 
 namespace tacit {
 namespace {
+
+using test::expect_error;
 
 Bytes gzip(ByteView content) {
   z_stream stream{};
@@ -31,12 +34,6 @@ Bytes images_file(std::uint8_t count, std::uint8_t height, std::uint8_t width, s
   Bytes bytes = {0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, height, 0, 0, 0, width};
   for (std::size_t i = 0; i < pixels; ++i) bytes.push_back(static_cast<std::uint8_t>(i));
   return bytes;
-}
-
-template <class T>
-void expect_error(const Result<T>& found, ErrorCode code) {
-  ASSERT_FALSE(found.ok());
-  EXPECT_EQ(to_string(found.error().code), to_string(code)) << found.error().message;
 }
 
 // A file that is removed at the end.

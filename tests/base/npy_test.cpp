@@ -9,9 +9,12 @@
 #include <random>
 
 #include "base/file.h"
+#include "support/expect_error.h"
 
 namespace tacit {
 namespace {
+
+using test::expect_error;
 
 // A file with any header and body.
 Bytes make_npy(std::string_view header, ByteView body, std::uint8_t major = 1) {
@@ -33,13 +36,6 @@ Bytes doubles(std::initializer_list<double> values) {
   ByteWriter writer;
   for (double value : values) writer.f64(value);
   return std::move(writer).take();
-}
-
-template <class Array>
-void expect_error(const Result<Array>& array, ErrorCode code) {
-  ASSERT_FALSE(array.ok());
-  EXPECT_EQ(to_string(array.error().code), to_string(code)) << array.error().message;
-  EXPECT_EQ(array.error().message.find('\n'), std::string::npos);
 }
 
 TEST(Npy, ReadsWhatItWrites) {

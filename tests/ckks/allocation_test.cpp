@@ -41,9 +41,8 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 namespace tacit::ckks {
 namespace {
 
+using test::kScale;
 using test::unwrap;
-
-constexpr double kScale = 0x1p35;
 
 std::size_t allocations_of(const std::function<void()>& work) {
   allocations = 0;

@@ -8,15 +8,15 @@
 
 #include "ckks/cost.h"
 #include "support/ckks_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
 
 using test::distance;
+using test::kScale;
+using test::kSeed;
 using test::unwrap;
-
-constexpr double kScale = 0x1p35;
-constexpr std::uint64_t kSeed = 37;
 constexpr int kLevel = 2;
 
 // A matrix from `inputs` to `outputs` ciphertexts that repeat with `period`.

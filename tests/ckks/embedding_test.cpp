@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
@@ -20,7 +21,7 @@ using Doubles = AlignedVector<double>;
 using Complexes = std::vector<std::complex<double>>;
 using Reals = std::vector<std::complex<Real>>;
 
-constexpr std::uint64_t kSeed = 20240611;
+using test::kSeed;
 constexpr double kUnitRoundoff = 0x1p-53;
 
 // exp(pi i k / N), N = 2n.

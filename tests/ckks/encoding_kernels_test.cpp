@@ -10,6 +10,7 @@
 #include "base/aligned.h"
 #include "ckks/embedding.h"
 #include "ring/modulus.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
@@ -18,7 +19,7 @@ using ring::u64;
 using Doubles = AlignedVector<double>;
 using Words = AlignedVector<u64>;
 
-constexpr std::uint64_t kSeed = 20240612;
+using test::kSeed;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 

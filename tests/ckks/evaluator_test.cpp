@@ -10,10 +10,9 @@ namespace tacit::ckks {
 namespace {
 
 using test::distance;
+using test::kScale;
 using test::Scheme;
 using test::unwrap;
-
-constexpr double kScale = 0x1p35;
 // Measured error of each operation stays well under this; it is far below what 35 bits of scale must give.
 constexpr double kTolerance = 0x1p-15;
 

@@ -7,15 +7,15 @@
 #include <optional>
 
 #include "support/ckks_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
 
 using test::distance;
+using test::kScale;
+using test::kSeed;
 using test::unwrap;
-
-constexpr double kScale = 0x1p35;
-constexpr std::uint64_t kSeed = 31;
 
 using Domain = LinearTransform::Domain;
 using Diagonals = LinearTransform::Diagonals;

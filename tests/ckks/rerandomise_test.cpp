@@ -4,14 +4,14 @@
 
 #include "ring/kernels/kernels.h"
 #include "support/ckks_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
 
+using test::kSeed;
 using test::Scheme;
 using test::unwrap;
-
-constexpr std::uint64_t kSeed = 97;
 
 ring::Seed fresh() { return unwrap(ring::fresh_seed()); }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trees of rotations reach what they are for, by the steps that there are, and not by more of them than needed.
 #include "ckks/rotation_tree.h"
+#include "support/seed.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 namespace tacit::ckks {
 namespace {
 
-constexpr std::uint64_t kSeed = 41;
+using test::kSeed;
 
 // The rotation of each node, modulo `modulus`.
 std::vector<std::size_t> rotations_of(const RotationTree& tree, std::size_t modulus) {

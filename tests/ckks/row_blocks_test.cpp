@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/row_blocks.h"
+#include "support/seed.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 namespace tacit::ckks {
 namespace {
 
-constexpr std::uint64_t kSeed = 5;
+using test::kSeed;
 constexpr std::size_t kMaxRows = 6;
 
 using Columns = std::vector<std::uint32_t>;

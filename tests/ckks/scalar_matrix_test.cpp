@@ -9,16 +9,15 @@
 #include "support/ckks_fixture.h"
 #include "support/exact.h"
 #include "support/noise_bounds.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
 
 using namespace test;
 
-constexpr std::uint64_t kSeed = 77;
-
 using Row = ScalarMatrix::Row;
-using Domain = ScalarMatrix::Domain;
+using MatrixDomain = ScalarMatrix::Domain;
 
 struct Set {
   const char* name;
@@ -68,7 +67,7 @@ class ScalarMatrixTest : public testing::TestWithParam<Set> {
   }
 
   // One output by the evaluator's operations.
-  Ciphertext reference(const Row& row, double bias, const Domain& domain) {
+  Ciphertext reference(const Row& row, double bias, const MatrixDomain& domain) {
     const Evaluator& e = scheme_.evaluator;
     const double weight_scale = domain.output_scale * prime(domain.level) / domain.input_scale;
     Ciphertext sum = unwrap(e.multiply_scalar(inputs_[0], 0, weight_scale));
@@ -95,7 +94,7 @@ TEST_P(ScalarMatrixTest, IsTheEvaluatorsOperationsToTheBit) {
       for (double limit : {1.0, 1000.0}) {
         SCOPED_TRACE("level " + std::to_string(level) + ", share " + std::to_string(share) + ", weights to " +
                      std::to_string(limit) + ", seed " + std::to_string(kSeed));
-        const Domain domain{level, scale(), 1.1 * scale()};
+        const MatrixDomain domain{level, scale(), 1.1 * scale()};
         const auto rows = random_rows(kOutputs, kInputs, share, limit);
         const auto bias = random_bias(kOutputs);
         const auto matrix = unwrap(ScalarMatrix::create(parameters(), kInputs, rows, bias, domain));
@@ -119,7 +118,7 @@ TEST_P(ScalarMatrixTest, IsTheMatrixTimesTheVector) {
   make_inputs(kInputs, level);
   const auto rows = random_rows(kOutputs, kInputs, 0.7, 1);
   const auto bias = random_bias(kOutputs);
-  const Domain domain{level, scale(), scale()};
+  const MatrixDomain domain{level, scale(), scale()};
   const auto matrix = unwrap(ScalarMatrix::create(parameters(), kInputs, rows, bias, domain));
   const auto outputs = unwrap(matrix.apply(scheme_.evaluator, inputs_));
   // The noise of encryption is a few thousand beside the scale in every input, and weights add up to less than 12.
@@ -141,7 +140,7 @@ TEST_P(ScalarMatrixTest, AddsTheNoiseOfOneDivision) {
   make_inputs(kInputs, level);
   const auto rows = random_rows(kOutputs, kInputs, 1, 0.5);
   const auto bias = random_bias(kOutputs);
-  const Domain domain{level, scale(), scale()};
+  const MatrixDomain domain{level, scale(), scale()};
   const auto matrix = unwrap(ScalarMatrix::create(parameters(), kInputs, rows, bias, domain));
   const auto outputs = unwrap(matrix.apply(scheme_.evaluator, inputs_));
   const auto decrypted = [&](const Ciphertext& c) {
@@ -200,7 +199,7 @@ class SmallScalarMatrix : public testing::Test {
     return result.ok() ? std::optional<ErrorCode>() : result.error().code;
   }
   Result<ScalarMatrix> create(const std::vector<Row>& rows, std::size_t inputs = 3,
-                              const Domain& domain = {1, kScale, kScale}) {
+                              const MatrixDomain& domain = {1, kScale, kScale}) {
     return ScalarMatrix::create(scheme_.parameters, inputs, rows, std::vector<double>(rows.size()), domain);
   }
 

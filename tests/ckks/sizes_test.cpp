@@ -8,10 +8,11 @@
 namespace tacit::ckks {
 namespace {
 
+using test::kHeaderBytes;
 using test::Scheme;
 using test::unwrap;
 
-constexpr std::size_t kHeader = 72, kSeed = 32, kReadAhead = 64;
+constexpr std::size_t kSeedBytes = 32, kReadAhead = 64;
 
 std::size_t ceil_log2(u64 q) {
   std::size_t bits = 0;
@@ -20,18 +21,18 @@ std::size_t ceil_log2(u64 q) {
 }
 
 // Residues of 26 to 50 bits, in constants of four to seven bytes.
-struct Set {
+struct SizesCase {
   const char* name;
   int log_degree, base_bits, scale_bits;
   std::size_t levels;
   int special_bits;
   std::size_t special;
 };
-void PrintTo(const Set& set, std::ostream* out) { *out << set.name; }
-constexpr Set kSets[] = {
+void PrintTo(const SizesCase& set, std::ostream* out) { *out << set.name; }
+constexpr SizesCase kSizesCases[] = {
     {"Narrow", 12, 27, 26, 1, 50, 1}, {"Wide", 13, 49, 34, 2, 47, 2}, {"Around32Bits", 13, 33, 32, 3, 41, 2}};
 
-class SizesTest : public testing::TestWithParam<Set> {
+class SizesTest : public testing::TestWithParam<SizesCase> {
  protected:
   const Parameters& parameters() const { return scheme_.parameters; }
   int top() const { return parameters().max_level(); }
@@ -87,12 +88,12 @@ TEST_P(SizesTest, CiphertextsAndPlaintexts) {
     const Bytes seeded =
         write_ciphertext(parameters(), unwrap(scheme_.holder.encrypt(plaintext)), scheme_.holder.tag());
     EXPECT_EQ(seeded.size(), seeded_ciphertext_bytes(parameters(), level));
-    EXPECT_EQ(seeded.size(), kHeader + kSeed + packed(primes(level)));
+    EXPECT_EQ(seeded.size(), kHeaderBytes + kSeedBytes + packed(primes(level)));
 
     const Ciphertext fresh = unwrap(read_ciphertext(parameters(), seeded)).ciphertext;
     const Bytes whole = write_ciphertext(parameters(), fresh, scheme_.holder.tag());
     EXPECT_EQ(whole.size(), ciphertext_bytes(parameters(), level));
-    EXPECT_EQ(whole.size(), kHeader + 2 * packed(primes(level)));
+    EXPECT_EQ(whole.size(), kHeaderBytes + 2 * packed(primes(level)));
     EXPECT_EQ(words_bytes(fresh), ciphertext_memory_bytes(parameters(), level));
     EXPECT_EQ(words_bytes(unwrap(evaluator.square(fresh))), ciphertext_memory_bytes(parameters(), level, 3));
     if (level == 0) continue;
@@ -114,7 +115,7 @@ TEST_P(SizesTest, SwitchingKeys) {
     const KeyRequest request{rotation_element(parameters(), step), shape};
     const Bytes bytes = write_key(parameters(), unwrap(scheme_.holder.make_key(request)));
     EXPECT_EQ(bytes.size(), key_bytes(parameters(), shape));
-    EXPECT_EQ(bytes.size(), kHeader + kSeed + digits * packed(moduli));
+    EXPECT_EQ(bytes.size(), kHeaderBytes + kSeedBytes + digits * packed(moduli));
     for (KeyForm form : {KeyForm::kSeeded, KeyForm::kWhole}) {
       SwitchingKey key = unwrap(read_key(parameters(), bytes, form));
       const std::size_t half = digits * constant(moduli) + kReadAhead;
@@ -155,10 +156,10 @@ TEST(Sizes, ADeepRotationKeyIsLessThanThreeTenthsOfSeals) {
   std::size_t bits = 0;
   for (u64 prime : parameters.literal().primes) bits += ceil_log2(prime);
   for (u64 prime : parameters.literal().special_primes) bits += ceil_log2(prime);
-  EXPECT_EQ(bytes, kHeader + kSeed + 6 * bits * parameters.degree() / 8);
+  EXPECT_EQ(bytes, kHeaderBytes + kSeedBytes + 6 * bits * parameters.degree() / 8);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, SizesTest, testing::ValuesIn(kSets),
+INSTANTIATE_TEST_SUITE_P(Sets, SizesTest, testing::ValuesIn(kSizesCases),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

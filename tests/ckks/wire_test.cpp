@@ -2,15 +2,15 @@
 #include "ckks/wire.h"
 
 #include "support/ckks_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::ckks {
 namespace {
 
+using test::kHeaderBytes;
+using test::kSeed;
 using test::Scheme;
 using test::unwrap;
-
-constexpr std::size_t kHeaderBytes = 72;
-constexpr std::uint64_t kSeed = 77;
 
 ErrorCode code(const auto& result) { return result.ok() ? ErrorCode::kInternal : result.error().code; }
 

@@ -9,11 +9,12 @@
 #include <random>
 
 #include "base/digest.h"
+#include "support/seed.h"
 
 namespace tacit::client {
 namespace {
 
-constexpr std::uint64_t kSeed = 99;
+using test::kSeed;
 
 ClassifierHead small_head() {
   return {"garments", {"cat", "dog"}, {{1, 2, 3}, {0.5, 1, 2}, {1, 0, -1, 0, 2, 0}, {0.25, -0.25}}};

@@ -13,11 +13,12 @@
 
 #include "client/model_cipher.h"
 #include "client/softmax_loss.h"
+#include "support/seed.h"
 
 namespace tacit::client {
 namespace {
 
-constexpr std::uint64_t kSeed = 4711;
+using test::kSeed;
 
 struct Data {
   std::size_t columns = 0, classes = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/stratified.h"
+#include "support/seed.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 namespace tacit::client {
 namespace {
 
-constexpr std::uint64_t kSeed = 20240611;
+using test::kSeed;
 
 std::vector<std::uint32_t> random_labels(std::mt19937_64& random, std::size_t rows, std::size_t classes) {
   std::vector<std::uint32_t> labels(rows);

@@ -21,7 +21,7 @@ graph::Graph network() {
   return builder.take();
 }
 
-Result<Compiled> compiled(const Options& options) {
+Result<Compiled> compile_with(const Options& options) {
   const graph::Graph graph = network();
   return compile(graph, test::random_images(graph.input_shape(), 16), options);
 }
@@ -30,7 +30,7 @@ TEST(Memory, PlaintextsAreThoseOfTheModel) {
   for (Mode mode : {Mode::kLatency, Mode::kSmallKeys, Mode::kThroughput}) {
     Options options;
     options.mode = mode;
-    const auto result = compiled(options);
+    const auto result = compile_with(options);
     ASSERT_TRUE(result.ok()) << result.error().to_line();
     const auto estimate = runtime::estimate_memory(result->package.plan);
     ASSERT_TRUE(estimate.ok()) << estimate.error().to_line();
@@ -47,7 +47,7 @@ TEST(Memory, PlaintextsAreThoseOfTheModel) {
 }
 
 TEST(Memory, KeysAreWhole) {
-  const auto result = compiled({});
+  const auto result = compile_with({});
   ASSERT_TRUE(result.ok()) << result.error().to_line();
   const auto parameters = ckks::Parameters::create(result->package.plan.parameters);
   ASSERT_TRUE(parameters.ok());
@@ -60,30 +60,30 @@ TEST(Memory, KeysAreWhole) {
 }
 
 TEST(Memory, ABudgetIsKeptOrRefused) {
-  const auto free = compiled({});
+  const auto free = compile_with({});
   ASSERT_TRUE(free.ok()) << free.error().to_line();
   const std::uint64_t needed = free->report.memory.total();
   Options options;
   options.memory_budget = needed;
-  const auto same = compiled(options);
+  const auto same = compile_with(options);
   ASSERT_TRUE(same.ok()) << same.error().to_line();
   EXPECT_EQ(same->report.memory.total(), needed);
   // Fewer and smaller keys are tried before the model is refused.
   options.memory_budget = needed - 1;
-  const auto smaller = compiled(options);
+  const auto smaller = compile_with(options);
   if (smaller.ok())
     EXPECT_LT(smaller->report.memory.total(), needed);
   else
     EXPECT_EQ(smaller.error().code, ErrorCode::kCompileMemory);
   options.memory_budget = 100'000;
-  const auto refused = compiled(options);
+  const auto refused = compile_with(options);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCompileMemory);
   EXPECT_NE(refused.error().message.find("--memory"), std::string::npos);
 }
 
 TEST(Memory, TheSearchSaysWhichRingWasTakenAndWhy) {
-  const auto result = compiled({});
+  const auto result = compile_with({});
   ASSERT_TRUE(result.ok()) << result.error().to_line();
   const std::vector<RingTrial>& trials = result->record.trials;
   ASSERT_FALSE(trials.empty());

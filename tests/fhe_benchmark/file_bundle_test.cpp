@@ -6,11 +6,12 @@
 #include <random>
 
 #include "instance.h"
+#include "support/seed.h"
 
 namespace tacit::fhe_benchmark {
 namespace {
 
-constexpr unsigned kSeed = 20250103;
+using test::kSeed;
 
 class FileBundle : public ::testing::Test {
  protected:
@@ -34,7 +35,7 @@ std::vector<Bytes> random_parts(std::mt19937& random, std::size_t count) {
 }
 
 TEST_F(FileBundle, ComesBackAsItWasWritten) {
-  std::printf("seed %u\n", kSeed);
+  std::printf("seed %lu\n", kSeed);
   std::mt19937 random(kSeed);
   for (std::size_t count : {0, 1, 2, 144}) {
     const std::vector<Bytes> parts = random_parts(random, count);

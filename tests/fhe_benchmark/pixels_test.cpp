@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pixels.h"
+#include "support/seed.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 namespace tacit::fhe_benchmark {
 namespace {
 
-constexpr unsigned kSeed = 20250102;
+using test::kSeed;
 
 std::string line_of(std::span<const float> pixels) {
   std::string line;
@@ -45,7 +46,7 @@ TEST(Pixels, AnInputIsTheMeanOfFourPixels) {
 }
 
 TEST(Pixels, EveryLineIsAnImage) {
-  std::printf("seed %u\n", kSeed);
+  std::printf("seed %lu\n", kSeed);
   std::mt19937 random(kSeed);
   std::uniform_int_distribution<int> level(0, 255);
   std::string text;

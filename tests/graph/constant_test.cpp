@@ -6,9 +6,12 @@
 #include <limits>
 #include <numeric>
 
+#include "support/expect_error.h"
+
 namespace tacit::graph {
 namespace {
 
+using test::expect_error;
 using Integers = std::vector<std::int64_t>;
 
 Constant count_up(Dims dims) {
@@ -22,12 +25,6 @@ void expect_integers(const Result<Constant>& found, const Dims& dims, const Inte
   EXPECT_EQ(found->dims, dims);
   ASSERT_FALSE(found->is_float());
   EXPECT_EQ(found->integers(), values);
-}
-
-template <class T>
-void expect_error(const Result<T>& found, ErrorCode code) {
-  ASSERT_FALSE(found.ok());
-  EXPECT_EQ(to_string(found.error().code), to_string(code)) << found.error().message;
 }
 
 TEST(Constant, CountsElements) {

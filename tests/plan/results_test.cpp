@@ -5,11 +5,12 @@
 #include <cmath>
 
 #include "support/plan_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::plan {
 namespace {
 
-constexpr std::uint64_t kSeed = 411;
+using test::kSeed;
 
 ValueId client(test::PlanBuilder& builder, ValueId in, int level) {
   const Value from = builder.value(in);

@@ -6,11 +6,12 @@
 
 #include "plan/run_steps.h"
 #include "support/plan_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::plan {
 namespace {
 
-constexpr std::uint64_t kSeed = 311;
+using test::kSeed;
 
 // input -conv-> a -relu(client)-> b -conv-> c; c + d -> e, d = conv of b; e -max(client)-> f -dense-> g.
 struct Example {

@@ -5,14 +5,14 @@
 #include "plan/key_plan.h"
 #include "runtime/clear.h"
 #include "support/ckks_fixture.h"
+#include "support/seed.h"
 
 namespace tacit::runtime {
 namespace {
 
+using test::kSeed;
 using test::Scheme;
 using test::unwrap;
-
-constexpr std::uint64_t kSeed = 4711;
 
 // A schedule that uses every operation: conv with stride, square, dense (folded), polynomial, a sum with a value brought
 // to its scale, and a last dense layer.

@@ -12,6 +12,7 @@
 #include "support/ckks_fixture.h"
 #include "support/exact.h"
 #include "support/noise_bounds.h"
+#include "support/seed.h"
 
 namespace tacit::runtime {
 namespace {
@@ -19,8 +20,7 @@ namespace {
 using namespace test;
 using ckks::Ciphertext;
 
-constexpr std::uint64_t kSeed = 4711;
-constexpr double kScale = 0x1p20;
+constexpr double kSmallScale = 0x1p20;
 constexpr std::int64_t kLargestMessage = 1 << 22;
 // The noise of one key is that of few random numbers (digits are not centred, see noise_test.cpp): so many together.
 constexpr int kKeys = 6;
@@ -77,7 +77,7 @@ class NoiseBoundsTest : public testing::TestWithParam<Set> {
   double degree() const { return static_cast<double>(parameters().degree()); }
 
   ckks::Plaintext plaintext(const Integers& coefficients, int level) const {
-    return test::to_plaintext(parameters(), coefficients, kScale, level);
+    return test::to_plaintext(parameters(), coefficients, kSmallScale, level);
   }
   Ciphertext encrypt(const Integers& coefficients, int level) const {
     const ckks::SeededCiphertext seeded = unwrap(scheme_.holder.encrypt(plaintext(coefficients, level)));
@@ -142,10 +142,11 @@ TEST_P(NoiseBoundsTest, ExactOperations) {
   EXPECT_EQ(decrypt(unwrap(evaluator().subtract(a, b))), difference(x, y));
   EXPECT_EQ(decrypt(evaluator().negate(a)), multiple(-1, x));
   EXPECT_EQ(decrypt(unwrap(evaluator().add_plain(a, plaintext(other_, top())))), sum(x, other_));
-  EXPECT_EQ(decrypt(unwrap(evaluator().multiply_plain(a, plaintext(other_, top())))), product(x, other_));
+  EXPECT_EQ(decrypt(unwrap(evaluator().multiply_plain(a, plaintext(other_, top())))),
+            test::product(x, other_));
   EXPECT_EQ(decrypt(unwrap(evaluator().add_scalar(a, -0.375))), sum(x, constant));
   EXPECT_EQ(decrypt(unwrap(evaluator().multiply_scalar(a, -1.5, 0x1p10))), multiple(-1536, x));
-  EXPECT_EQ(decrypt(unwrap(evaluator().multiply(a, b))), product(x, y));
+  EXPECT_EQ(decrypt(unwrap(evaluator().multiply(a, b))), test::product(x, y));
   for (int level = 0; level < top(); ++level)
     EXPECT_EQ(decrypt(unwrap(evaluator().drop(a, level))), x) << level;
 }
@@ -155,7 +156,7 @@ TEST_P(NoiseBoundsTest, ProductOfFreshCiphertexts) {
   Errors errors;
   errors.add(
       difference(decrypt(unwrap(evaluator().multiply(encrypt(message_, top()), encrypt(other_, top())))),
-                 product(message_, other_)));
+                 test::product(message_, other_)));
   const double bound =
       kLargestError * (one_norm(message_) + one_norm(other_)) + degree() * kLargestError * kLargestError;
   expect_within(errors, bound, kErrorVariance * (square_norm(message_) + square_norm(other_)), kManyNumbers,
@@ -243,7 +244,7 @@ TEST_P(NoiseBoundsTest, LinearTransform) {
       const Integers v = to_integers(
           parameters(),
           unwrap(scheme_.encoder.encode(std::span<const double>(term.values), divisor, top())).poly);
-      inner = sum(inner, product(image(x, ckks::rotation_element(parameters(), term.baby)), v));
+      inner = sum(inner, test::product(image(x, ckks::rotation_element(parameters(), term.baby)), v));
       if (term.baby == 0) continue;
       bound += one_norm(v) * key_switch;
       expected += square_norm(v) * key_switch_variance(top());
@@ -268,7 +269,7 @@ TEST_P(NoiseBoundsTest, LinearTransform) {
 TEST_P(NoiseBoundsTest, Encoding) {
   const std::vector<double> slots = scheme_.random_vector();
   const Integers encoded = to_integers(
-      parameters(), unwrap(scheme_.encoder.encode(std::span<const double>(slots), kScale, top())).poly);
+      parameters(), unwrap(scheme_.encoder.encode(std::span<const double>(slots), kSmallScale, top())).poly);
   double squares = 0;
   constexpr int kSamples = 256;
   for (int i = 0; i < kSamples; ++i) {
@@ -280,7 +281,7 @@ TEST_P(NoiseBoundsTest, Encoding) {
       coefficient += slot * std::cos(turns * std::numbers::pi_v<long double> / degree());
       power = power * 3 % (2 * parameters().degree());
     }
-    const auto exact = static_cast<double>(2 * coefficient / degree() * kScale);
+    const auto exact = static_cast<double>(2 * coefficient / degree() * kSmallScale);
     const double error = static_cast<double>(encoded[k]) - exact;
     EXPECT_LE(std::abs(error), 0.5 + 0x1p-20) << "coefficient " << k << ", seed " << kSeed;
     squares += error * error;

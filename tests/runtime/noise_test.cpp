@@ -58,11 +58,11 @@ TEST_F(NoiseModelTest, PredictsRescaling) {
 
 // Over many keys: digits are not centred, so the noise of a single one gathers in few slots and is large or small there.
 TEST_F(NoiseModelTest, PredictsRotationsWithTheirKeys) {
-  constexpr int kKeys = 24;
+  constexpr int kManyKeys = 24;
   for (int digit_size : {1, 2}) {
     const ckks::KeyShape shape{4, digit_size, 1};
     double squares = 0;
-    for (int k = 0; k < kKeys; ++k) {
+    for (int k = 0; k < kManyKeys; ++k) {
       scheme.add_rotation(5, shape);
       const ckks::Ciphertext fresh = scheme.encrypt(scheme.random_vector(), scale, 4);
       const std::vector<double> before =
@@ -70,7 +70,7 @@ TEST_F(NoiseModelTest, PredictsRotationsWithTheirKeys) {
       const ckks::Ciphertext rotated = unwrap(scheme.evaluator.rotate(fresh, 5, scheme.keys));
       squares += std::pow(deviation(scheme.decrypt(rotated), before) * scale, 2);
     }
-    const double added = std::sqrt(squares / kKeys);
+    const double added = std::sqrt(squares / kManyKeys);
     const double predicted = std::hypot(model.division(), model.key_switch(shape, 4));
     EXPECT_GT(added, predicted / 2) << digit_size;
     EXPECT_LT(added, predicted * 2) << digit_size;

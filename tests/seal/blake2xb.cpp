@@ -41,7 +41,7 @@ void store64(std::uint8_t* bytes, std::uint64_t word) {
 }
 
 // The parameter block: what BLAKE2 xors into its initial state.
-struct Parameters {
+struct ParameterBlock {
   std::uint8_t digest_length = 0, key_length = 0, fanout = 0, depth = 0;
   std::uint32_t leaf_length = 0, node_offset = 0, xof_length = 0;
   std::uint8_t node_depth = 0, inner_length = 0;
@@ -85,7 +85,7 @@ void compress(std::array<std::uint64_t, 8>& h, const std::uint8_t* block, std::u
 }
 
 // BLAKE2b of `input` (which starts with the padded key where there is one).
-Hash hash(const Parameters& parameters, std::span<const std::uint8_t> input) {
+Hash hash(const ParameterBlock& parameters, std::span<const std::uint8_t> input) {
   std::array<std::uint64_t, 8> h = parameters.state();
   std::uint64_t count = 0;
   std::array<std::uint8_t, kBlockBytes> block;
@@ -105,7 +105,7 @@ Hash hash(const Parameters& parameters, std::span<const std::uint8_t> input) {
 // Fewer than 2^32 - 1 bytes; the key has at most 64.
 void blake2xb(std::span<std::uint8_t> out, std::span<const std::uint8_t> message,
               std::span<const std::uint8_t> key) {
-  Parameters root;
+  ParameterBlock root;
   root.digest_length = kHashBytes;
   root.key_length = static_cast<std::uint8_t>(key.size());
   root.fanout = root.depth = 1;
@@ -115,7 +115,7 @@ void blake2xb(std::span<std::uint8_t> out, std::span<const std::uint8_t> message
   input.insert(input.end(), message.begin(), message.end());
   const Hash top = hash(root, input);
 
-  Parameters node;
+  ParameterBlock node;
   node.leaf_length = kHashBytes;
   node.xof_length = root.xof_length;
   node.inner_length = kHashBytes;

@@ -45,20 +45,20 @@ std::map<std::string, std::string> known_answers() {
   return answers;
 }
 
-struct Case {
+struct KnownAnswer {
   std::string name;
   ckks::ParametersLiteral literal;
   int digit_size;
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const KnownAnswer& c, std::ostream* out) { *out << c.name; }
 
 // Digits of one prime, the special one of the largest size, whose uniform residues reject 15 % of the words; digits of two
 // and of one, by two special primes.
-const Case kCases[] = {{"one", {12, {68719403009, 1032193}, {957014920814593}}, 1},
-                       {"two", {12, {1032193, 974849, 925697}, {4169729, 4120577}}, 2}};
+const KnownAnswer kCases[] = {{"one", {12, {68719403009, 1032193}, {957014920814593}}, 1},
+                              {"two", {12, {1032193, 974849, 925697}, {4169729, 4120577}}, 2}};
 
-class KnownAnswers : public testing::TestWithParam<Case> {
+class KnownAnswers : public testing::TestWithParam<KnownAnswer> {
  protected:
   void check(const std::string& what, ByteView bytes) {
     const std::string name = GetParam().name + "." + what;

@@ -107,13 +107,16 @@ TEST_F(AuditTest, WhatACrashLeavesIsCutOffAndSaid) {
   std::vector<std::string> torn;
   for (std::size_t end = last + 1; end < good.size(); end += 7) torn.push_back(good.substr(0, end));
   torn.push_back(good + std::string(100, '\0'));
+  // A sector that a power cut took out of an append of two lines, with and without the end of a line in it.
+  for (std::size_t hole : {last - 40, last - 5})
+    torn.push_back(std::string(good).replace(hole, 20, std::string(20, '\0')));
   for (const std::string& text : torn) {
     write_text(first(), text);
     EXPECT_EQ(check().size(), 1u);
     append(*open(), 9);
     EXPECT_TRUE(check().empty()) << check().front();
     const std::vector<Json> lines = lines_of(folder());
-    ASSERT_GE(lines.size(), 4u);
+    ASSERT_GE(lines.size(), 3u);
     EXPECT_EQ(lines.back()["number"], 9);
     EXPECT_EQ(lines[lines.size() - 2]["event"], "audit.cut");
     EXPECT_GT(lines[lines.size() - 2]["bytes"], 0);

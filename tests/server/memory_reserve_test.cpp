@@ -9,10 +9,12 @@
 #include <thread>
 #include <vector>
 
+#include "support/seed.h"
+
 namespace tacit::server {
 namespace {
 
-constexpr std::uint32_t kSeed = 20261126;
+using test::kSeed;
 
 TEST(MemoryReserve, HasNothingUntilItWasPutBy) {
   MemoryReserve reserve;
@@ -44,7 +46,7 @@ TEST(MemoryReserve, GivesEveryBlockOnceAndAgainWhenItCameBack) {
 TEST(MemoryReserve, BlocksDoNotOverlap) {
   MemoryReserve reserve;
   reserve.put_by();
-  std::printf("seed %u\n", kSeed);
+  std::printf("seed %lu\n", kSeed);
   std::mt19937 random(kSeed);
   struct Block {
     unsigned char* at;

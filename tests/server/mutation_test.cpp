@@ -12,11 +12,12 @@
 #include "server/model_fixture.h"
 #include "server/raw_socket.h"
 #include "server/temporary_folder.h"
+#include "support/seed.h"
 
 namespace tacit::server {
 namespace {
 
-constexpr std::uint64_t kSeed = 71;
+using test::kSeed;
 
 class MutationTest : public testing::Test {
  protected:

@@ -15,6 +15,11 @@
 
 namespace tacit::test {
 
+// Of messages whose values are about 1, under primes of about 35 bits.
+inline constexpr double kScale = 0x1p35;
+// Of every object on the wire.
+inline constexpr std::size_t kHeaderBytes = 72;
+
 // q_0 of base_bits, `levels` primes of scale_bits, `special` primes of special_bits; passes the gate or fails the test.
 inline ckks::Parameters make_parameters(int log_degree, int base_bits, int scale_bits, std::size_t levels,
                                         int special_bits, std::size_t special) {

@@ -8,10 +8,9 @@
 
 #include "base/aligned.h"
 #include "ring/kernels/kernels.h"
+#include "support/seed.h"
 
 namespace tacit::test {
-
-inline constexpr std::uint64_t kSeed = 20240607;
 
 using ring::u64;
 using Words = AlignedVector<u64>;

@@ -18,14 +18,14 @@ Result<Response> with_retry(const Services& services, const Job& job, Response r
   return response;
 }
 
-Outcome show(const Services& services, const Call& call) {
+Outcome show_job(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const Job job, services.jobs.find(call.tenant, call.path.get("job")));
     return with_retry(services, job, json_response(200, describe_job(services, job)));
   }};
 }
 
-Outcome list(const Services& services, const Call& call) {
+Outcome list_jobs(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const std::vector<Job> jobs, services.jobs.list(call.tenant, kListed));
     Json all = Json::array();
@@ -60,7 +60,7 @@ Outcome events(const Services& services, const Call& call) {
   }};
 }
 
-Outcome remove(const Services& services, const Call& call) {
+Outcome remove_job(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const bool gone, services.jobs.remove(call.tenant, call.path.get("job")));
     Json line = audit_event(gone ? "job.deleted" : "job.cancelled", call);
@@ -138,9 +138,9 @@ void add_job_routes(Router& router, const Services& services) {
                   return handle(services, call);
                 }});
   };
-  add(Method::kGet, "/v2/jobs", list);
-  add(Method::kGet, "/v2/jobs/{job}", show);
-  add(Method::kDelete, "/v2/jobs/{job}", remove);
+  add(Method::kGet, "/v2/jobs", list_jobs);
+  add(Method::kGet, "/v2/jobs/{job}", show_job);
+  add(Method::kDelete, "/v2/jobs/{job}", remove_job);
   add(Method::kGet, "/v2/jobs/{job}/result", result);
   add(Method::kGet, "/v2/jobs/{job}/events", events);
   router.add(

@@ -27,7 +27,7 @@ Status inspect(const Services& services, std::uint64_t announced, ByteView prefi
                    std::to_string(announced)};
 }
 
-Outcome put(const Services& services, const Call& call) {
+Outcome put_piece(const Services& services, const Call& call) {
   const auto digest = digest_from_hex(call.path.get("digest"));
   if (!digest.ok()) return digest.error();
   return Later{[&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
@@ -89,7 +89,7 @@ Outcome put_part(const Services& services, const Call& call) {
   }};
 }
 
-Outcome show(const Services& services, const Call& call) {
+Outcome show_piece(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
     TACIT_TRY(const Digest piece, digest_from_hex(call.path.get("digest")));
     TACIT_TRY(const PartsState state, services.keys.parts(call.tenant, piece));
@@ -114,9 +114,9 @@ void add_key_piece_routes(Router& router, const Services& services) {
        [&services](const RequestHead& head, const PathArguments&, ByteView prefix) {
          return inspect(services, head.content_length.value_or(0), prefix);
        },
-       [&services](const Call& call) { return put(services, call); }});
+       [&services](const Call& call) { return put_piece(services, call); }});
   router.add({Method::kGet, "/v2/keys/pieces/{digest}", kScopeKeys, {}, {}, [&services](const Call& call) {
-                return show(services, call);
+                return show_piece(services, call);
               }});
   router.add({Method::kPut, "/v2/keys/pieces/{digest}/parts/{number}", kScopeKeys,
               [&services](const RequestHead& head, const PathArguments& path) {

@@ -86,7 +86,7 @@ Result<Response> store_set(const Services& services, const SetRequest& request, 
   return response;
 }
 
-Outcome post(const Services& services, const Call& call) {
+Outcome add_key_set(const Services& services, const Call& call) {
   auto request = parse_request(services, call.body);
   if (!request.ok()) return std::move(request).error();
   return Later{[&services, &call, request = std::move(request).value()](const WorkContext&) {
@@ -101,7 +101,7 @@ Result<Digest> id_of(const Call& call) {
                "a key set is named by 64 hexadecimal digits; POST /v2/keys gives them"};
 }
 
-Outcome get(const Services& services, const Call& call) {
+Outcome show_key_set(const Services& services, const Call& call) {
   const auto id = id_of(call);
   if (!id.ok()) return id.error();
   return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
@@ -115,7 +115,7 @@ Outcome get(const Services& services, const Call& call) {
   }};
 }
 
-Outcome list(const Services& services, const Call& call) {
+Outcome list_key_sets(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Result<Response> {
     Ledger& ledger = services.keys.ledger();
     TACIT_TRY(const std::vector<KeySet> sets, ledger.sets(call.tenant));
@@ -137,7 +137,7 @@ Outcome list(const Services& services, const Call& call) {
   }};
 }
 
-Outcome remove(const Services& services, const Call& call) {
+Outcome remove_key_set(const Services& services, const Call& call) {
   const auto id = id_of(call);
   if (!id.ok()) return id.error();
   return Later{[&services, &call, id = *id](const WorkContext&) -> Result<Response> {
@@ -154,16 +154,16 @@ Outcome remove(const Services& services, const Call& call) {
 
 void add_key_set_routes(Router& router, const Services& services) {
   router.add({Method::kPost, "/v2/keys", kScopeKeys, plan_json_body, {}, [&services](const Call& call) {
-                return post(services, call);
+                return add_key_set(services, call);
               }});
   const auto add = [&](Method method, const char* pattern, Outcome (*handle)(const Services&, const Call&)) {
     router.add({method, pattern, kScopeKeys, {}, {}, [&services, handle](const Call& call) {
                   return handle(services, call);
                 }});
   };
-  add(Method::kGet, "/v2/keys", list);
-  add(Method::kGet, "/v2/keys/{key_id}", get);
-  add(Method::kDelete, "/v2/keys/{key_id}", remove);
+  add(Method::kGet, "/v2/keys", list_key_sets);
+  add(Method::kGet, "/v2/keys/{key_id}", show_key_set);
+  add(Method::kDelete, "/v2/keys/{key_id}", remove_key_set);
 }
 
 }  // namespace tacit::server

@@ -13,11 +13,12 @@
 #include "server/state/sqlite_ledger.h"
 #include "server/state/sqlite_queue.h"
 #include "server/temporary_folder.h"
+#include "support/seed.h"
 
 namespace tacit::server {
 namespace {
 
-constexpr std::uint32_t kSeed = 20261126;
+using test::kSeed;
 
 Digest digest_of(std::uint64_t number) {
   ByteWriter out;
@@ -37,9 +38,9 @@ std::vector<Digest> digests_of(const KeySet& set) {
   return digests;
 }
 
-class State : public testing::Test {
+class StateTest : public testing::Test {
  protected:
-  State() { open(); }
+  StateTest() { open(); }
   void open() {
     queue_.reset();
     ledger_.reset();
@@ -62,7 +63,7 @@ class State : public testing::Test {
   std::unique_ptr<Queue> queue_;
 };
 
-TEST_F(State, TokensComeBackAsTheyWere) {
+TEST_F(StateTest, TokensComeBackAsTheyWere) {
   Token token{"00112233445566ff", "clinic", digest_of(1), kScopeInfer | kScopeKeys, "ward 3", 5, 99, {}};
   ASSERT_TRUE(ledger_->add_token(token).ok());
   EXPECT_FALSE(ledger_->add_token(token).ok());
@@ -81,7 +82,7 @@ TEST_F(State, TokensComeBackAsTheyWere) {
   EXPECT_EQ(get(ledger_->tokens())[0].revoked, 7);
 }
 
-TEST_F(State, AForeignKeySetIsNotThere) {
+TEST_F(StateTest, AForeignKeySetIsNotThere) {
   const Digest piece = digest_of(1);
   ASSERT_TRUE(get(ledger_->add_piece("a", piece, key_head(3), 10, 1)));
   const KeySet set{digest_of(2), pieces_of({piece}), {}, 13, 10, 1, 1};
@@ -101,9 +102,9 @@ TEST_F(State, AForeignKeySetIsNotThere) {
 }
 
 // Sets of up to four out of ten pieces, of two tenants; the model has pieces and sets by name.
-TEST_F(State, KeysBesideAModel) {
+TEST_F(StateTest, KeysBesideAModel) {
   std::mt19937 random(kSeed);
-  std::printf("seed %u\n", kSeed);
+  std::printf("seed %lu\n", kSeed);
   struct Model {
     std::map<Digest, std::uint64_t> pieces;
     std::map<Digest, KeySet> sets;
@@ -185,7 +186,7 @@ TEST_F(State, KeysBesideAModel) {
   }
 }
 
-TEST_F(State, IdleSetsAndLoosePieces) {
+TEST_F(StateTest, IdleSetsAndLoosePieces) {
   for (std::uint64_t i = 0; i < 3; ++i)
     get(ledger_->add_piece("a", digest_of(i), key_head(3), 1, static_cast<Time>(10 * i)));
   const KeySet set{digest_of(9), pieces_of({digest_of(0)}), {}, 13, 1, 10, 10};
@@ -212,7 +213,7 @@ Job make_job(std::uint64_t number, const std::string& tenant = "a", std::uint64_
   return job;
 }
 
-TEST_F(State, AJobIsDoneOnce) {
+TEST_F(StateTest, AJobIsDoneOnce) {
   ASSERT_FALSE(get(queue_->submit(make_job(1), {})).repeated);
   open();
   Job job = *get(queue_->claim({}, 5));
@@ -237,7 +238,7 @@ TEST_F(State, AJobIsDoneOnce) {
   EXPECT_EQ(queue_->find("a", job.id).error().code, ErrorCode::kJobUnknown);
 }
 
-TEST_F(State, AJobThatEndsTheServerTwiceIsNotTriedAgain) {
+TEST_F(StateTest, AJobThatEndsTheServerTwiceIsNotTriedAgain) {
   get(queue_->submit(make_job(1), {}));
   for (int attempt = 1; attempt <= 2; ++attempt) {
     ASSERT_TRUE(get(queue_->claim({}, 1)).has_value());
@@ -249,7 +250,7 @@ TEST_F(State, AJobThatEndsTheServerTwiceIsNotTriedAgain) {
   EXPECT_EQ(job.error->code, ErrorCode::kJobPoisoned);
 }
 
-TEST_F(State, PuttingBackDoesNotCount) {
+TEST_F(StateTest, PuttingBackDoesNotCount) {
   get(queue_->submit(make_job(1), {}));
   get(queue_->submit(make_job(2), {}));
   const Job job = *get(queue_->claim({}, 1));
@@ -259,7 +260,7 @@ TEST_F(State, PuttingBackDoesNotCount) {
   EXPECT_EQ(again.attempt, 1);
 }
 
-TEST_F(State, PreferredKeysComeFirstThenAge) {
+TEST_F(StateTest, PreferredKeysComeFirstThenAge) {
   get(queue_->submit(make_job(1, "a", 1), {}));
   get(queue_->submit(make_job(2, "b", 2), {}));
   get(queue_->submit(make_job(3, "b", 2), {}));
@@ -271,7 +272,7 @@ TEST_F(State, PreferredKeysComeFirstThenAge) {
   EXPECT_FALSE(get(queue_->claim(resident, 1)).has_value());
 }
 
-TEST_F(State, RepeatedRequestsAreOneJob) {
+TEST_F(StateTest, RepeatedRequestsAreOneJob) {
   const Idempotency promise{"8e03978e", digest_of(50), 100};
   const Submission first = get(queue_->submit(make_job(1), promise));
   const Submission second = get(queue_->submit(make_job(2), promise));
@@ -285,7 +286,7 @@ TEST_F(State, RepeatedRequestsAreOneJob) {
   EXPECT_FALSE(get(queue_->submit(make_job(5), other)).repeated) << "the promise has expired";
 }
 
-TEST_F(State, CancelledJobsStayCancelled) {
+TEST_F(StateTest, CancelledJobsStayCancelled) {
   get(queue_->submit(make_job(1), {}));
   get(queue_->submit(make_job(2), {}));
   const Job running = *get(queue_->claim({}, 1));
@@ -301,7 +302,7 @@ TEST_F(State, CancelledJobsStayCancelled) {
   EXPECT_EQ(get(queue_->counts({})).kept, 2u);
 }
 
-TEST_F(State, ErrorsComeBackWithTheirCode) {
+TEST_F(StateTest, ErrorsComeBackWithTheirCode) {
   get(queue_->submit(make_job(1), {}));
   const Job job = *get(queue_->claim({}, 1));
   EXPECT_TRUE(get(queue_->fail(job, Error{ErrorCode::kResidueOutOfRange, "a residue"}, 3, 9)));
@@ -313,7 +314,7 @@ TEST_F(State, ErrorsComeBackWithTheirCode) {
   EXPECT_TRUE(get(queue_->remove("a", job.id)));
 }
 
-TEST_F(State, AForeignOrNewerFileIsRefused) {
+TEST_F(StateTest, AForeignOrNewerFileIsRefused) {
   std::ofstream(folder_.path() / "text.db") << std::string(5000, 'x');
   EXPECT_EQ(Database::open(folder_.path() / "text.db").error().code, ErrorCode::kStateCorrupt);
   EXPECT_EQ(Database::open("/nonexistent/x.db").error().code, ErrorCode::kStateFailed);
@@ -325,7 +326,7 @@ TEST_F(State, AForeignOrNewerFileIsRefused) {
   EXPECT_EQ(Database::open(folder_.path() / "newer.db").error().code, ErrorCode::kStateVersion);
 }
 
-TEST_F(State, ACopyIsWhole) {
+TEST_F(StateTest, ACopyIsWhole) {
   for (std::uint64_t i = 0; i < 100; ++i) get(queue_->submit(make_job(i), {}));
   ASSERT_TRUE(database_->copy_to(folder_.path() / "copy.db").ok());
   const std::shared_ptr<Database> copy = get(Database::open(folder_.path() / "copy.db"));
