@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "ckks/expand.h"
+#include "ckks/rerandomise.h"
 #include "settings.h"
 #include "suite.h"
 
@@ -96,6 +97,18 @@ Operation decrypt(Scheme& s) {
   return {0, {}, [&s] { return done(s.holder.decrypt(s.ciphertext)); }};
 }
 
+// Of a result, at level 0, with noise of 2^30.
+Operation rerandomise(Scheme& s) {
+  s.need_rotation(1);
+  auto result = std::make_shared<const Ciphertext>(unwrap(s.evaluator.drop(s.ciphertext, 0)));
+  return {3, {}, [&s, result] {
+            const ckks::SwitchingKey* const key = s.keys.find_zero(0);
+            if (key == nullptr) return false;
+            return done(Result<Ciphertext>(
+                ckks::rerandomise(s.parameters, *result, *key, 0x1p30, unwrap(ring::fresh_seed()))));
+          }};
+}
+
 Operation make_rotation_key(Scheme& s) {
   const std::uint32_t element = ckks::rotation_element(s.parameters, 1);
   return {s.digit_transforms(), {}, [&s, element] { return done(s.holder.make_key({element, s.shape})); }};
@@ -125,6 +138,7 @@ constexpr OperationEntry kOperations[] = {
     {"decode", decode},
     {"encrypt", encrypt},
     {"decrypt", decrypt},
+    {"rerandomise", rerandomise},
     {"make_rotation_key", make_rotation_key},
     {"expand_key", expand_key},
 };

@@ -24,7 +24,7 @@ TEST(MemoryReserve, HasNothingUntilItWasPutBy) {
 }
 
 TEST(MemoryReserve, GivesEveryBlockOnceAndAgainWhenItCameBack) {
-  MemoryReserve reserve;
+  static MemoryReserve reserve;  // as its memory is never given back
   reserve.put_by();
   std::size_t blocks = 0;
   for (const auto& shelf : MemoryReserve::kShelves) blocks += shelf.blocks;
@@ -44,7 +44,7 @@ TEST(MemoryReserve, GivesEveryBlockOnceAndAgainWhenItCameBack) {
 }
 
 TEST(MemoryReserve, BlocksDoNotOverlap) {
-  MemoryReserve reserve;
+  static MemoryReserve reserve;  // as its memory is never given back
   reserve.put_by();
   std::printf("seed %lu\n", kSeed);
   std::mt19937 random(kSeed);
@@ -79,11 +79,11 @@ TEST(MemoryReserve, BlocksDoNotOverlap) {
 }
 
 TEST(MemoryReserve, ThreadsDoNotMeet) {
-  MemoryReserve reserve;
+  static MemoryReserve reserve;  // as its memory is never given back
   reserve.put_by();
   std::vector<std::thread> threads;
   for (unsigned char mark = 1; mark <= 4; ++mark) {
-    threads.emplace_back([&reserve, mark] {
+    threads.emplace_back([mark] {
       for (int i = 0; i < 20'000; ++i) {
         auto* at = static_cast<unsigned char*>(reserve.take(200));
         ASSERT_NE(at, nullptr);
