@@ -25,23 +25,22 @@ function(tacit_layer name)
   target_link_libraries(tacit_${name} PUBLIC tacit_flags ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
 endfunction()
 
+# For tests, which run about once for each time they are compiled, and programs, whose time goes to the layers: to optimise them more
+# would take longer than it saves.
+add_library(tacit_light_flags INTERFACE)
+target_link_libraries(tacit_light_flags INTERFACE tacit_flags)
+target_compile_options(tacit_light_flags INTERFACE $<$<CONFIG:Release>:-O1>)
+
 # tacit_program(NAME LINKS ...): an executable from the sources beside the call.
 function(tacit_program name)
   cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   add_executable(${name} ${sources})
   target_compile_definitions(${name} PRIVATE TACIT_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(${name} PRIVATE tacit_flags ${arg_LINKS})
-  # The layers do what takes time; option parsing and JSON take a third longer to compile with more.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_link_libraries(${name} PRIVATE tacit_light_flags ${arg_LINKS})
   # Tables of addresses are filled in at the start and cannot be written after it.
   target_link_options(${name} PRIVATE LINKER:-z,relro,-z,now)
 endfunction()
-
-# Tests run about once for each time they are compiled: to optimise them more would take longer than it saves.
-add_library(tacit_test_flags INTERFACE)
-target_link_libraries(tacit_test_flags INTERFACE tacit_flags)
-target_compile_options(tacit_test_flags INTERFACE $<$<CONFIG:Release>:-O1>)
 
 # tacit_tests(NAME LINKS ... [ENVIRONMENT ...]): the GoogleTest executable of tests/NAME from *_test.cpp beside the call.
 function(tacit_tests name)
@@ -52,7 +51,7 @@ function(tacit_tests name)
     target_compile_definitions(tacit_${name}_tests PRIVATE TACIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
       TACIT_BINARY_DIR="${CMAKE_BINARY_DIR}")
     target_include_directories(tacit_${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(tacit_${name}_tests PRIVATE tacit_test_flags ${arg_LINKS} GTest::gtest_main)
+    target_link_libraries(tacit_${name}_tests PRIVATE tacit_light_flags ${arg_LINKS} GTest::gtest_main)
     gtest_discover_tests(tacit_${name}_tests TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
       PROPERTIES TIMEOUT 600 ENVIRONMENT "${arg_ENVIRONMENT}")
   endif()

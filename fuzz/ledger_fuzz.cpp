@@ -24,7 +24,7 @@ Bytes header() {
     const ckks::Parameters parameters = test::make_parameters(12, 26, 22, 1, 28, 1);
     test::Scheme scheme(parameters);
     Bytes key = ckks::write_key(parameters, test::unwrap(scheme.holder.make_key({5, {0, 1, 1}})));
-    key.resize(72);
+    key.resize(test::kHeaderBytes);
     return key;
   }();
   return bytes;

@@ -16,10 +16,11 @@
 #include "graph/graph.h"
 #include "runtime/clear.h"
 #include "runtime/noise.h"
+#include "support/seed.h"
 
 namespace tacit::compiler::test {
 
-inline constexpr std::uint32_t kSeed = 20240607;
+using tacit::test::kSeed;
 
 // Builds a graph node by node; every node goes on from the last one unless told otherwise.
 class Builder {

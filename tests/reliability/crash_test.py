@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from workload import BIN, Ledger, Service, check, load, prepare
+from workload import BIN, SETTINGS, Ledger, Service, arguments, check, load, prepare
 
 CALLS = {
     "piece": ("open", "write", "fsync", "rename"),
@@ -31,12 +31,10 @@ FRESH = ("piece",)
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    rounds, seed = arguments(200)
     print(f"seed {seed}, {rounds} rounds, {len(POINTS)} named points", flush=True)
     rng = random.Random(seed)
     shim = os.environ["TACIT_FAULT_SHIM"]
-    settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
     struck, acknowledged, failures = set(), 0, []
     with tempfile.TemporaryDirectory(prefix="tacit-crash-") as name:
         folder = Path(name)
@@ -48,7 +46,7 @@ def main():
             if point and point.split(".")[1] in FRESH:
                 number += 1
                 state, ledger = folder / f"state-{number}", Ledger()
-            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", settings)
+            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", SETTINGS)
             if point:
                 plan = folder / "plan"
                 plan.unlink(missing_ok=True)
@@ -70,7 +68,7 @@ def main():
             service.process.wait()
             acknowledged += ledger.acknowledged - before
 
-            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", settings)
+            service = Service(BIN / "tacitd", folder / "models", state, folder / "log", SETTINGS)
             service.start()
             problems += check(service.port, recording, ledger)
             service.stop()

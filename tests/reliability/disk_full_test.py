@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from workload import BIN, Client, Ledger, Service, check, load, prepare
+from workload import BIN, SETTINGS, Client, Ledger, Service, arguments, check, load, prepare
 
 MEBIBYTES = 64
 
@@ -35,8 +35,7 @@ def main():
     if os.geteuid() != 0:
         print("skipped: mounting a small file system needs root")
         return 0
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    rounds, seed = arguments(100)
     print(f"seed {seed}, {rounds} rounds", flush=True)
     rng = random.Random(seed)
     failures, refused = [], 0
@@ -49,7 +48,7 @@ def main():
         if mounted.returncode != 0:
             print("skipped: no file system can be mounted here")
             return 0
-        settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "off"}
+        settings = SETTINGS | {"log.level": "off"}
         try:
             with Service(BIN / "tacitd", folder / "models", disk / "state", folder / "log", settings) as service:
                 ledger = Ledger()

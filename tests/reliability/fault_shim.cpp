@@ -8,7 +8,6 @@
 //
 // A point is "CALL FILE before|after" with dots: write.piece.before, fsync.journal.after, rename.result.before. CALL: open, write,
 // fsync, rename, unlink, truncate. FILE: piece, part, input, result, database, journal, folder, audit. And "malloc", which is any allocation.
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -24,7 +23,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "interpose.h"
+
 namespace {
+
+using tacit::interpose::DescriptorPath;
+using tacit::interpose::mode_of;
+using tacit::interpose::real;
 
 constexpr std::array kCalls = {"open", "write", "fsync", "rename", "unlink", "truncate"};
 constexpr std::array kFiles = {"piece", "part", "input", "result", "database", "journal", "folder", "audit"};
@@ -101,11 +106,6 @@ void say_struck() {
   if (fd >= 0) ::syscall(SYS_close, fd);
 }
 
-template <class F>
-F real(const char* name) {
-  return reinterpret_cast<F>(::dlsym(RTLD_NEXT, name));
-}
-
 // Whether the call at this point is to fail; does not return where the process is to be killed.
 bool strikes(std::size_t point) {
   if (!planned()) return false;
@@ -135,16 +135,12 @@ std::size_t file_of(const char* path) {
 }
 
 std::size_t file_of(int descriptor) {
-  char link[40], path[4096];
-  std::snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-  const ssize_t length = ::readlink(link, path, sizeof path - 2);
-  if (length <= 0) return kFiles.size();
-  path[length] = 0;
+  const DescriptorPath path(descriptor);
   struct stat status {};
   // "…/pieces" and "…/blobs/TENANT" are folders.
   if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode))
-    return std::strstr(path, "/blobs") ? 6 : kFiles.size();
-  return file_of(path);
+    return std::strstr(path.text, "/blobs") ? 6 : kFiles.size();
+  return file_of(path.text);
 }
 
 template <class Call>
@@ -218,13 +214,10 @@ int mkostemp(char* path, int flags) {
 
 int open64(const char* path, int flags, ...) {
   static const auto call = real<int (*)(const char*, int, ...)>("open64");
-  mode_t mode = 0;
-  if (flags & (O_CREAT | O_TMPFILE)) {
-    va_list list;
-    va_start(list, flags);
-    mode = va_arg(list, mode_t);
-    va_end(list);
-  }
+  va_list list;
+  va_start(list, flags);
+  const mode_t mode = mode_of(flags, list);
+  va_end(list);
   return guarded(0, file_of(path), [&] { return call(path, flags, mode); });
 }
 

@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from workload import BIN, ROOT, Client, Ledger, Proxy, Service, check, load, prepare, tacit
+from workload import BIN, ROOT, SETTINGS, Client, Ledger, Proxy, Service, check, load, prepare, tacit
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -176,8 +176,7 @@ def soak(folder, seconds, failures):
     base = folder / "soak"
     base.mkdir()
     recording = prepare(base)
-    settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
-    with Service(BIN / "tacitd", base / "models", base / "state", base / "log", settings) as service:
+    with Service(BIN / "tacitd", base / "models", base / "state", base / "log", SETTINGS) as service:
         ledger, problems, samples = Ledger(), [], []
         deadline, start = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:

@@ -21,7 +21,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from workload import BIN, Client, Service, prepare
+from workload import BIN, Client, Service, arguments, prepare
 
 PART_BYTES = 8 << 20
 PATIENCE = 0.3  # seconds
@@ -230,8 +230,7 @@ def run(bench, cases, refusals, rng):
 
 
 def main():
-    refusals = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    refusals, seed = arguments(2000)
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="tacit-mutants-") as name:
         folder = Path(name)

@@ -18,7 +18,7 @@ import time
 import uuid
 from pathlib import Path
 
-from workload import BIN, Client, Service, prepare
+from workload import BIN, Client, Service, arguments, prepare
 
 FILES = {
     "piece": ("open", "write", "fsync", "rename", "unlink"),
@@ -151,8 +151,7 @@ def fail_allocations(run, rng, count, action):
 
 
 def main():
-    allocations = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    allocations, seed = arguments(1500)
     parts = sys.argv[3].split(",") if len(sys.argv) > 3 else ("calls", "allocations", "dearth")
     print(f"seed {seed}", flush=True)
     rng = random.Random(seed)

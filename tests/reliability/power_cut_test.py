@@ -26,12 +26,11 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workload import BIN, Client, Service, prepare
+from workload import BIN, SETTINGS, Client, Service, arguments, prepare
 
 SECTOR = 512
 MOST_JOBS = 20  # of each client
 STARTED = 100  # every so many cuts a server is started
-SETTINGS = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
 ADDED, REMOVED, RENAMED = "added", "removed", "renamed"
 Record = collections.namedtuple("Record", "kind file number path data")
 HEAD = struct.Struct("=cQQII")
@@ -303,8 +302,7 @@ def contents(folder):
 
 
 def main():
-    cuts = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    cuts, seed = arguments(10_000)
     print(f"seed {seed}, {cuts} cuts", flush=True)
     rng = random.Random(seed)
     # In memory, where there is room: nothing here is about the disk that the test itself has.
@@ -323,16 +321,14 @@ def main():
             witness.run(max(2, cuts / 1000), 3)
         records, ends = read_trace(trace)
         print(f"{len(records)} changes, {trace.stat().st_size >> 20} MiB, {witness.count()} acknowledgements", flush=True)
-        failures = list(witness.problems)
+        failures = []
 
-        whole = Disk(str(state))
-        for record in records:
-            whole.make(record)
-        if whole.after_cut(rng, "all") != contents(state):
-            failures.append("the trace does not lead to what is in the folder")
-        for problem in failures:
+        def fail(problem):
+            failures.append(problem)
             print(problem, flush=True)
 
+        for problem in witness.problems:
+            fail(problem)
         disk, made, examined = Disk(str(state)), 0, 0
         # Every twentieth while the state folder is made and filled with the keys: that is once, and short.
         filled = next(i for i, end in enumerate(ends) if end >= witness.keys)
@@ -344,8 +340,7 @@ def main():
                 nonlocal examined
                 label, copy, future = waiting.popleft()
                 for problem in future.result():
-                    failures.append(f"{label}: {problem}")
-                    print(failures[-1], flush=True)
+                    fail(f"{label}: {problem}")
                 shutil.rmtree(copy)
                 examined += 1
                 if examined % 1000 == 0:
@@ -366,6 +361,10 @@ def main():
                     finish()
             while waiting:
                 finish()
+        for record in records[made:]:
+            disk.make(record)
+        if disk.after_cut(rng, "all") != contents(state):
+            fail("the trace does not lead to what is in the folder")
     print(f"{examined} cuts of the power, {len(failures)} violations")
     return 1 if failures else 0
 

@@ -13,22 +13,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from workload import BIN, Ledger, Service, check, load, prepare
+from workload import BIN, SETTINGS, Ledger, Service, arguments, check, load, prepare
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31)
+    rounds, seed = arguments(100)
     print(f"seed {seed}, {rounds} rounds", flush=True)
     rng = random.Random(seed)
-    settings = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
     failures, ends, starts, acknowledged = [], [], [], 0
     with tempfile.TemporaryDirectory(prefix="tacit-shutdown-") as name:
         folder = Path(name)
         recording = prepare(folder)
         ledger = Ledger()
         for round_ in range(rounds):
-            service = Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", settings)
+            service = Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", SETTINGS)
             began = time.monotonic()
             service.start()
             starts.append(time.monotonic() - began)
@@ -50,7 +48,7 @@ def main():
             for problem in problems:
                 failures.append(f"round {round_}: {problem}")
                 print(failures[-1], flush=True)
-        with Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", settings) as service:
+        with Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", SETTINGS) as service:
             failures += check(service.port, recording, ledger)
     print(f"{rounds} rounds, {acknowledged} acknowledgements: ends within {max(ends):.1f} s, ready again within "
           f"{max(starts):.1f} s, {len(failures)} failures")

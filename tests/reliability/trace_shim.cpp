@@ -9,7 +9,6 @@
 //   W file number data  written at this offset     T file number     cut or extended to this size
 //   S file              synced, a file or folder   R path data       renamed, to the path that is the data
 //   U path              removed, a file or an empty folder
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,15 +25,16 @@
 #include <string>
 #include <string_view>
 
+#include "interpose.h"
+
 namespace {
+
+using tacit::interpose::DescriptorPath;
+using tacit::interpose::mode_of;
+using tacit::interpose::real;
 
 // Changes happen one at a time, each with its record.
 std::mutex turn;
-
-template <class F>
-F real(const char* name) {
-  return reinterpret_cast<F>(::dlsym(RTLD_NEXT, name));
-}
 
 bool traced(std::string_view path) {
   static const char* const folder = std::getenv("TACIT_TRACE_FOLDER");
@@ -43,12 +43,7 @@ bool traced(std::string_view path) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-bool traced(int descriptor) {
-  char link[40], path[4096];
-  std::snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-  const ssize_t length = ::readlink(link, path, sizeof path);
-  return length > 0 && traced(std::string_view(path, static_cast<std::size_t>(length)));
-}
+bool traced(int descriptor) { return traced(DescriptorPath(descriptor).text); }
 
 std::uint64_t inode_of(int descriptor) {
   struct stat info {};
@@ -80,9 +75,10 @@ void record(char kind, std::uint64_t file, std::uint64_t number, std::string_vie
     std::abort();  // a record that is not whole: the trace is worth nothing
 }
 
-// Runs `call` and, where it succeeded, `write_down`; errno stays the call's.
-template <class Call, class WriteDown>
-auto in_turn(const Call& call, const WriteDown& write_down) -> decltype(call()) {
+// Runs `call`, which changes the file at this path or descriptor, and where it succeeded `write_down`; errno stays the call's.
+template <class Where, class Call, class WriteDown>
+auto change(Where where, const Call& call, const WriteDown& write_down) -> decltype(call()) {
+  if (!traced(where)) return call();
   const std::lock_guard lock(turn);
   const auto result = call();
   if (result < 0) return result;
@@ -94,10 +90,11 @@ auto in_turn(const Call& call, const WriteDown& write_down) -> decltype(call()) 
 
 // Opens with `call`; a file that was not there before is made by it.
 template <class Call>
-int opened(const char* path, int flags, const Call& call) {
-  if (!(flags & (O_CREAT | O_TRUNC)) || !traced(path)) return call();
+int open_as(const char* path, int flags, const Call& call) {
+  if (!(flags & (O_CREAT | O_TRUNC))) return call();
   bool there = false;
-  return in_turn(
+  return change(
+      path,
       [&] {
         there = inode_of(path) != 0;
         return call();
@@ -110,8 +107,19 @@ int opened(const char* path, int flags, const Call& call) {
       });
 }
 
-mode_t mode_of(int flags, va_list list) {
-  return flags & (O_CREAT | O_TMPFILE) ? static_cast<mode_t>(va_arg(list, unsigned)) : 0;
+// Removes with `call`.
+template <class Call>
+int remove_as(const char* path, const Call& call) {
+  return change(
+      path, [&] { return call(path); }, [&](int) { record('U', 0, 0, path); });
+}
+
+// Makes a file of a new name with `call`, which writes the name to `path`.
+template <class Call>
+int temporary_as(char* path, int flags, const Call& call) {
+  return change(
+      static_cast<const char*>(path), [&] { return call(path, flags); },
+      [&](int descriptor) { record('C', inode_of(descriptor), 0, path); });
 }
 
 }  // namespace
@@ -124,7 +132,7 @@ int open64(const char* path, int flags, ...) {
   va_start(list, flags);
   const mode_t mode = mode_of(flags, list);
   va_end(list);
-  return opened(path, flags, [&] { return call(path, flags, mode); });
+  return open_as(path, flags, [&] { return call(path, flags, mode); });
 }
 
 int open(const char* path, int flags, ...) {
@@ -133,58 +141,54 @@ int open(const char* path, int flags, ...) {
   va_start(list, flags);
   const mode_t mode = mode_of(flags, list);
   va_end(list);
-  return opened(path, flags, [&] { return call(path, flags, mode); });
+  return open_as(path, flags, [&] { return call(path, flags, mode); });
 }
 
 int mkostemp64(char* path, int flags) {
   static const auto call = real<int (*)(char*, int)>("mkostemp64");
-  if (!traced(path)) return call(path, flags);
-  return in_turn([&] { return call(path, flags); },
-                 [&](int descriptor) { record('C', inode_of(descriptor), 0, path); });
+  return temporary_as(path, flags, call);
 }
 
 int mkostemp(char* path, int flags) {
   static const auto call = real<int (*)(char*, int)>("mkostemp");
-  if (!traced(path)) return call(path, flags);
-  return in_turn([&] { return call(path, flags); },
-                 [&](int descriptor) { record('C', inode_of(descriptor), 0, path); });
+  return temporary_as(path, flags, call);
 }
 
 ssize_t write(int descriptor, const void* bytes, size_t size) {
   static const auto call = real<ssize_t (*)(int, const void*, size_t)>("write");
-  if (!traced(descriptor)) return call(descriptor, bytes, size);
   // Behind it stands where it ended, for files that are appended to as well.
-  return in_turn([&] { return call(descriptor, bytes, size); },
-                 [&](ssize_t written) {
-                   record('W', inode_of(descriptor),
-                          static_cast<std::uint64_t>(::lseek64(descriptor, 0, SEEK_CUR) - written), {},
-                          {static_cast<const char*>(bytes), static_cast<std::size_t>(written)});
-                 });
+  return change(
+      descriptor, [&] { return call(descriptor, bytes, size); },
+      [&](ssize_t written) {
+        record('W', inode_of(descriptor),
+               static_cast<std::uint64_t>(::lseek64(descriptor, 0, SEEK_CUR) - written), {},
+               {static_cast<const char*>(bytes), static_cast<std::size_t>(written)});
+      });
 }
 
 ssize_t pwrite64(int descriptor, const void* bytes, size_t size, off64_t offset) {
   static const auto call = real<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
-  if (!traced(descriptor)) return call(descriptor, bytes, size, offset);
-  return in_turn([&] { return call(descriptor, bytes, size, offset); },
-                 [&](ssize_t written) {
-                   record('W', inode_of(descriptor), static_cast<std::uint64_t>(offset), {},
-                          {static_cast<const char*>(bytes), static_cast<std::size_t>(written)});
-                 });
+  return change(
+      descriptor, [&] { return call(descriptor, bytes, size, offset); },
+      [&](ssize_t written) {
+        record('W', inode_of(descriptor), static_cast<std::uint64_t>(offset), {},
+               {static_cast<const char*>(bytes), static_cast<std::size_t>(written)});
+      });
 }
 
 int ftruncate64(int descriptor, off64_t size) noexcept {
   static const auto call = real<int (*)(int, off64_t)>("ftruncate64");
-  if (!traced(descriptor)) return call(descriptor, size);
-  return in_turn([&] { return call(descriptor, size); },
-                 [&](int) { record('T', inode_of(descriptor), static_cast<std::uint64_t>(size)); });
+  return change(
+      descriptor, [&] { return call(descriptor, size); },
+      [&](int) { record('T', inode_of(descriptor), static_cast<std::uint64_t>(size)); });
 }
 
 int ftruncate(int descriptor, off_t size) noexcept { return ftruncate64(descriptor, size); }
 
 int fsync(int descriptor) {
   static const auto call = real<int (*)(int)>("fsync");
-  if (!traced(descriptor)) return call(descriptor);
-  return in_turn([&] { return call(descriptor); }, [&](int) { record('S', inode_of(descriptor), 0); });
+  return change(
+      descriptor, [&] { return call(descriptor); }, [&](int) { record('S', inode_of(descriptor), 0); });
 }
 
 // All that the programs sync this way is data and the size, which fdatasync includes.
@@ -192,32 +196,29 @@ int fdatasync(int descriptor) { return fsync(descriptor); }
 
 int rename(const char* from, const char* to) noexcept {
   static const auto call = real<int (*)(const char*, const char*)>("rename");
-  if (!traced(to)) return call(from, to);
-  return in_turn([&] { return call(from, to); }, [&](int) { record('R', 0, 0, from, to); });
+  return change(
+      to, [&] { return call(from, to); }, [&](int) { record('R', 0, 0, from, to); });
 }
 
 int unlink(const char* path) noexcept {
   static const auto call = real<int (*)(const char*)>("unlink");
-  if (!traced(path)) return call(path);
-  return in_turn([&] { return call(path); }, [&](int) { record('U', 0, 0, path); });
+  return remove_as(path, call);
 }
 
 int remove(const char* path) noexcept {
   static const auto call = real<int (*)(const char*)>("remove");
-  if (!traced(path)) return call(path);
-  return in_turn([&] { return call(path); }, [&](int) { record('U', 0, 0, path); });
+  return remove_as(path, call);
 }
 
 int rmdir(const char* path) noexcept {
   static const auto call = real<int (*)(const char*)>("rmdir");
-  if (!traced(path)) return call(path);
-  return in_turn([&] { return call(path); }, [&](int) { record('U', 0, 0, path); });
+  return remove_as(path, call);
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {
   static const auto call = real<int (*)(const char*, mode_t)>("mkdir");
-  if (!traced(path)) return call(path, mode);
-  return in_turn([&] { return call(path, mode); }, [&](int) { record('M', inode_of(path), 0, path); });
+  return change(
+      path, [&] { return call(path, mode); }, [&](int) { record('M', inode_of(path), 0, path); });
 }
 
 }  // extern "C"

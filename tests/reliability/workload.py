@@ -120,6 +120,16 @@ class Ledger:
     acknowledged: int = 0
 
 
+# Of a server that only the faults stop.
+SETTINGS = {"quota.jobs": 0, "quota.requests_per_second": 0, "limits.queue": 1000, "log.level": "warning"}
+
+
+def arguments(count):
+    """[COUNT [SEED]] of the command line: `count` and a random seed where they are not there."""
+    return (int(sys.argv[1]) if len(sys.argv) > 1 else count,
+            int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**31))
+
+
 # A tenant may keep 256 finished jobs, and a list has 100: fewer, and the check sees all of them.
 MOST_JOBS = 60
 
