@@ -8,7 +8,10 @@ add_library(tacit_flags INTERFACE)
 target_compile_options(tacit_flags INTERFACE -Wall -Wextra -Wshadow -ffp-contract=off
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-dangling-pointer>)
 set(TACIT_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
+# What no test reaches unless it hangs.
+set(TACIT_TEST_SECONDS 600)
 if(TACIT_SANITIZE)
+  set(TACIT_TEST_SECONDS 3600)
   target_compile_options(tacit_flags INTERFACE -fsanitize=${TACIT_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   target_link_options(tacit_flags INTERFACE -fsanitize=${TACIT_SANITIZE})
@@ -53,6 +56,6 @@ function(tacit_tests name)
     target_include_directories(tacit_${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests)
     target_link_libraries(tacit_${name}_tests PRIVATE tacit_light_flags ${arg_LINKS} GTest::gtest_main)
     gtest_discover_tests(tacit_${name}_tests TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-      PROPERTIES TIMEOUT 600 ENVIRONMENT "${arg_ENVIRONMENT}")
+      PROPERTIES TIMEOUT ${TACIT_TEST_SECONDS} ENVIRONMENT "${arg_ENVIRONMENT}")
   endif()
 endfunction()

@@ -91,7 +91,7 @@ class Sequence {
     RequestHead head;
     head.method = route.method;
     head.id = "fuzz";
-    head.fields.add("Host", "x");
+    head.fields.add("Host", "localhost");
     std::string path = route.path;
     const std::size_t piece = in_.below(client_.pieces.size());
     if (const std::size_t star = path.find('*'); star != std::string::npos)

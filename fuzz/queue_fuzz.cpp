@@ -16,7 +16,7 @@ using namespace server;
 
 constexpr std::size_t kKeys = 3;
 constexpr int kAttempts = 2;
-constexpr JobQuota kQuota{3, 3};
+constexpr JobQuota kQuota{3, 3, 5};
 
 Digest digest_of(std::size_t number) { return blake2b(as_bytes(std::to_string(number))); }
 std::string tenant_of(std::size_t number) { return "tenant" + std::to_string(number); }
@@ -24,7 +24,6 @@ std::string tenant_of(std::size_t number) { return "tenant" + std::to_string(num
 struct Promise {
   std::string tenant, key, job;
   Digest request{};
-  Time expires = 0;
 };
 
 class QueueRun {
@@ -127,14 +126,16 @@ class QueueRun {
     job.created = now_;
     std::optional<Idempotency> idempotency;
     if (const std::size_t key = in_.below(4); key > 0)
-      idempotency = Idempotency{"key" + std::to_string(key), digest_of(in_.below(2)), now_ + 8};
+      idempotency = Idempotency{"key" + std::to_string(key), digest_of(in_.below(2))};
 
     const auto earlier = std::ranges::find_if(promises_, [&](const Promise& promise) {
       return idempotency && promise.tenant == tenant && promise.key == idempotency->key;
     });
-    std::uint64_t unfinished = 0, kept = 0;
-    for (const Job& one : jobs_)
+    std::uint64_t unfinished = 0, kept = 0, all = 0;
+    for (const Job& one : jobs_) {
+      all += !is_final(one.state);
       if (one.tenant == tenant) (is_final(one.state) ? kept : unfinished) += 1;
+    }
 
     const auto submitted = queue_.submit(job, idempotency, kQuota);
     if (earlier != promises_.end()) {
@@ -143,24 +144,31 @@ class QueueRun {
         require(submitted->repeated && submitted->job.id == earlier->job, "and is for one job");
       return;
     }
-    require(accepted(submitted) == (unfinished < kQuota.unfinished && kept < kQuota.kept), "a quota is kept");
+    require(accepted(submitted) == (unfinished < kQuota.unfinished && kept < kQuota.kept && all < kQuota.all),
+            "a quota is kept");
     if (!submitted.ok()) return;
     require(!submitted->repeated, "a new job is new");
     ids_.push_back(job.id);
-    if (idempotency)
-      promises_.push_back({tenant, idempotency->key, job.id, idempotency->request, idempotency->expires});
+    if (idempotency) promises_.push_back({tenant, idempotency->key, job.id, idempotency->request});
     jobs_.push_back(std::move(job));
   }
 
   void claim() {
     std::vector<Digest> preferred;
     if (in_.below(2) == 1) preferred.push_back(digest_of(in_.below(kKeys)));
-    const auto claimed = test::unwrap(queue_.claim(preferred, now_));
+    const std::string last = tenant_of(in_.below(kTenants));
+    const auto claimed = test::unwrap(queue_.claim(preferred, last, now_));
     const auto queued = [](const Job& job) { return job.state == JobState::kQueued; };
     auto expected = std::ranges::find_if(jobs_, [&](const Job& job) {
       return queued(job) && !preferred.empty() && job.key_id == preferred[0];
     });
-    if (expected == jobs_.end()) expected = std::ranges::find_if(jobs_, queued);
+    // The tenant that comes after the last one, in a circle.
+    for (std::size_t i = 1; expected == jobs_.end() && i <= kTenants; ++i)
+      for (std::size_t number = 0; expected == jobs_.end() && number < kTenants; ++number)
+        if (last == tenant_of(number))
+          expected = std::ranges::find_if(jobs_, [&](const Job& job) {
+            return queued(job) && job.tenant == tenant_of((number + i) % kTenants);
+          });
     require(claimed.has_value() == (expected != jobs_.end()), "a job is claimed where one is queued");
     if (!claimed) return;
     expected->state = JobState::kRunning;
@@ -265,28 +273,33 @@ class QueueRun {
     std::ranges::sort(gone);
     require(gone == expected, "what has had its time goes");
     for (const std::string& id : gone) forget(id);
-    std::erase_if(promises_, [&](const Promise& promise) { return promise.expires <= now_; });
   }
 
   void compare() {
     const auto rows = test::unwrap(queue_.jobs());
     require(rows.size() == jobs_.size(), "the jobs are those that there are");
     QueueCounts counts;
-    std::size_t before = 0;
+    std::map<std::string, std::size_t> queued, before;
+    for (const Job& job : jobs_) queued[job.tenant] += job.state == JobState::kQueued;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       same(rows[i], jobs_[i]);
-      require(test::unwrap(queue_.position(rows[i])) == before, "a place in the queue is that in the queue");
+      const std::size_t own = before[rows[i].tenant];
+      std::size_t position = own;
+      for (const auto& [tenant, jobs] : queued)
+        if (tenant != rows[i].tenant) position += std::min(jobs, own + 1);
+      require(test::unwrap(queue_.position(rows[i])) == position, "a place in the queue is that in turns");
       const auto found = queue_.find(jobs_[i].tenant, jobs_[i].id);
       require(accepted(found), "a job is found");
       require(!accepted(queue_.find("somebody", jobs_[i].id)), "but not by another tenant");
-      before += jobs_[i].state == JobState::kQueued;
+      before[jobs_[i].tenant] += jobs_[i].state == JobState::kQueued;
+      counts.queued += jobs_[i].state == JobState::kQueued;
       counts.running += jobs_[i].state == JobState::kRunning;
       counts.awaiting += jobs_[i].state == JobState::kAwaitingClient;
       counts.kept += is_final(jobs_[i].state);
     }
     const QueueCounts found = test::unwrap(queue_.counts({}));
-    require(found.queued == before && found.running == counts.running && found.awaiting == counts.awaiting &&
-                found.kept == counts.kept,
+    require(found.queued == counts.queued && found.running == counts.running &&
+                found.awaiting == counts.awaiting && found.kept == counts.kept,
             "the counts are those of the jobs");
     for (std::size_t i = 0; i < kTenants; ++i) {
       std::vector<std::string> own, listed;

@@ -19,6 +19,7 @@
 #include "server/http_server.h"
 #include "server/log.h"
 #include "server/memory_reserve.h"
+#include "server/tls.h"
 #include "verbs.h"
 
 namespace tacit {
@@ -74,6 +75,16 @@ Result<server::Config> read_configuration(const CLI::App& app, const CommandLine
   return config;
 }
 
+// Kubernetes sets variables like TACITD_PORT for a service called tacitd, so that a strange one is no reason not to start.
+void warn_of_strange_variables() {
+  std::vector<std::string> names;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  for (const std::string& line : server::strange_variables(names)) say(line);
+}
+
 void list_config(const server::Config& config) {
   std::string section;
   for (const server::Setting& setting : server::settings()) {
@@ -123,6 +134,19 @@ Result<server::HttpOptions> http_options(const server::Config& config) {
   return http;
 }
 
+// Everything that can be said of the configuration without taking the state folder or an address.
+Status check_configuration(const server::Config& config) {
+  TACIT_CHECK(server::check(config));
+  TACIT_TRY(const server::HttpOptions http, http_options(config));
+  if (!http.certificate.empty()) {
+    TACIT_TRY(const auto context, server::TlsContext::load(http.certificate, http.private_key));
+    if (context->expired()) say("the certificate's time is over, or has not come yet");
+  }
+  TACIT_CHECK(server::check_models_folder(config.models));
+  say("the configuration is sound");
+  return {};
+}
+
 // What goes over a network in the clear can be read and changed on the way.
 void warn_of_clear_text(const server::HttpOptions& http) {
   if (!http.certificate.empty() || server::is_loopback(http)) return;
@@ -159,6 +183,7 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.max_body_bytes_in_flight = config.body_bytes_in_flight;
   options.key_cache_bytes = config.key_cache_bytes;
   options.max_waiting_inferences = config.queue_length;
+  options.max_jobs = config.max_jobs;
   options.cores = config.threads;
   options.memory_bytes = config.memory_bytes;
   options.keep_results = std::chrono::seconds(config.keep_results_seconds);
@@ -169,6 +194,7 @@ server::ApplicationOptions application_options(const server::Config& config) {
   options.quota.key_bytes = config.quota_key_bytes;
   options.quota.key_sets = config.quota_key_sets;
   options.quota.jobs = config.quota_jobs;
+  options.quota.results = config.quota_results;
   options.quota.requests_per_second = config.quota_requests_per_second;
   options.quota.burst = config.quota_burst;
   options.quota.inferences_per_day = config.quota_inferences_per_day;
@@ -222,6 +248,7 @@ int main(int argc, char** argv) {
   tacit::declare(app, line);
   tacit::Action action;
   tacit::add_token_verb(app, action);
+  tacit::add_tenant_verb(app, action);
   tacit::add_state_verbs(app, action);
   try {
     app.parse(argc, argv);
@@ -232,10 +259,8 @@ int main(int argc, char** argv) {
       tacit::list_config(config);
       return {};
     }
-    if (!line.check_config) return tacit::serve(config);
-    TACIT_CHECK(tacit::server::check(config));
-    tacit::say("the configuration is sound");
-    return {};
+    tacit::warn_of_strange_variables();
+    return line.check_config ? tacit::check_configuration(config) : tacit::serve(config);
   };
   // The state tells who uses the service: what this process makes is for its user alone.
   ::umask(0077);

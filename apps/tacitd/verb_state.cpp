@@ -11,6 +11,7 @@ namespace tacit {
 namespace {
 
 Status check(const std::string& folder) {
+  TACIT_CHECK(server::require_state(folder));
   TACIT_TRY(const std::unique_ptr<server::State> state, server::State::open(folder));
   TACIT_TRY(std::vector<std::string> troubles, state->check());
   TACIT_TRY(const std::vector<std::string> of_audit,

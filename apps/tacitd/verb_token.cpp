@@ -15,7 +15,7 @@ namespace {
 
 constexpr server::Time kDay = server::Time{24} * 3600 * 1000;
 
-struct Options {
+struct TokenOptions {
   std::string state, tenant, scopes = "infer,keys", label, id;
   double days = 365;
 };
@@ -28,14 +28,8 @@ std::string date_text(server::Time time) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
-// A line of the audit log beside a running server's; durable when it returns.
-Status note(const std::string& state, server::Json event) {
-  TACIT_TRY(const auto audit, server::AuditFile::open(std::filesystem::path(state) / "audit", {}));
-  return audit->append({&event, 1});
-}
-
 // The token goes to standard output, alone, so that a script can take it.
-Status create(const Options& options) {
+Status create_token(const TokenOptions& options) {
   if (!server::is_tenant_name(options.tenant))
     return Error{
         ErrorCode::kInvalidArgument,
@@ -46,6 +40,7 @@ Status create(const Options& options) {
   const server::Time now = server::now();
   std::optional<server::Time> expires;
   if (options.days > 0) expires = now + static_cast<server::Time>(options.days * static_cast<double>(kDay));
+  if (!server::is_state(options.state)) say("a new state is made in " + options.state);
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   const server::NewToken made = server::make_token(options.tenant, scopes, options.label, now, expires);
   TACIT_CHECK(ledger->add_token(made.token));
@@ -66,7 +61,8 @@ Status create(const Options& options) {
   return {};
 }
 
-Status list(const Options& options) {
+Status list_tokens(const TokenOptions& options) {
+  TACIT_CHECK(server::require_state(options.state));
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   TACIT_TRY(const std::vector<server::Token> tokens, ledger->tokens());
   const server::Time now = server::now();
@@ -84,7 +80,8 @@ Status list(const Options& options) {
   return {};
 }
 
-Status revoke(const Options& options) {
+Status revoke_token(const TokenOptions& options) {
+  TACIT_CHECK(server::require_state(options.state));
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   TACIT_TRY(const bool revoked, ledger->revoke_token(options.id, server::now()));
   if (!revoked)
@@ -99,24 +96,29 @@ Status revoke(const Options& options) {
 
 }  // namespace
 
+Status note(const std::string& state, server::Json event) {
+  TACIT_TRY(const auto audit, server::AuditFile::open(std::filesystem::path(state) / "audit", {}));
+  return audit->append({&event, 1});
+}
+
 void add_token_verb(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("token", "Makes, lists and revokes tokens of tenants");
   verb->require_subcommand(1);
-  const auto options = std::make_shared<Options>();
-  const auto add = [&](const char* name, const char* text, Status (*run)(const Options&)) {
+  const auto options = std::make_shared<TokenOptions>();
+  const auto add = [&](const char* name, const char* text, Status (*run)(const TokenOptions&)) {
     CLI::App* sub = verb->add_subcommand(name, text);
     sub->add_option("--state", options->state, "The server's state folder")->required();
     sub->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
     return sub;
   };
-  CLI::App* make = add("create", "Makes a token and prints it on standard output", create);
+  CLI::App* make = add("create", "Makes a token and prints it on standard output", create_token);
   make->add_option("--tenant", options->tenant, "Whose keys and jobs its bearer sees")->required();
   make->add_option("--scopes", options->scopes, "infer, keys, models, metrics, separated by commas, or all")
       ->capture_default_str();
   make->add_option("--label", options->label, "A note for people");
   make->add_option("--days", options->days, "How long it is valid; 0: for ever")->capture_default_str();
-  add("list", "Lists tokens, on standard output", list);
-  add("revoke", "Makes a token invalid, within a second", revoke)
+  add("list", "Lists tokens, on standard output", list_tokens);
+  add("revoke", "Makes a token invalid, within a second", revoke_token)
       ->add_option("ID", options->id, "Its identifier, the 16 digits after \"tacit_\"")
       ->required();
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/application.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
 
-#include "base/file.h"
 #include "base/stopwatch.h"
 #include "server/keep_going.h"
 #include "server/problem.h"
+#include "server/process_info.h"
 #include "server/routes/routes.h"
 
 namespace tacit::server {
@@ -20,27 +18,30 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kNoMemory = "there is no memory for this request now; try again later";
 
-// Of the machine, or of the control group that the process is in.
-std::uint64_t memory_there_is() {
-  std::uint64_t bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 1L)) *
-                        static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
-  if (const auto limit = read_file("/sys/fs/cgroup/memory.max", 64); limit.ok()) {
-    std::string_view text = as_text(*limit);
-    while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-    bytes = std::min(bytes, parse_number(text).value_or(bytes));
-  }
-  return bytes;
+// With the sizes that were left open, from the memory that there is: half of it for what runs, an eighth each for keys that are kept
+// and for bodies, and so a quarter for models and all else.
+ApplicationOptions settled(ApplicationOptions options) {
+  const std::uint64_t memory = memory_there_is();
+  if (options.memory_bytes == 0) options.memory_bytes = memory / 2;
+  if (options.key_cache_bytes == 0) options.key_cache_bytes = memory / 8;
+  if (options.max_body_bytes_in_flight == 0) options.max_body_bytes_in_flight = memory / 8;
+  // A longer one would never be taken.
+  options.max_body_bytes = std::min(options.max_body_bytes, options.max_body_bytes_in_flight);
+  log_info("memory", {{"there_is", memory},
+                      {"predictions", options.memory_bytes},
+                      {"keys", options.key_cache_bytes},
+                      {"bodies", options.max_body_bytes_in_flight}});
+  return options;
 }
 
 Executor::Limits executor_limits(const ApplicationOptions& options) {
   return {options.cores > 0 ? options.cores : std::max(std::thread::hardware_concurrency(), 1u),
-          options.memory_bytes > 0 ? options.memory_bytes : memory_there_is() / 2,
-          options.max_waiting_inferences};
+          options.memory_bytes, options.max_waiting_inferences};
 }
 
 Jobs::Limits job_limits(const ApplicationOptions& options) {
   Jobs::Limits limits;
-  limits.of_tenant = {options.quota.jobs, options.quota.stored_results};
+  limits.quota = {options.quota.jobs, options.quota.results, options.max_jobs};
   limits.keep_results = limits.wait_for_client = options.keep_results.count();
   return limits;
 }
@@ -109,7 +110,8 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
     }
     Turn& turn = *std::get_if<Turn>(&outcome);
     auto pulse = std::make_shared<Pulse>();
-    Task task{std::move(turn.group), turn.bytes, continuation(std::move(turn.work), done, pulse), pulse};
+    Task task{std::move(turn.group), turn.bytes, continuation(std::move(turn.work), done, pulse), pulse,
+              call_.tenant};
     const Status taken = application_.executor_.submit(std::move(task));
     if (!taken.ok()) refuse(taken.error(), done);
   }
@@ -135,7 +137,9 @@ class RouteExchange final : public Exchange, public std::enable_shared_from_this
                     "the server is about to end and stopped this run; try another one"};
     }
     Response response = application_.refuse(error, call_.head, call_.instance, endpoint_.pattern);
-    if (error.code == ErrorCode::kServerBusy)
+    // A job or a prediction of the tenant may end meanwhile; keys stay until somebody deletes them.
+    const bool may_pass = error.code == ErrorCode::kQuota && endpoint_.scope == kScopeInfer;
+    if (error.code == ErrorCode::kServerBusy || may_pass)
       response.fields.set("Retry-After", application_.executor_.retry_after());
     done(std::move(response));
   }
@@ -179,7 +183,8 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
 }
 
 Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
-                                                         const ApplicationOptions& options) {
+                                                         const ApplicationOptions& given) {
+  const ApplicationOptions options = settled(given);
   TACIT_TRY(std::unique_ptr<State> state, State::open(options.state));
   auto audit = std::unique_ptr<Audit>(Audit::none());
   if (options.audit) { TACIT_TRY(audit, Audit::open(options.state / "audit", options.audit_keep_bytes)); }
@@ -188,6 +193,7 @@ Result<std::unique_ptr<Application>> Application::create(ModelRegistry models,
   TACIT_TRY(application->gate_, Gate::create(application->state_->ledger(), options.quota));
   TACIT_TRY(const std::size_t orphans, application->state_->sweep());
   if (orphans > 0) log_warning("files removed that nobody was told of", {{"files", orphans}});
+  application->warn_of_large_models();
   TACIT_CHECK(application->note_start(options));
   TACIT_CHECK(application->jobs_.start());
   application->retention_.start();
@@ -212,7 +218,7 @@ Application::Application(ModelRegistry models, std::unique_ptr<State> state, std
       executor_(executor_limits(options)),
       jobs_(*state_, models_, keys_, cache_, executor_, metrics_, health_, *audit_, job_limits(options)),
       inference_quota_(state_->ledger(), options.quota.inferences_per_day),
-      retention_(keys_, cache_, options.keep_idle_keys.count()),
+      retention_(keys_, cache_, *audit_, options.keep_idle_keys.count()),
       max_in_flight_(options.max_body_bytes_in_flight),
       services_{models_,
                 keys_,
@@ -259,11 +265,20 @@ void Application::note_end(bool whole) {
     log_error("the end of the server is not in the audit log", status.error());
 }
 
+// Such a model is offered, for its plan tells the client what it would cost, but no prediction will run.
+void Application::warn_of_large_models() const {
+  for (const auto& [name, served] : models_.now()->models())
+    if (const Status status = executor_.admits(served->model->run_bytes()); !status.ok())
+      log_warning("every prediction with this model will be refused",
+                  {{"model", name}, {"error", status.error().message}});
+}
+
 Status Application::reload_models() {
   const auto before = models_.now();
   const Status status = models_.reload();
-  metrics_.models_reloaded(status.ok());
+  metrics_.models_reloaded(status.ok() && models_.now()->all_loaded());
   TACIT_CHECK(status);
+  warn_of_large_models();
   return audit_models(*audit_, *before, *models_.now(), {{"by", "SIGHUP"}});
 }
 
@@ -334,10 +349,8 @@ std::variant<Response, std::shared_ptr<Exchange>> Application::open(RequestHead 
     const auto planned = guarded(kNoMemory, [&] { return endpoint.plan_body(head, match.path); });
     if (!planned.ok()) return refuse(planned.error());
     plan = *planned;
-    if (!head.content_length) {
-      return refuse({ErrorCode::kLengthRequired, "the field Content-Length is missing"});
-    }
   }
+  // Without the field there is no body (RFC 9112, section 6.3).
   const std::uint64_t length = head.content_length.value_or(0);
   const std::uint64_t limit = std::min(plan.limit, services_.max_body_bytes);
   if (length > limit) {

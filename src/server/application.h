@@ -27,12 +27,13 @@ struct ApplicationOptions {
   std::filesystem::path models;
   std::filesystem::path state;
   std::uint64_t max_body_bytes = kMaxBodyBytes;
-  std::uint64_t max_body_bytes_in_flight = kMaxBodyBytesInFlight;
-  std::uint64_t key_cache_bytes = kKeyCacheBytes;
+  std::uint64_t max_body_bytes_in_flight = 0;  // 0: an eighth of the memory that there is
+  std::uint64_t key_cache_bytes = 0;           // 0: an eighth
   std::size_t max_waiting_inferences = kMaxInferenceJobs;
   std::size_t cores = 0;  // for predictions; 0: all that there are
   // For keys and ciphertexts of predictions that run; 0: half of what there is.
   std::uint64_t memory_bytes = 0;
+  std::uint64_t max_jobs = kMaxJobs;  // of all tenants, not finished; 0: any number
   Quota quota;                        // of each tenant
   runtime::FloodingOptions flooding;  // of results
   std::chrono::milliseconds keep_results{std::chrono::hours(1)};
@@ -74,6 +75,7 @@ class Application final : public Service {
   Application(ModelRegistry models, std::unique_ptr<State> state, std::unique_ptr<Audit> audit,
               const ApplicationOptions& options);
   Status note_start(const ApplicationOptions& options);
+  void warn_of_large_models() const;
   Response refuse(const Error& error, const RequestHead& head, std::string_view instance,
                   std::string_view route);
   bool reserve(std::uint64_t bytes);

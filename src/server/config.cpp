@@ -55,20 +55,27 @@ const std::array kSettings = {
             Number{&Config::connections_per_address, 1, 1 << 20}},
     Setting{"limits.body_bytes", "Longest request body",
             Number{&Config::max_body_bytes, 1 << 16, kMaxBytes, true}},
-    Setting{"limits.body_bytes_in_flight", "All bodies that are being received or worked on",
-            Number{&Config::body_bytes_in_flight, 1 << 16, kMaxBytes, true}},
-    Setting{"limits.memory", "Memory for keys and running jobs beside the models; 0: half of what there is",
+    Setting{"limits.body_bytes_in_flight",
+            "All bodies that are being received or worked on; 0: an eighth of the memory that there is",
+            Number{&Config::body_bytes_in_flight, 0, kMaxBytes, true}},
+    Setting{"limits.memory",
+            "Memory for what runs, keys included, beside the models; 0: half of what there is",
             Number{&Config::memory_bytes, 0, kMaxBytes, true}},
-    Setting{"limits.key_cache", "Memory for expanded evaluation keys",
+    Setting{"limits.key_cache", "Memory for expanded evaluation keys; 0: an eighth of what there is",
             Number{&Config::key_cache_bytes, 0, kMaxBytes, true}},
-    Setting{"limits.queue", "Predictions that wait for their turn",
+    Setting{"limits.queue",
+            "Predictions that wait for their turn; a tenant may have as many of them as are still free",
             Number{&Config::queue_length, 1, 1 << 20}},
+    Setting{"limits.jobs", "Jobs of all tenants that are not finished; 0: no limit",
+            Number{&Config::max_jobs, 0, 1 << 30}},
     Setting{"quota.key_bytes", "Evaluation keys of one tenant; 0: no limit",
             Number{&Config::quota_key_bytes, 0, kMaxBytes, true}},
     Setting{"quota.key_sets", "Key sets of one tenant; 0: no limit",
             Number{&Config::quota_key_sets, 0, 1 << 30}},
     Setting{"quota.jobs", "Jobs of one tenant that are not finished; 0: no limit",
             Number{&Config::quota_jobs, 0, 1 << 30}},
+    Setting{"quota.results", "Finished jobs of one tenant whose results are kept; 0: no limit",
+            Number{&Config::quota_results, 0, 1 << 30}},
     Setting{"quota.requests_per_second", "Requests of one tenant on average; 0: no limit",
             Real{&Config::quota_requests_per_second, 0, 1e6}},
     Setting{"quota.burst", "Requests of one tenant at once", Number{&Config::quota_burst, 1, 1 << 30}},
@@ -112,13 +119,14 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string suggestion(std::string_view name) {
-  constexpr std::size_t kNear = 4;
-  const auto nearest = std::ranges::min_element(
-      kSettings, {}, [&](const Setting& setting) { return distance(setting.name, name); });
-  if (name.size() > 64 || distance(nearest->name, name) > kNear)
-    return "tacitd --list-config shows all of them";
-  return "is " + std::string(nearest->name) + " meant?";
+// What may be meant by `name`, of the names that `name_of` gives the settings.
+template <class NameOf>
+std::string suggestion(std::string_view name, const NameOf& name_of) {
+  constexpr std::size_t kNear = 4, kLongest = 64;
+  const auto apart = [&](const Setting& setting) { return distance(name_of(setting), name); };
+  const auto nearest = std::ranges::min_element(kSettings, {}, apart);
+  if (name.size() > kLongest || apart(*nearest) > kNear) return "tacitd --list-config shows all of them";
+  return "is " + std::string(name_of(*nearest)) + " meant?";
 }
 
 // "4 GiB", "512MiB", "1048576"; nothing where it is none of these or too large.
@@ -298,7 +306,8 @@ Status parse_config(std::string_view text, std::string_view name, Config& config
       const std::string full = std::string(section.str()) + "." + std::string(key.str());
       const Setting* setting = find_setting(full);
       if (setting == nullptr)
-        return invalid(place(name, node.source()) + ": there is no key " + full + "; " + suggestion(full));
+        return invalid(place(name, node.source()) + ": there is no key " + full + "; " +
+                       suggestion(full, [](const Setting& one) { return one.name; }));
       if (Status status = set_from_node(*setting, node, config); !status.ok())
         return std::move(status).error().within(place(name, node.source()));
     }
@@ -322,6 +331,16 @@ Status read_environment(const Lookup& lookup, Config& config) {
   return {};
 }
 
+std::vector<std::string> strange_variables(std::span<const std::string> names) {
+  std::vector<std::string> lines;
+  for (const std::string& name : names)
+    if (name.starts_with("TACITD_") &&
+        std::ranges::find(kSettings, name, environment_name) == kSettings.end())
+      lines.push_back(one_line(name) + " in the environment is no setting and is ignored; " +
+                      suggestion(name, environment_name));
+  return lines;
+}
+
 Status set_value(std::string_view name, const std::string& text, Config& config) {
   const Setting* setting = find_setting(name);
   if (setting == nullptr) return invalid("there is no key " + std::string(name));
@@ -336,7 +355,7 @@ Status check(const Config& config) {
                      " is missing; set it in the file, in the environment or on the command line");
   if (config.certificate.empty() != config.private_key.empty())
     return invalid("tls.certificate and tls.private_key must be set both or neither");
-  if (config.max_body_bytes > config.body_bytes_in_flight)
+  if (config.body_bytes_in_flight > 0 && config.max_body_bytes > config.body_bytes_in_flight)
     return invalid("limits.body_bytes must not exceed limits.body_bytes_in_flight");
   return {};
 }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 
@@ -29,14 +30,16 @@ struct Config {
   std::uint64_t max_connections = 256;
   std::uint64_t connections_per_address = 32;
   std::uint64_t max_body_bytes = std::uint64_t{1} << 30;
-  std::uint64_t body_bytes_in_flight = std::uint64_t{4} << 30;
+  std::uint64_t body_bytes_in_flight = 0;
   std::uint64_t memory_bytes = 0;
-  std::uint64_t key_cache_bytes = std::uint64_t{4} << 30;
+  std::uint64_t key_cache_bytes = 0;
   std::uint64_t queue_length = 64;
+  std::uint64_t max_jobs = 1024;
 
   std::uint64_t quota_key_bytes = std::uint64_t{8} << 30;
   std::uint64_t quota_key_sets = 64;
   std::uint64_t quota_jobs = 64;
+  std::uint64_t quota_results = 256;
   double quota_requests_per_second = 50;
   std::uint64_t quota_burst = 200;
   std::uint64_t quota_inferences_per_day = 0;
@@ -87,6 +90,8 @@ Status parse_config(std::string_view text, std::string_view name, Config& config
 // `lookup` answers a variable of the environment, or nothing.
 using Lookup = std::function<std::optional<std::string>(const std::string&)>;
 Status read_environment(const Lookup& lookup, Config& config);
+// What is probably meant to be a setting, and is none: a line for each of these names that begins with TACITD_.
+std::vector<std::string> strange_variables(std::span<const std::string> names);
 // One value, as the command line has it. `name` must be a setting's. kConfigInvalid.
 Status set_value(std::string_view name, const std::string& text, Config& config);
 // What keys mean together: a certificate needs its key, and so on. kConfigInvalid.

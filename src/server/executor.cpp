@@ -27,15 +27,21 @@ Executor::Executor(const Limits& limits)
   }
 }
 
+Status Executor::admits(std::uint64_t bytes) const {
+  if (bytes <= limits_.bytes) return {};
+  return Error{ErrorCode::kMemoryLimit, "this prediction needs " + std::to_string(bytes >> 20) +
+                                            " MiB of memory, and the server gives " +
+                                            std::to_string(limits_.bytes >> 20) +
+                                            " MiB to all of them together; its operator can raise "
+                                            "limits.memory"};
+}
+
 Status Executor::submit(Task task) {
-  if (task.bytes > limits_.bytes)
-    return Error{ErrorCode::kOutOfMemory,
-                 "this prediction needs " + std::to_string(task.bytes >> 20) +
-                     " MiB of memory, more than the server gives to all of them together (" +
-                     std::to_string(limits_.bytes >> 20) + " MiB)"};
+  TACIT_CHECK(admits(task.bytes));
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || line_.size() >= limits_.waiting)
+    const auto of_tenant = static_cast<std::size_t>(std::ranges::count(line_, task.tenant, &Task::tenant));
+    if (stopping_ || of_tenant + line_.size() >= limits_.waiting)
       return Error{ErrorCode::kServerBusy,
                    "as many predictions as allowed are waiting already; try again later"};
     line_.push_back(std::move(task));
@@ -82,18 +88,19 @@ std::chrono::nanoseconds Executor::silence() const {
   return longest;
 }
 
-// More of the group that has its keys in memory, up to kInRow; else the oldest.
+// More of the group that has its keys in memory, up to kInRow; else the oldest of the tenant that comes next.
 std::optional<Task> Executor::from_line() {
   if (line_.empty()) return std::nullopt;
-  auto chosen = line_.begin();
-  if (in_row_ < kInRow) {
-    const auto same = std::ranges::find(line_, group_, &Task::group);
-    if (same != line_.end()) chosen = same;
-  }
+  auto chosen = in_row_ < kInRow ? std::ranges::find(line_, group_, &Task::group) : line_.end();
+  if (chosen == line_.end())
+    chosen = std::ranges::min_element(line_, {}, [this](const Task& task) {
+      return std::pair(task.tenant <= tenant_, std::string_view(task.tenant));
+    });
   // A task that does not fit now is waited for: others that do would keep it out for ever.
   if (!fits(*chosen)) return std::nullopt;
   Task task = std::move(*chosen);
   line_.erase(chosen);
+  tenant_ = task.tenant;
   return task;
 }
 
@@ -114,8 +121,7 @@ std::optional<Task> Executor::take(std::unique_lock<std::mutex>& lock) {
   }
   if (used_cores_ >= limits_.cores) return std::nullopt;
   if (ahead_) {
-    // One that asks for more than there is runs alone, and is told so.
-    if (!fits(*ahead_) && running_ > 0) return std::nullopt;
+    if (!fits(*ahead_)) return std::nullopt;
     return std::exchange(ahead_, std::nullopt);
   }
   std::optional<Task> task = from_line();
@@ -138,7 +144,7 @@ bool Executor::work() {
       std::clamp<std::size_t>(limits_.cores / (1 + others), 1, limits_.cores - used_cores_);
   in_row_ = task->group == group_ ? in_row_ + 1 : 1;
   group_.swap(task->group);
-  const std::uint64_t bytes = std::min(task->bytes, limits_.bytes - used_bytes_);
+  const std::uint64_t bytes = task->bytes;
   ++running_, used_cores_ += cores, used_bytes_ += bytes;
   const std::shared_ptr<Pulse> pulse = task->pulse;
   if (pulse) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Predictions in their turn: which runs next, on how many cores and within how much memory. Cores and bytes are handed out and
-// given back, so that neither is ever promised twice; what does not fit waits in a line of bounded length, or is refused.
+// given back, so that neither is ever promised twice; what does not fit waits in a line of bounded length, or is refused. Tenants
+// take turns, and none can fill the line.
 #pragma once
 
 #include <atomic>
@@ -38,6 +39,7 @@ struct Task {
   std::function<void()> run;
   // Beaten by `run` between its steps, so that others can see whether it gets on; null where nobody is to look.
   std::shared_ptr<Pulse> pulse = nullptr;
+  std::string tenant = {};
 };
 
 class Executor {
@@ -45,19 +47,23 @@ class Executor {
   struct Limits {
     std::size_t cores = 1;
     std::uint64_t bytes = ~std::uint64_t{0};
-    std::size_t waiting = 64;
+    std::size_t waiting =
+        64;  // of all tenants; one may have as many of them as are still free (Choudhury and
+             // Hahne, "Dynamic queue length thresholds", 1998, alpha = 1)
   };
   explicit Executor(const Limits& limits);
   ~Executor() { stop(); }
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // kOutOfMemory for a task that would not fit alone; kServerBusy where the line is full or was stopped; the task is
-  // dropped then.
+  // kMemoryLimit for what would not fit even alone.
+  Status admits(std::uint64_t bytes) const;
+  // Errors of admits(); kServerBusy where the line is full, has no place for more of this tenant, or was stopped; the task is dropped
+  // then.
   Status submit(Task task);
 
-  // Tasks that wait elsewhere, in the ledger: `next` is asked for one when it is their turn, with the group that had the last one
-  // where more of it are welcome. It may block and must not throw. Set before the first wake().
+  // Tasks that wait elsewhere, in the ledger: `next` is asked for one that admits() has let in when it is their turn, with the group
+  // that had the last one where more of it are welcome. It may block and must not throw. Set before the first wake().
   using Source = std::function<std::optional<Task>(const std::string& group)>;
   void set_source(Source next);
   // There may be one in the source.
@@ -96,6 +102,7 @@ class Executor {
   Source source_;
   bool source_may_have_ = false, asking_ = false, sources_turn_ = false;
   std::string group_;                           // of the task that began last
+  std::string tenant_;                          // of the one that came last out of the line
   std::size_t in_row_ = 0;                      // so many of its group have begun one after the other
   std::vector<std::shared_ptr<Pulse>> pulses_;  // of what runs; has room for one on each core
   std::size_t running_ = 0, used_cores_ = 0;

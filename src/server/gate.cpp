@@ -16,6 +16,25 @@ constexpr std::chrono::milliseconds kLook{500};
 
 constexpr std::string_view kScheme = "Bearer ";
 
+// The name in a Host field, or in an Origin behind its scheme: of this machine's own loopback interface?
+bool is_loopback_name(std::string_view authority) {
+  const bool bracketed = authority.starts_with('[');
+  const std::size_t end = bracketed ? authority.find(']') : authority.find(':');
+  const std::string_view name = authority.substr(0, bracketed && end != authority.npos ? end + 1 : end);
+  return equal_ignoring_case(name, "localhost") || name == "[::1]" ||
+         (name.starts_with("127.") && name.find_first_not_of("0123456789.") == name.npos);
+}
+
+// Whether a web page of somebody else may have made a browser on this machine send the request: its own name is in Origin, or, where
+// it had that name resolved to this machine, in Host.
+bool may_come_from_a_page(const RequestHead& head) {
+  if (const auto host = head.fields.find("Host"); host && !is_loopback_name(*host)) return true;
+  const auto origin = head.fields.find("Origin");
+  if (!origin) return false;
+  const std::size_t scheme = origin->find("://");
+  return scheme == std::string_view::npos || !is_loopback_name(origin->substr(scheme + 3));
+}
+
 // A proxy names the client that it asks for in one of these (RFC 7239, section 4).
 bool is_forwarded(const RequestHead& head) {
   return head.fields.find("X-Forwarded-For").has_value() || head.fields.find("Forwarded").has_value();
@@ -53,6 +72,11 @@ Result<Identity> Gate::admit(const RequestHead& head, Scopes scope, int& retry_a
           ErrorCode::kAuthentication,
           "this server has no token yet and takes requests from its own machine only, and this one came "
           "through a proxy; its operator makes a token with tacitd token create"};
+    if (may_come_from_a_page(head))
+      return Error{ErrorCode::kAuthentication,
+                   "this server has no token yet and answers only to localhost, 127.0.0.1 and [::1], and the "
+                   "request's "
+                   "Host or Origin is another; its operator makes a token with tacitd token create"};
   } else {
     const std::string_view field = head.fields.find("Authorization").value_or("");
     const bool bearer =

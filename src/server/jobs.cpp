@@ -136,11 +136,12 @@ Result<Submission> Jobs::submit(Job job, std::span<const ByteView> ciphertexts,
   const Bytes input = pack_input(ciphertexts);
   job.input = blake2b(input);
   TACIT_CHECK(state_.blobs().put(input_blob(job), input));
-  Result<Submission> submission = queue_.submit(job, idempotency, limits_.of_tenant);
+  Result<Submission> submission = queue_.submit(job, idempotency, limits_.quota);
   // What failed may still have been written: only where certainly no row names the bytes may they go.
   const bool refused = submission.ok() ? submission->repeated
                                        : submission.error().code == ErrorCode::kIdempotencyMismatch ||
-                                             submission.error().code == ErrorCode::kQuota;
+                                             submission.error().code == ErrorCode::kQuota ||
+                                             submission.error().code == ErrorCode::kServerBusy;
   if (refused) remove_blobs(job);
   if (submission.ok() && !submission->repeated) {
     say("job accepted", job);
@@ -229,7 +230,7 @@ std::optional<Task> Jobs::claim(const std::string& group) {
   if (const auto key = key_set_of(group)) preferred.push_back(*key);
   while (!holding_ && !stopping_) {
     const std::lock_guard claiming(claiming_);
-    const Result<std::optional<Job>> claimed = queue_.claim(preferred, now());
+    const Result<std::optional<Job>> claimed = queue_.claim(preferred, last_tenant_, now());
     if (!claimed.ok()) {
       strays_ = true;
       log_error("no job can be begun now", claimed.error());
@@ -237,6 +238,7 @@ std::optional<Task> Jobs::claim(const std::string& group) {
       return std::nullopt;
     }
     if (!*claimed) return std::nullopt;
+    last_tenant_ = (*claimed)->tenant;
     if (std::optional<Task> task = begin(**claimed)) return task;
   }
   return std::nullopt;
@@ -253,6 +255,7 @@ std::optional<Task> Jobs::begin(const Job& job) {
     TACIT_TRY(std::shared_ptr<const ServedModel> model, models_.now()->find(job.model));
     if (job.stage >= model->model->stages().size())
       return Error{ErrorCode::kModelUnknown, "the model was replaced by one of fewer stages"};
+    TACIT_CHECK(executor_.admits(model->model->run_bytes()));
     return prepare_prediction(std::move(model), keys_.ledger(), job.tenant, request);
   }();
   if (!prediction.ok()) {
@@ -262,7 +265,7 @@ std::optional<Task> Jobs::begin(const Job& job) {
   auto started = std::make_shared<Run>(*this, job, *prediction);
   board_.step(job.id, {0, 1, prediction->model->model->layer_name(job.stage, 0)});
   return Task{prediction->group(), prediction->model->model->run_bytes(), [this, started] { run(*started); },
-              started->pulse};
+              started->pulse, job.tenant};
 }
 
 void Jobs::run(Run& run) {

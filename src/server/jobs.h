@@ -22,7 +22,7 @@ namespace tacit::server {
 class Jobs {
  public:
   struct Limits {
-    JobQuota of_tenant;
+    JobQuota quota;
     Time keep_results = 3'600'000;     // milliseconds
     Time wait_for_client = 3'600'000;  // milliseconds
     int attempts = 2;                  // a job that was running at so many crashes is given up
@@ -42,7 +42,7 @@ class Jobs {
   // Stops what runs, too, which is queued again.
   void stop();
 
-  // The ciphertexts are stored, then the row. kQuota, kDiskFull, kIdempotencyMismatch, kStateFailed.
+  // The ciphertexts are stored, then the row. kQuota, kServerBusy, kDiskFull, kIdempotencyMismatch, kStateFailed.
   Result<Submission> submit(Job job, std::span<const ByteView> ciphertexts,
                             const std::optional<Idempotency>& idempotency);
   // As Queue.
@@ -107,6 +107,7 @@ class Jobs {
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;
   std::mutex claiming_;               // held from a claim until its job is in running_ or has failed
+  std::string last_tenant_;           // whose job was claimed last; guarded by claiming_
   std::atomic<bool> strays_ = false;  // there may be jobs that were claimed and that nobody runs
 
   std::mutex mutex_;

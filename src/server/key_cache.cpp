@@ -63,7 +63,7 @@ std::vector<ckks::KeyRequest> missing_keys(const runtime::Model& model, const Ke
 }
 
 Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& store, std::string_view tenant,
-                                       const KeySet& set) {
+                                       const KeySet& set, const std::function<bool()>& go_on) {
   const runtime::Model& model = *served.model;
   const std::string name = key_group(tenant, set.id, served);
   const std::shared_ptr<std::mutex> gate = gate_of(name);
@@ -90,6 +90,10 @@ Result<KeyCache::Loaded> KeyCache::get(const ServedModel& served, KeyStore& stor
 
   std::vector<std::optional<Result<ckks::SwitchingKey>>> read(pieces.size());
   parallel_for(pieces.size(), [&](std::size_t i) {
+    if (!go_on()) {
+      read[i] = Error{ErrorCode::kCancelled, "the run was cancelled"};
+      return;
+    }
     auto wire = store.read_piece(tenant, *pieces[i]);
     read[i] = wire.ok() ? ckks::read_key(model.parameters(), *wire, form)
                         : Result<ckks::SwitchingKey>(std::move(wire).error());
@@ -143,6 +147,15 @@ void KeyCache::forget(std::string_view tenant, const Digest& set) {
     resident_ -= entry.bytes;
     return true;
   });
+}
+
+std::vector<std::pair<std::string, Digest>> KeyCache::resident_sets() const {
+  std::vector<std::pair<std::string, Digest>> sets;
+  const std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_)
+    if (const auto set = key_set_of(entry.name))
+      sets.emplace_back(entry.name.substr(0, entry.name.find('/')), *set);
+  return sets;
 }
 
 std::uint64_t KeyCache::resident_bytes() const {

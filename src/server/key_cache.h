@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -36,12 +37,17 @@ class KeyCache {
     bool was_cached = false;
   };
   // The tenant's keys of `set` that the model's plan needs. Reading and expanding them takes all cores of the caller's arena and
-  // up to seconds, so it is not for network threads. The set must lack none (missing_keys).
-  Result<Loaded> get(const ServedModel& model, KeyStore& store, std::string_view tenant, const KeySet& set);
+  // up to seconds, so it is not for network threads. `go_on` is asked before each key that is read, from several threads at once; where
+  // it is false the answer is kCancelled. The set must lack none (missing_keys).
+  Result<Loaded> get(
+      const ServedModel& model, KeyStore& store, std::string_view tenant, const KeySet& set,
+      const std::function<bool()>& go_on = [] { return true; });
 
   // The tenant has deleted the set: its keys go as soon as nobody uses them.
   void forget(std::string_view tenant, const Digest& set);
 
+  // Whose keys are there, and of which sets; one for several models comes several times.
+  std::vector<std::pair<std::string, Digest>> resident_sets() const;
   std::uint64_t resident_bytes() const;
   std::uint64_t capacity() const { return capacity_; }
   // How often keys were there, and how often they had to be read.

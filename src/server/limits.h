@@ -24,13 +24,11 @@ inline constexpr std::size_t kMaxConnections = 256;
 inline constexpr std::size_t kMaxConnectionsPerAddress = 32;
 // Beyond these limits so many connections are told that the server is busy; those beyond are closed without a word.
 inline constexpr std::size_t kMaxRefusedConnections = 64;
-// Announced body bytes of all requests being received or worked on.
-inline constexpr std::uint64_t kMaxBodyBytesInFlight = std::uint64_t{4} << 30;
 inline constexpr std::size_t kNetworkThreads = 2;
-inline constexpr std::size_t kBlockingThreads = 4;                       // disk and digests
-inline constexpr std::size_t kMaxBlockingJobs = 256;                     // waiting
-inline constexpr std::size_t kMaxInferenceJobs = 64;                     // waiting
-inline constexpr std::uint64_t kKeyCacheBytes = std::uint64_t{4} << 30;  // --key-cache-bytes
+inline constexpr std::size_t kBlockingThreads = 4;    // disk and digests
+inline constexpr std::size_t kMaxBlockingJobs = 256;  // waiting
+inline constexpr std::size_t kMaxInferenceJobs = 64;  // waiting
+inline constexpr std::uint64_t kMaxJobs = 1024;       // of all tenants, not finished
 inline constexpr int kRetryAfterSeconds = 5;
 
 // Of a piece that is uploaded in parts; the last one may be shorter.

@@ -34,6 +34,11 @@ Result<std::vector<std::filesystem::path>> package_files(const std::filesystem::
   return files;
 }
 
+Error no_models(const std::filesystem::path& folder) {
+  return Error{ErrorCode::kNoModels, "no model could be loaded from " + folder.string() +
+                                         ": there is no .tacit file; `tacit compile` makes one"};
+}
+
 // A file name as it may stand in a page: what is no character of a model name is replaced.
 std::string name_of(const std::filesystem::path& file) {
   std::string name = file.stem().string().substr(0, kMaxModelNameBytes);
@@ -83,8 +88,7 @@ Result<std::shared_ptr<const ServedModel>> load_file(const std::filesystem::path
                                                      const runtime::FloodingOptions& flooding,
                                                      const ModelRegistry& earlier) {
   FileStamp stamp = stamp_of(file);
-  for (const auto& [name, served] : earlier.models())
-    if (served->file == stamp) return served;
+  if (auto served = earlier.of_file(file); served && served->file == stamp) return served;
   const auto start = std::chrono::steady_clock::now();
   TACIT_TRY(std::shared_ptr<const runtime::Model> model, runtime::Model::load(file, flooding));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -98,6 +102,11 @@ Result<std::shared_ptr<const ServedModel>> load_file(const std::filesystem::path
 
 }  // namespace
 
+Status check_models_folder(const std::filesystem::path& folder) {
+  TACIT_TRY(const std::vector<std::filesystem::path> files, package_files(folder));
+  return files.empty() ? Status(no_models(folder)) : Status();
+}
+
 bool is_model_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxModelNameBytes && std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -110,10 +119,10 @@ bool fits(const ckks::Parameters& parameters, const ckks::KeyHeader& header) {
          header.basis == parameters.basis_digest(shape.level, shape.special_count);
 }
 
-bool ModelRegistry::add(std::shared_ptr<const ServedModel> served) {
+bool ModelRegistry::add(std::shared_ptr<const ServedModel> served, std::string reason) {
   const std::string name = served->model->name();
   if (!models_.emplace(name, std::move(served)).second) return false;
-  states_.push_back({name, true, ""});
+  states_.push_back({name, true, std::move(reason)});
   return true;
 }
 
@@ -127,24 +136,28 @@ Result<ModelRegistry> ModelRegistry::load(const std::filesystem::path& folder,
   TACIT_TRY(const std::vector<std::filesystem::path> files, package_files(folder));
   ModelRegistry registry;
   for (const std::filesystem::path& file : files) {
-    const auto served = load_file(file, flooding, earlier);
+    auto served = load_file(file, flooding, earlier);
+    std::string reason;
     if (!served.ok()) {
-      log_error("model skipped", {{"file", file.string()},
-                                  {"code", to_string(served.error().code)},
-                                  {"error", served.error().message}});
-      registry.states_.push_back({name_of(file), false, std::string(to_string(served.error().code))});
+      reason = to_string(served.error().code);
+      const auto before = earlier.of_file(file);
+      log_error(before ? "model stays as it was" : "model skipped",
+                {{"file", file.string()}, {"code", reason}, {"error", served.error().message}});
+      if (before) served = before;
+    }
+    if (!served.ok()) {
+      registry.states_.push_back({name_of(file), false, reason});
     } else if (const std::string& name = served.value()->model->name(); left_out.contains(name)) {
       registry.states_.push_back({name, false, std::string(kUnloaded)});
-    } else if (!registry.add(*served)) {
+    } else if (!registry.add(*served, std::move(reason))) {
       log_error("model skipped: another file has the same name", {{"file", file.string()}, {"model", name}});
       registry.states_.push_back({name_of(file), false, std::string(to_string(ErrorCode::kInvalidArgument))});
     }
   }
   if (registry.models_.empty() && left_out.empty()) {
+    if (files.empty()) return no_models(folder);
     return Error{ErrorCode::kNoModels,
-                 "no model could be loaded from " + folder.string() +
-                     (files.empty() ? ": there is no .tacit file; `tacit compile` makes one"
-                                    : ": see the lines before this one")};
+                 "no model could be loaded from " + folder.string() + ": see the lines before this one"};
   }
   return registry;
 }
@@ -161,6 +174,17 @@ Result<std::shared_ptr<const ServedModel>> ModelRegistry::find(std::string_view 
   }
   return Error{ErrorCode::kModelUnknown,
                "no model of this name is offered here; GET /v2/models lists those that are"};
+}
+
+std::shared_ptr<const ServedModel> ModelRegistry::of_file(const std::filesystem::path& file) const {
+  const auto found =
+      std::ranges::find_if(models_, [&](const auto& entry) { return entry.second->file.path == file; });
+  return found == models_.end() ? nullptr : found->second;
+}
+
+bool ModelRegistry::all_loaded() const {
+  return std::ranges::all_of(
+      states_, [](const ModelState& state) { return state.reason.empty() || state.reason == kUnloaded; });
 }
 
 bool ModelRegistry::all_ready() const {
@@ -208,7 +232,13 @@ Status ModelShelf::load(std::string_view name) {
   ModelRegistry::Names left_out = left_out_;
   if (const auto found = left_out.find(name); found != left_out.end()) left_out.erase(found);
   TACIT_CHECK(replace(left_out));
-  TACIT_CHECK(now()->find(name));
+  const auto registry = now();
+  TACIT_CHECK(registry->find(name));
+  const auto state = std::ranges::find(registry->states(), name, &ModelState::name);
+  if (!state->reason.empty())
+    return Error{ErrorCode::kModelUnavailable, "the model's file cannot be loaded any more (" +
+                                                   state->reason +
+                                                   "), so it stays as it was; see the server's log"};
   return {};
 }
 

@@ -33,7 +33,9 @@ struct ServedModel {
 struct ModelState {
   std::string name;  // the model's; the file's where it could not be loaded
   bool ready = false;
-  std::string reason;  // stable error code where it is not ready; "unloaded" where it was taken out
+  // A stable error code where the file cannot be loaded: it is not ready then, or what the file had before is served. "unloaded"
+  // where it was taken out.
+  std::string reason;
 };
 
 // Immutable.
@@ -42,8 +44,9 @@ class ModelRegistry {
   using Names = std::set<std::string, std::less<>>;
 
   // Every *.tacit of the folder, in the order of their names. A file that cannot be loaded, or has the name of another
-  // model, is reported and stays in states() as not ready; so does a model that `left_out` names. What `earlier` has of a file that
-  // has not changed is kept. kFileNotFound; kNoModels where none could be loaded.
+  // model, is reported and stays in states() as not ready; so does a model that `left_out` names. What `earlier` has of a file is
+  // kept where the file has not changed, and where it cannot be loaded any more: then the model's state says why. kFileNotFound;
+  // kNoModels where none could be loaded.
   static Result<ModelRegistry> load(const std::filesystem::path& folder,
                                     const runtime::FloodingOptions& flooding = {},
                                     const ModelRegistry& earlier = {}, const Names& left_out = {});
@@ -59,13 +62,17 @@ class ModelRegistry {
   }
   const std::vector<ModelState>& states() const { return states_; }
   bool all_ready() const;
+  // Whether every file could be loaded: none is left out for its own sake, and none served as it was before.
+  bool all_loaded() const;
 
+  // The model that was loaded from this file, or null.
+  std::shared_ptr<const ServedModel> of_file(const std::filesystem::path& file) const;
   // Some model that a key with this header could be for; kParametersMismatch where there is none.
   // Keys of one shape have the same bytes under all parameters that agree in the key's basis.
   Result<std::shared_ptr<const ServedModel>> model_for(const ckks::KeyHeader& header) const;
 
  private:
-  bool add(std::shared_ptr<const ServedModel> served);
+  bool add(std::shared_ptr<const ServedModel> served, std::string reason = {});
 
   std::map<std::string, std::shared_ptr<const ServedModel>, std::less<>> models_;
   std::vector<ModelState> states_;
@@ -99,6 +106,8 @@ class ModelShelf {
   std::shared_ptr<const ModelRegistry> registry_;
 };
 
+// Whether the folder can be read and has a .tacit file, whatever is in it. kFileNotFound, kNoModels.
+Status check_models_folder(const std::filesystem::path& folder);
 // [a-z0-9._-]{1,64}
 bool is_model_name(std::string_view text);
 // Whether a key of this shape and basis can be used with these parameters.

@@ -77,7 +77,7 @@ Result<BodyPlan> plan_prediction_body(const runtime::Model& model, const Request
     least = std::min(least, framing + bytes.total(bytes.fresh));
     most = std::max(most, framing + bytes.total(bytes.computed));
   }
-  const std::uint64_t length = head.content_length.value_or(least);
+  const std::uint64_t length = head.content_length.value_or(0);
   if (length < least || length > most || (exact && length != least && length != most)) {
     return Error{length > most ? ErrorCode::kDataTooLarge : ErrorCode::kDataMalformed,
                  "a request to this model has " + std::to_string(least) + (exact ? " or " : " to ") +
@@ -123,10 +123,10 @@ Result<InferenceResult> predict(const Prediction& prediction, std::span<const By
   result.model_name = model.name();
   result.id = prediction.id;
   const auto begin = Clock::now();
-  if (!steps(0, 1, model.layer_name(prediction.stage, 0)))
-    return Error{ErrorCode::kCancelled, "the run was cancelled"};
+  const auto go_on = [&] { return steps(0, 1, model.layer_name(prediction.stage, 0)); };
+  if (!go_on()) return Error{ErrorCode::kCancelled, "the run was cancelled"};
   TACIT_TRY(const KeyCache::Loaded loaded,
-            cache.get(*prediction.model, store, prediction.tenant, prediction.keys));
+            cache.get(*prediction.model, store, prediction.tenant, prediction.keys, go_on));
   if (!loaded.was_cached) result.keys_ms = milliseconds_since(begin);
   result.precision_bits = runtime::precision_left(model.flooding(prediction.stage));
   result.timings = prediction.timings;

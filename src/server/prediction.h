@@ -40,7 +40,8 @@ Result<InferenceRequest> read_prediction(const runtime::Model& model, const Requ
 Result<Prediction> prepare_prediction(std::shared_ptr<const ServedModel> model, Ledger& ledger,
                                       std::string_view tenant, const InferenceRequest& request);
 
-// Called between operations with how many are done, and the layer that is next; false cancels the run.
+// Called between operations with how many are done, and the layer that is next, and while keys are read, then from several threads at
+// once; false cancels the run.
 using Steps = std::function<bool(std::size_t done, std::size_t total, const std::string& layer)>;
 
 // Runs it on the cores of the caller's arena. The result has no queue_ms. kCancelled; errors of KeyCache::get and

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -64,6 +64,35 @@ ProcessInfo read_process_info() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) info.max_descriptors = limit.rlim_cur;
   return info;
+}
+
+std::optional<std::uint64_t> control_group_limit(const std::filesystem::path& membership,
+                                                 const std::filesystem::path& root) {
+  const auto lines = read_file(membership, kMaxFileBytes);
+  if (!lines.ok()) return std::nullopt;
+  // Version 2 has one line: "0::/system.slice/tacitd.service".
+  constexpr std::string_view kName = "0::/";
+  const std::string text(as_text(*lines));
+  const std::size_t at = text.starts_with(kName) ? 0 : text.find("\n" + std::string(kName));
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t start = text.find(kName, at) + kName.size();
+  std::filesystem::path group = root / text.substr(start, text.find('\n', start) - start);
+  std::optional<std::uint64_t> least;
+  for (;; group = group.parent_path()) {
+    if (const auto bytes = read_file(group / "memory.max", 64); bytes.ok()) {
+      std::string_view number = as_text(*bytes);
+      while (number.ends_with('\n')) number.remove_suffix(1);
+      // "max" stands for none.
+      if (const auto limit = parse_number(number); limit && (!least || *limit < *least)) least = *limit;
+    }
+    if (group == root || group == group.parent_path()) return least;
+  }
+}
+
+std::uint64_t memory_there_is() {
+  const std::uint64_t machine = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 1L)) *
+                                static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
+  return std::min(machine, control_group_limit("/proc/self/cgroup", "/sys/fs/cgroup").value_or(machine));
 }
 
 }  // namespace tacit::server

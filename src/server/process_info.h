@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 
 namespace tacit::server {
 
@@ -14,5 +16,12 @@ struct ProcessInfo {
   double start_time = 0;  // seconds since 1970
 };
 ProcessInfo read_process_info();
+
+// The least memory limit of the control groups that the process is in, its own and all above it (cgroups(7), version 2), in bytes;
+// nothing where none has one. `membership` is /proc/self/cgroup, `root` where the groups are mounted.
+std::optional<std::uint64_t> control_group_limit(const std::filesystem::path& membership,
+                                                 const std::filesystem::path& root);
+// Bytes that this process may use: of the machine, or of its control groups.
+std::uint64_t memory_there_is();
 
 }  // namespace tacit::server

@@ -16,8 +16,8 @@ namespace tacit::server {
 struct Quota {
   std::uint64_t key_bytes = std::uint64_t{8} << 30;
   std::uint64_t key_sets = 64;
-  std::uint64_t jobs = 64;  // queued, running or waiting for the client
-  std::uint64_t stored_results = 256;
+  std::uint64_t jobs = 64;          // queued, running or waiting for the client
+  std::uint64_t results = 256;      // of finished jobs
   double requests_per_second = 50;  // on average
   std::uint64_t burst = 200;        // at once
   std::uint64_t inferences_per_day = 0;

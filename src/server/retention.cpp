@@ -26,9 +26,20 @@ void Retention::sweep(Time now) {
       logged(removed);
       if (!removed.ok()) continue;
       cache_.forget(set.tenant, set.digest);
-      log_info("a key set was removed that nobody has used for long");
+      const std::string id = to_hex(set.digest);
+      log_info("a key set was removed that nobody has used for long",
+               {{"tenant", set.tenant}, {"key_id", id}});
+      Json line = audit_event("keys.deleted");
+      line["tenant"] = set.tenant;
+      line["key_id"] = id;
+      line["by"] = "retention";
+      audit_.record_soon(std::move(line));
     }
   }
+  for (const auto& [tenant, set] : cache_.resident_sets())
+    if (const auto row = ledger.find_set(tenant, set);
+        !row.ok() && row.error().code == ErrorCode::kKeyUnknown)
+      cache_.forget(tenant, set);
   logged(keys_.remove_loose(now - kKeepLoosePieces));
   const auto abandoned = ledger.abandoned_parts(now - kKeepLoosePieces);
   if (!abandoned.ok()) return logged(abandoned.error());

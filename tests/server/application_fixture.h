@@ -51,7 +51,7 @@ class ApplicationTest : public testing::Test {
     head.method = method;
     head.target = target;
     head.id = "test";
-    head.fields.add("Host", "x");
+    head.fields.add("Host", "localhost");
     for (const auto& [name, value] : fields) head.fields.add(name, value);
     if (method != Method::kGet || !body.empty()) head.content_length = body.size();
     auto opened = application_->open(std::move(head));

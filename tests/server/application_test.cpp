@@ -84,8 +84,11 @@ TEST_F(ApplicationTest, RefusesBodiesFromTheHeaderAlone) {
   RequestHead head;
   head.method = Method::kPost;
   head.target = "/v2/keys";
-  head.fields.add("Host", "x");
+  head.fields.add("Host", "localhost");
+  EXPECT_EQ(ask_head(head).status, 0) << "no body is there, which is for the route to judge";
+  head.transfer_encoding = true;
   EXPECT_EQ(ask_head(head).status, 411);
+  head.transfer_encoding = false;
   head.content_length = kMaxJsonBytes;
   EXPECT_EQ(ask_head(head).status, 0);
   head.content_length = kMaxJsonBytes + 1;
@@ -99,7 +102,8 @@ TEST_F(ApplicationTest, RefusesBodiesFromTheHeaderAlone) {
   EXPECT_EQ(code_of(ask_head(head)), "data.truncated");
   head.content_length = 72;
   head.target = "/v2/keys/pieces/xyz";
-  EXPECT_EQ(ask_head(head).status, 422);
+  EXPECT_EQ(ask_head(head).status, 400);
+  EXPECT_NE(text_of(ask_head(head)).find("64 hexadecimal digits"), std::string::npos);
   head.method = Method::kGet;
   head.target = "/v2";
   head.content_length = 1;
@@ -115,10 +119,10 @@ TEST_F(ApplicationTest, AnInferenceBodyHasOneOfTwoLengths) {
   RequestHead head;
   head.method = Method::kPost;
   head.target = "/v2/models/lenet/infer";
-  head.fields.add("Host", "x");
+  head.fields.add("Host", "localhost");
   EXPECT_EQ(ask_head(head).status, 415);
   head.fields.add("Inference-Header-Content-Length", "100");
-  EXPECT_EQ(ask_head(head).status, 411);
+  EXPECT_EQ(ask_head(head).status, 422);
   for (const auto& [length, status] : {std::pair{104 + fresh, 0},
                                        {104 + computed, 0},
                                        {104 + fresh + 1, 422},
@@ -261,6 +265,93 @@ TEST_F(ApplicationTest, AFullQueueSaysTryAgain) {
   EXPECT_TRUE(response.fields.find("Retry-After"));
 }
 
+// A plan that needs more memory than the server may give is refused whichever way it is asked for, and costs nothing of the quota.
+TEST_F(PredictionTest, WhatNeverFitsIsRefusedAtOnce) {
+  options_.memory_bytes = 1 << 20;
+  options_.quota.inferences_per_day = 1;
+  restart();
+  for (int i = 0; i < 3; ++i)
+    for (const auto& fields : {std::vector<std::pair<std::string, std::string>>{},
+                               {{"Prefer", "respond-async"}},
+                               {{"Idempotency-Key", "\"k\""}}}) {
+      const Response refused = infer(key_id_, ciphertext_, "lenet", fields);
+      EXPECT_EQ(refused.status, 503);
+      EXPECT_EQ(code_of(refused), "memory.limit") << text_of(refused);
+      EXPECT_FALSE(refused.fields.find("Retry-After"));
+    }
+}
+
+// A job that was taken when there was more memory fails; it does not run beyond the limit.
+TEST_F(PredictionTest, AJobThatFitsNoMoreFails) {
+  application_->announce_stop();  // so that it stays in the queue
+  const Response accepted = infer(key_id_, ciphertext_, "lenet", {{"Prefer", "respond-async"}});
+  ASSERT_EQ(accepted.status, 202) << text_of(accepted);
+  options_.memory_bytes = 1 << 20;
+  restart();
+  const std::string path = "/v2/jobs/" + json_of(accepted)["job_id"].get<std::string>();
+  for (int i = 0; i < 500 && json_of(get(path))["state"] != "failed"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(json_of(get(path))["error"]["code"], "memory.limit");
+}
+
+TEST_F(PredictionTest, OnlyPredictionsThatRunCount) {
+  options_.quota.inferences_per_day = 2;
+  options_.quota.jobs = 1;
+  restart();
+  application_->announce_stop();
+  ASSERT_EQ(infer(key_id_, ciphertext_, "lenet", {{"Prefer", "respond-async"}}).status, 202);
+  for (int i = 0; i < 5; ++i) {
+    const Response refused = infer(key_id_, ciphertext_, "lenet", {{"Prefer", "respond-async"}});
+    EXPECT_EQ(refused.status, 429);
+    EXPECT_NE(text_of(refused).find("jobs that are not finished"), std::string::npos) << text_of(refused);
+    EXPECT_TRUE(refused.fields.find("Retry-After"));
+  }
+  EXPECT_EQ(infer(key_id_, ciphertext_).status, 200);
+  EXPECT_EQ(infer(key_id_, ciphertext_).status, 429);
+}
+
+TEST_F(PredictionTest, KeysThatNobodyUsesGo) {
+  options_.keep_idle_keys = std::chrono::milliseconds(1);
+  restart();
+  for (int i = 0; i < 500 && get("/v2/keys/" + key_id_).status == 200; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(code_of(get("/v2/keys/" + key_id_)), "keys.unknown");
+  application_.reset();
+  std::string lines;
+  for (const auto& file : std::filesystem::directory_iterator(folder_.path() / "state/audit"))
+    lines += as_text(unwrap(read_file(file.path(), 1 << 20)));
+  const std::size_t at = lines.find("keys.deleted");
+  ASSERT_NE(at, std::string::npos) << lines;
+  EXPECT_NE(lines.find(key_id_, at), std::string::npos);
+  EXPECT_NE(lines.find("retention", at), std::string::npos);
+}
+
+// Bodies of a job's later inputs are bounded before the job is looked for.
+TEST_F(ApplicationTest, AnInputIsNotLongerThanAModelTakes) {
+  RequestHead head;
+  head.method = Method::kPost;
+  head.target = "/v2/jobs/0123456789abcdef0123456789abcdef/input";
+  head.fields.add("Host", "localhost");
+  head.fields.add("Inference-Header-Content-Length", "100");
+  head.content_length = std::uint64_t{300} << 20;
+  EXPECT_EQ(code_of(ask_head(head)), "data.too-large");
+  const ckks::Parameters parameters = unwrap(ckks::Parameters::create(lenet().plan.parameters));
+  head.content_length = 104 + ckks::ciphertext_bytes(parameters, 2);
+  EXPECT_EQ(ask_head(head).status, 0);
+}
+
+TEST_F(ApplicationTest, ShowsAModelsConfiguration) {
+  for (const char* path : {"/v2/models/lenet/config", "/v2/models/lenet/versions/1/config"}) {
+    const Json config = json_of(get(path));
+    EXPECT_EQ(config["name"], "lenet");
+    EXPECT_EQ(config["max_batch_size"], 0);
+    EXPECT_EQ(config["input"][0]["dims"], Json::array({1}));
+    EXPECT_EQ(config["output"][0]["data_type"], "TYPE_STRING");
+  }
+  EXPECT_EQ(code_of(get("/v2/models/absent/config")), "model.unknown");
+  EXPECT_EQ(json_of(get("/v2/models/lenet"))["inputs"][0]["shape"], Json::array({1}));
+}
+
 TEST_F(ApplicationTest, ACancelledRunIsNotRun) {
   const TestClient client(unwrap(ckks::Parameters::create(lenet().plan.parameters)));
   const std::string key_id = make_set(client);
@@ -268,7 +359,7 @@ TEST_F(ApplicationTest, ACancelledRunIsNotRun) {
   RequestHead head;
   head.method = Method::kPost;
   head.target = "/v2/models/lenet/infer";
-  head.fields.add("Host", "x");
+  head.fields.add("Host", "localhost");
   head.fields.add("Inference-Header-Content-Length", "0");
   head.fields.add("Tacit-Key-Id", key_id);
   head.content_length = ciphertext.size();
@@ -333,6 +424,12 @@ TEST(KeyCacheTest, KeepsTheKeysUsedLastWithinItsBytes) {
   EXPECT_FALSE(cached(2));
   EXPECT_EQ(cache.resident_bytes(), 2 * one);
 
+  const auto resident = cache.resident_sets();
+  ASSERT_EQ(resident.size(), 2u);
+  EXPECT_EQ(resident[0], std::pair(std::string(kOpenTenant), sets[2].id));
+  const auto stopped = KeyCache(one).get(served, store, kOpenTenant, sets[0], [] { return false; });
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+
   KeyCache small(one - 1);
   EXPECT_FALSE(unwrap(small.get(served, store, kOpenTenant, sets[0])).was_cached);
   EXPECT_EQ(small.resident_bytes(), one / 2);
@@ -364,7 +461,7 @@ TEST(ModelRegistryTest, SkipsWhatItCannotLoadAndSaysSo) {
   auto get = [&](const std::string& target) {
     RequestHead head;
     head.target = target;
-    head.fields.add("Host", "x");
+    head.fields.add("Host", "localhost");
     std::promise<Response> promise;
     auto opened = application->open(head);
     if (auto* response = std::get_if<Response>(&opened)) return *response;

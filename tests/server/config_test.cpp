@@ -105,6 +105,17 @@ TEST(Config, TheEnvironmentGoesOverTheFile) {
   EXPECT_TRUE(wrong.error().message.starts_with("TACITD_SERVER_THREADS: "));
 }
 
+TEST(Config, StrangeVariablesAreNamed) {
+  const std::vector<std::string> names = {"PATH", "TACITD_QUOTA_BURST", "TACITD_LIMITS_QEUE",
+                                          "TACITD_PORT_8080_TCP"};
+  const std::vector<std::string> lines = strange_variables(names);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(
+      lines[0],
+      "TACITD_LIMITS_QEUE in the environment is no setting and is ignored; is TACITD_LIMITS_QUEUE meant?");
+  EXPECT_TRUE(lines[1].ends_with("tacitd --list-config shows all of them")) << lines[1];
+}
+
 TEST(Config, WhatKeysMeanTogether) {
   Config config;
   config.models = "m";

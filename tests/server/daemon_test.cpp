@@ -95,7 +95,7 @@ class DaemonTest : public testing::Test {
   }
   static int ask(std::uint16_t port, const std::string& line, ByteView body = {}) {
     RawSocket socket(port);
-    socket.send(line + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+    socket.send(line + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " +
                 std::to_string(body.size()) + "\r\n\r\n" + std::string(as_text(body)));
     const auto response = socket.read_response();
     return response ? response->status : 0;
@@ -146,6 +146,51 @@ TEST_F(DaemonTest, RefusesToStartWithoutModelsOrAddress) {
   EXPECT_NE(second.output().find("tacitd: server.listen: "), std::string::npos) << second.output();
 }
 
+// What would keep it from starting is found without starting it.
+TEST_F(DaemonTest, ChecksItsConfiguration) {
+  const auto check = [](std::vector<std::string> arguments) {
+    arguments.push_back("--check-config");
+    Daemon daemon(arguments);
+    const int code = daemon.wait();
+    return std::pair(code, daemon.output());
+  };
+  const auto [sound, said] = check(arguments());
+  EXPECT_EQ(sound, 0) << said;
+  EXPECT_NE(said.find("the configuration is sound"), std::string::npos) << said;
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "state"));
+  const auto changed = [&](const std::string& flag, const std::string& value) {
+    auto line = arguments();
+    *(std::ranges::find(line, flag) + 1) = value;
+    return check(line);
+  };
+  const auto [address, of_address] = changed("--listen", "127.0.0.1:99999");
+  EXPECT_EQ(address, 2);
+  EXPECT_NE(of_address.find("argument.invalid"), std::string::npos) << of_address;
+  const auto [models, of_models] = changed("--models", "/nonexistent");
+  EXPECT_EQ(models, 1);
+  EXPECT_NE(of_models.find("file.not-found"), std::string::npos) << of_models;
+}
+
+// A mistyped folder is no reason to make a state, or to call one whole.
+TEST_F(DaemonTest, VerbsNameAFolderThatIsNoState) {
+  const std::string nowhere = (folder_.path() / "typo").string();
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{"check"},
+                                               {"token", "list"},
+                                               {"tenant", "list"},
+                                               {"tenant", "delete", "clinic", "--yes"},
+                                               {"token", "revoke", "0123456789abcdef"},
+                                               {"backup", "--to", nowhere + "2"}}) {
+    std::vector<std::string> line = verb;
+    line.insert(line.end(), {"--state", nowhere});
+    Daemon daemon(line);
+    EXPECT_EQ(daemon.wait(), 1);
+    EXPECT_NE(daemon.output().find("file.not-found: there is no state of tacitd in " + nowhere),
+              std::string::npos)
+        << daemon.output();
+  }
+  EXPECT_FALSE(std::filesystem::exists(nowhere));
+}
+
 TEST_F(DaemonTest, ABrokenModelIsNamedAndSkipped) {
   ASSERT_TRUE(write_file_atomic(folder_.path() / "models" / "broken.tacit", as_bytes("no package")).ok());
   Daemon daemon(arguments());
@@ -184,7 +229,7 @@ TEST_F(DaemonTest, WhatWasAcknowledgedSurvivesAKill) {
         ++acknowledged;
       }
     });
-    while (acknowledged == next) std::this_thread::sleep_for(1ms);
+    for (int i = 0; acknowledged == next && i < 30'000; ++i) std::this_thread::sleep_for(1ms);
     std::this_thread::sleep_for(std::chrono::microseconds(700 * round));
     daemon.signal(SIGKILL);
     uploader.join();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <map>
 #include <random>
 
 namespace tacit::server {
@@ -66,8 +67,10 @@ TEST(Executor, AGroupDoesNotKeepOthersOut) {
 }
 
 TEST(Executor, RefusesWhatNeverFitsAndWhatFindsTheLineFull) {
-  Executor executor(Limits{1, 100, 2});
-  EXPECT_EQ(executor.submit({"a", 101, [] {}}).error().code, ErrorCode::kOutOfMemory);
+  Executor executor(Limits{1, 100, 4});
+  EXPECT_EQ(executor.submit({"a", 101, [] {}}).error().code, ErrorCode::kMemoryLimit);
+  EXPECT_EQ(executor.admits(101).error().code, ErrorCode::kMemoryLimit);
+  EXPECT_TRUE(executor.admits(100).ok());
   Barrier barrier;
   ASSERT_TRUE(executor.submit({"a", 1, [&] { barrier.open.wait(); }}).ok());
   ASSERT_TRUE(eventually([&] { return executor.load().running == 1; }));
@@ -80,12 +83,48 @@ TEST(Executor, RefusesWhatNeverFitsAndWhatFindsTheLineFull) {
   EXPECT_EQ(executor.submit({"a", 1, [] {}}).error().code, ErrorCode::kServerBusy);
 }
 
+// However much one asks for, there is room for the next one.
+TEST(Executor, NobodyFillsTheLine) {
+  Executor executor(Limits{1, 100, 16});
+  Barrier barrier;
+  ASSERT_TRUE(executor.submit({"a", 1, [&] { barrier.open.wait(); }}).ok());
+  ASSERT_TRUE(eventually([&] { return executor.load().running == 1; }));
+  std::map<std::string, int> taken;
+  for (const std::string tenant : {"a", "b", "c", "d"})
+    for (int i = 0; i < 16; ++i) taken[tenant] += executor.submit({tenant, 1, [] {}, nullptr, tenant}).ok();
+  EXPECT_EQ(taken, (std::map<std::string, int>{{"a", 8}, {"b", 4}, {"c", 2}, {"d", 1}}));
+  barrier.opened.set_value();
+  executor.stop();
+}
+
+TEST(Executor, TenantsTakeTurns) {
+  Executor executor(Limits{1, 100, 64});
+  Barrier barrier;
+  std::mutex mutex;
+  std::string order;
+  ASSERT_TRUE(executor.submit({"x", 1, [&] { barrier.open.wait(); }, nullptr, "b"}).ok());
+  ASSERT_TRUE(eventually([&] { return executor.load().running == 1; }));
+  int number = 0;
+  for (const std::string tenant : {"a", "a", "a", "c", "c", "b"})
+    ASSERT_TRUE(executor
+                    .submit({"group" + std::to_string(++number), 1,
+                             [&, tenant] {
+                               const std::lock_guard lock(mutex);
+                               order += tenant;
+                             },
+                             nullptr, tenant})
+                    .ok());
+  barrier.opened.set_value();
+  executor.stop();
+  EXPECT_EQ(order, "cabcaa");
+}
+
 // Random tasks on four cores: neither cores nor bytes are ever given twice, and all tasks run.
 TEST(Executor, NeverPromisesTheSameCoreOrByteTwice) {
   constexpr std::uint32_t kSeed = 5;
   std::printf("seed %u\n", kSeed);
   std::mt19937 random(kSeed);
-  Executor executor(Limits{4, 100, 1000});
+  Executor executor(Limits{4, 100, 10'000});
   std::atomic<std::uint64_t> bytes = 0, most_bytes = 0;
   std::atomic<int> running = 0, most_running = 0, done = 0;
   std::atomic<std::size_t> most_cores = 0;

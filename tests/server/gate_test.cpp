@@ -87,6 +87,28 @@ TEST_F(GateTest, WithoutTokensNothingComesThroughAProxy) {
                   .ok());
 }
 
+// Nor may a page of somebody else, in a browser on this machine.
+TEST_F(GateTest, WithoutTokensNothingComesFromAPage) {
+  const auto open = gate();
+  const auto ask_with = [&](const std::string& host, const std::string& origin) {
+    RequestHead head;
+    if (!host.empty()) head.fields.add("Host", host);
+    if (!origin.empty()) head.fields.add("Origin", origin);
+    int retry_after = 0;
+    return open->admit(head, kScopeModels, retry_after).ok();
+  };
+  for (const char* host :
+       {"", "localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:8080"})
+    EXPECT_TRUE(ask_with(host, "")) << host;
+  for (const char* host : {"evil.example", "localhost.evil.example:8080", "127.0.0.1.evil.example", "[::2]:1",
+                           "10.0.0.1", "[::1", "x"})
+    EXPECT_FALSE(ask_with(host, "")) << host;
+  EXPECT_TRUE(ask_with("localhost", "http://localhost:3000"));
+  EXPECT_TRUE(ask_with("localhost", "https://127.0.0.1"));
+  for (const char* origin : {"https://evil.example", "null", "http://localhost.evil.example", "localhost"})
+    EXPECT_FALSE(ask_with("localhost", origin)) << origin;
+}
+
 TEST_F(GateTest, AValidTokenNamesItsTenant) {
   const NewToken token = add();
   const auto closed = gate();

@@ -34,12 +34,13 @@ class InferenceQuotaTest : public testing::Test {
   int take(std::uint64_t limit, Time now, std::uint64_t images = 1, std::string_view tenant = "clinic") {
     InferenceQuota quota(*ledger_, limit);
     int retry_after = -7;
-    const Status status = quota.take(tenant, images, now, retry_after);
-    if (status.ok()) {
+    const auto charge = quota.take(tenant, images, now, retry_after);
+    if (charge.ok()) {
       EXPECT_EQ(retry_after, 0);
+      (*charge)->keep();
       return 0;
     }
-    EXPECT_EQ(status.error().code, ErrorCode::kQuota) << status.error().to_line();
+    EXPECT_EQ(charge.error().code, ErrorCode::kQuota) << charge.error().to_line();
     return retry_after == 0 ? -1 : retry_after;
   }
 
@@ -69,6 +70,17 @@ TEST_F(InferenceQuotaTest, CountsABatchAsItsImages) {
   EXPECT_GT(take(10, kStart, 5), 0) << "refused whole, and not counted";
   EXPECT_EQ(take(10, kStart, 4), 0);
   EXPECT_EQ(take(10, kStart, 11), -1) << "never fits";
+}
+
+TEST_F(InferenceQuotaTest, WhatWasRefusedAfterAllIsGivenBack) {
+  InferenceQuota quota(*ledger_, 10);
+  int retry_after = 0;
+  {
+    const auto charge = quota.take("clinic", 6, kStart, retry_after);
+    ASSERT_TRUE(charge.ok());
+    EXPECT_GT(take(10, kStart, 5), 0) << "counted until then";
+  }
+  EXPECT_EQ(take(10, kStart, 10), 0);
 }
 
 TEST_F(InferenceQuotaTest, TenantsDoNotShareIt) {
@@ -117,7 +129,12 @@ TEST_F(InferenceQuotaTest, ThreadsDoNotPassTogether) {
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
       int retry_after = 0;
-      for (int i = 0; i < 10; ++i) passed += quota.take("clinic", 1, kStart, retry_after).ok() ? 1 : 0;
+      for (int i = 0; i < 10; ++i) {
+        const auto charge = quota.take("clinic", 1, kStart, retry_after);
+        if (!charge.ok()) continue;
+        (*charge)->keep();
+        ++passed;
+      }
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(passed, 10);
@@ -134,6 +151,9 @@ TEST(Schema, AnOlderOneIsBroughtForward) {
     SQLite::Database older((folder.path() / "tacit.db").string(), SQLite::OPEN_READWRITE);
     older.exec("DROP TABLE inference");
     older.exec("DROP TABLE part");
+    older.exec("ALTER TABLE idempotency ADD COLUMN expires INTEGER NOT NULL DEFAULT 0");
+    older.exec("DROP INDEX job_turn");
+    older.exec("CREATE INDEX job_state ON job (state, number)");
     older.exec("PRAGMA user_version = 1");
   }
   auto database = Database::open(folder.path() / "tacit.db");

@@ -156,7 +156,7 @@ TEST_F(JobsTest, ACancelledJobHasNoResult) {
 
 TEST_F(JobsTest, ATenantHasSoManyJobsAndNoMore) {
   options_.quota.jobs = 1000;
-  options_.quota.stored_results = 3;
+  options_.quota.results = 3;
   restart();
   for (int i = 0; i < 3; ++i) rest(json_of(submit())["job_id"]);
   const Response refused = submit();

@@ -71,7 +71,7 @@ TEST_F(MetricsTest, JobsAreCountedByState) {
 TEST_F(MetricsTest, RefusalsAreCountedByKind) {
   options_.quota.key_sets = 1;
   options_.quota.inferences_per_day = 1;
-  options_.quota.stored_results = 1;
+  options_.quota.results = 1;
   restart();
   EXPECT_EQ(value(R"(tacit_quota_refusals_total{kind="keys"})"), 0);
   const TestClient other(load(lenet())->parameters());

@@ -60,9 +60,34 @@ TEST_F(ModelShelfTest, ModelsAreTakenOutAndBroughtBack) {
   EXPECT_EQ(index()[0]["reason"], "unloaded");
   ASSERT_TRUE(application_->reload_models().ok());
   EXPECT_EQ(code_of(get("/v2/models/lenet")), "model.unavailable") << "until it is asked for";
-  EXPECT_EQ(post("/v2/repository/models/lenet/load", {{"parameters", {{"config", "{}"}}}}).status, 200);
+  EXPECT_EQ(code_of(post("/v2/repository/models/lenet/load", {{"parameters", {{"config", "{}"}}}})),
+            "request.malformed")
+      << "another configuration than the file's is not given";
+  EXPECT_EQ(post("/v2/repository/models/lenet/load", {{"parameters", Json::object()}}).status, 200);
   EXPECT_EQ(get("/v2/models/lenet").status, 200);
   EXPECT_EQ(index()[0]["state"], "READY");
+}
+
+// A copy that is not finished, or a damaged file, takes no model out of service.
+TEST_F(ModelShelfTest, WhatCannotBeReadAnyMoreStaysAsItWas) {
+  const Bytes whole = plan::write_package(make_package("lenet", 1));
+  ASSERT_TRUE(
+      write_file_atomic(models_ / "lenet.tacit", ByteView(whole).first(whole.size() / 2), false).ok());
+  ASSERT_TRUE(application_->reload_models().ok());
+  EXPECT_EQ(get("/v2/models/lenet").status, 200);
+  EXPECT_EQ(get("/v2/health/ready").status, 200);
+  EXPECT_EQ(index()[0]["state"], "READY");
+  EXPECT_EQ(index()[0]["reason"], "data.truncated");
+  const Response loaded = ask(Method::kPost, "/v2/repository/models/lenet/load");
+  EXPECT_EQ(code_of(loaded), "model.unavailable") << text_of(loaded);
+  EXPECT_EQ(get("/v2/models/lenet").status, 200);
+  write("lenet", 1);
+  EXPECT_EQ(ask(Method::kPost, "/v2/repository/models/lenet/load").status, 200);
+  EXPECT_EQ(index()[0]["reason"], "");
+  std::filesystem::remove(models_ / "lenet.tacit");
+  write("other", 2);
+  ASSERT_TRUE(application_->reload_models().ok());
+  EXPECT_EQ(code_of(get("/v2/models/lenet")), "model.unknown") << "a file that is gone takes its model along";
 }
 
 // Requests go on while the folder is read anew again and again, and the model is replaced by others of the same keys.

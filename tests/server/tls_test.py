@@ -84,7 +84,7 @@ class Handshake(TlsTest):
 
     def test_no_session_is_taken_up_again(self):
         first = self.connect(self.service)
-        first.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+        first.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(first.recv(100).startswith(b"HTTP/1.1 200 "))
         self.assertFalse(first.session is not None and first.session.has_ticket)
 
@@ -98,7 +98,7 @@ class Handshake(TlsTest):
         self.assertIsNone(self.connect(self.service).selected_alpn_protocol())
 
     def test_what_is_not_tls_is_not_answered(self):
-        for said in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(70000), bytes(100), b"\x16",
+        for said in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(70000), bytes(100), b"\x16",
                      b"\x15\x03\x03\x00\x02\x02\x28"):
             with socket.create_connection(("127.0.0.1", self.service.port), timeout=30) as sock:
                 try:
@@ -126,7 +126,7 @@ class Handshake(TlsTest):
 
     def test_a_request_in_many_records_is_one_request(self):
         sock = self.connect(self.service)
-        for byte in b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}":
+        for byte in b"POST /v2/repository/index HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}":
             sock.sendall(bytes([byte]))
         self.assertTrue(sock.recv(100).startswith(b"HTTP/1.1 200 "))
 
@@ -134,7 +134,7 @@ class Handshake(TlsTest):
         context = self.context()
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         sock = self.connect(self.service, context)
-        sock.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        sock.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         sock.suppress_ragged_eofs = False
         while sock.recv(4096):  # raises where the connection is merely cut
             pass

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 
-// Preferences that the server knows (RFC 7240); others are to be ignored.
+// Preferences that the server knows (RFC 7240); others, "wait" among them, are to be ignored.
 bool wants_job(const RequestHead& head) {
   const std::string_view field = head.fields.find("Prefer").value_or("");
   std::size_t start = 0;
@@ -73,11 +73,14 @@ void note_run(const Services& services, const Call& call, const Prediction& pred
   services.audit.record_soon(std::move(line));
 }
 
+using Charge = std::shared_ptr<InferenceQuota::Charge>;
+
 // `call` outlives the work.
 Outcome run_now(const Services& services, const Call& call, const Prediction& prediction,
-                const std::vector<ByteView>& ciphertexts) {
+                const std::vector<ByteView>& ciphertexts, const Charge& charge) {
   return Turn{prediction.group(), prediction.model->model->run_bytes(),
-              [&services, &call, prediction, ciphertexts](const WorkContext& context) -> Outcome {
+              [&services, &call, prediction, ciphertexts, charge](const WorkContext& context) -> Outcome {
+                charge->keep();
                 const auto steps = [&](std::size_t, std::size_t, const std::string&) {
                   context.pulse->beat();
                   return !context.cancelled;
@@ -138,18 +141,12 @@ Outcome await(const Services& services, const Job& job) {
   }};
 }
 
-// Counts a request's images; an answer where they are too many.
-Result<std::optional<Response>> count_images(const Services& services, const Call& call,
-                                             const runtime::Model& model) {
-  int retry_after = 0;
-  const Status counted =
-      services.inference_quota.take(call.tenant, model.client_half().batch(), now(), retry_after);
-  if (counted.ok()) return std::optional<Response>();
-  if (counted.error().code != ErrorCode::kQuota) return counted.error();
+// The answer where a tenant's predictions are too many.
+Response refuse_images(const Services& services, const Call& call, const Error& error, int retry_after) {
   services.metrics.quota_refused("predictions");
-  Response response = problem_response(counted.error(), call.instance);
+  Response response = problem_response(error, call.instance);
   if (retry_after > 0) response.fields.set("Retry-After", std::to_string(retry_after));
-  return std::optional(std::move(response));
+  return response;
 }
 
 // What a request is answered whose key was used before.
@@ -181,7 +178,8 @@ Status note_job(const Services& services, const Call& call, const Job& job) {
 }
 
 Outcome submit(const Services& services, const Call& call, const Prediction& prediction,
-               const InferenceRequest& request, const std::optional<Idempotency>& idempotency, bool async) {
+               const InferenceRequest& request, const std::optional<Idempotency>& idempotency, bool async,
+               const Charge& charge) {
   Job job;
   job.tenant = call.tenant;
   job.model = prediction.model->model->name();
@@ -194,6 +192,7 @@ Outcome submit(const Services& services, const Call& call, const Prediction& pre
             services.jobs.submit(std::move(job), request.ciphertexts, idempotency));
   if (submission.repeated) return answer_again(services, submission.job, async);
   TACIT_CHECK(note_job(services, call, submission.job));
+  charge->keep();
   return async ? Outcome(accepted(services, submission.job)) : await(services, submission.job);
 }
 
@@ -205,16 +204,23 @@ Outcome infer(const Services& services, const Call& call) {
     const bool async = wants_job(call.head);
     std::optional<Idempotency> idempotency;
     if (key) {
-      idempotency = Idempotency{*key, digest_of(call), now() + services.jobs.limits().keep_results};
+      idempotency = Idempotency{*key, digest_of(call)};
       TACIT_TRY(const std::optional<Job> earlier, services.jobs.repeated(call.tenant, *idempotency));
       if (earlier) return answer_again(services, *earlier, async);
     }
     TACIT_TRY(const Prediction prediction,
               prepare_prediction(std::move(served), services.keys.ledger(), call.tenant, request));
-    TACIT_TRY(std::optional<Response> refusal, count_images(services, call, *prediction.model->model));
-    if (refusal) return std::move(*refusal);
-    if (key || async) return submit(services, call, prediction, request, idempotency, async);
-    return run_now(services, call, prediction, request.ciphertexts);
+    const runtime::Model& model = *prediction.model->model;
+    TACIT_CHECK(services.executor.admits(model.run_bytes()));
+    int retry_after = 0;
+    const auto charge =
+        services.inference_quota.take(call.tenant, model.client_half().batch(), now(), retry_after);
+    if (!charge.ok()) {
+      if (charge.error().code != ErrorCode::kQuota) return charge.error();
+      return refuse_images(services, call, charge.error(), retry_after);
+    }
+    if (key || async) return submit(services, call, prediction, request, idempotency, async, *charge);
+    return run_now(services, call, prediction, request.ciphertexts, *charge);
   }};
 }
 

@@ -72,10 +72,20 @@ Outcome remove_job(const Services& services, const Call& call) {
   }};
 }
 
-// Of the longest request to any stage of any model: which model the job has is not known without the disk.
+// Of the longest request to any model: which one the job has is not known without the disk.
 Result<BodyPlan> plan_input(const Services& services, const RequestHead& head) {
-  TACIT_CHECK(inference_header_bytes(head));
-  return BodyPlan{services.max_body_bytes};
+  std::optional<BodyPlan> longest;
+  std::optional<Error> refusal;
+  for (const auto& [name, served] : services.models.now()->models()) {
+    const auto plan = plan_prediction_body(*served->model, head);
+    if (!plan.ok())
+      refusal = plan.error();
+    else if (!longest || longest->limit < plan->limit)
+      longest = *plan;
+  }
+  if (longest) return *longest;
+  if (refusal) return *refusal;
+  return Error{ErrorCode::kModelUnknown, "no model is offered here now; try again later"};
 }
 
 Outcome input(const Services& services, const Call& call) {

@@ -11,8 +11,15 @@ namespace {
 
 constexpr std::string_view kPieceBytesField = "Tacit-Piece-Bytes", kPartDigestField = "Tacit-Part-Digest";
 
+Result<Digest> piece_of(const PathArguments& path) {
+  auto digest = digest_from_hex(path.get("digest"));
+  if (digest.ok()) return digest;
+  return Error{ErrorCode::kRequestMalformed,
+               "the path names a piece by the BLAKE2b-256 of its bytes: 64 hexadecimal digits"};
+}
+
 Result<BodyPlan> plan_body(const Services& services, const PathArguments& path) {
-  TACIT_CHECK(digest_from_hex(path.get("digest")));
+  TACIT_CHECK(piece_of(path));
   return BodyPlan{services.max_body_bytes, kKeyHeaderBytes};
 }
 
@@ -28,7 +35,7 @@ Status inspect(const Services& services, std::uint64_t announced, ByteView prefi
 }
 
 Outcome put_piece(const Services& services, const Call& call) {
-  const auto digest = digest_from_hex(call.path.get("digest"));
+  const auto digest = piece_of(call.path);
   if (!digest.ok()) return digest.error();
   return Later{[&services, &call, digest = *digest](const WorkContext&) -> Result<Response> {
     TACIT_TRY(const bool created, services.keys.put_piece(call.tenant, digest, call.body, now()));
@@ -39,7 +46,7 @@ Outcome put_piece(const Services& services, const Call& call) {
 // Which part of which piece the request has.
 Result<Part> part_of(const RequestHead& head, const PathArguments& path) {
   Part part;
-  TACIT_TRY(part.piece, digest_from_hex(path.get("digest")));
+  TACIT_TRY(part.piece, piece_of(path));
   const auto number = parse_number(path.get("number"));
   const auto piece_bytes = parse_number(head.fields.find(kPieceBytesField).value_or(""));
   const auto digest = digest_from_hex(head.fields.find(kPartDigestField).value_or(""));
@@ -64,7 +71,7 @@ Result<BodyPlan> plan_part(const Services& services, const RequestHead& head, co
   if (part.piece_bytes > services.max_body_bytes)
     return Error{ErrorCode::kDataTooLarge,
                  "a piece may have at most " + std::to_string(services.max_body_bytes) + " bytes here"};
-  if (head.content_length.value_or(part.bytes) != part.bytes)
+  if (head.content_length.value_or(0) != part.bytes)
     return Error{ErrorCode::kDataMalformed, "this part has " + std::to_string(part.bytes) +
                                                 " bytes: every one but the last has " +
                                                 std::to_string(kPartBytes)};
@@ -91,7 +98,7 @@ Outcome put_part(const Services& services, const Call& call) {
 
 Outcome show_piece(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
-    TACIT_TRY(const Digest piece, digest_from_hex(call.path.get("digest")));
+    TACIT_TRY(const Digest piece, piece_of(call.path));
     TACIT_TRY(const PartsState state, services.keys.parts(call.tenant, piece));
     return json_response(200, describe(piece, state));
   }};
@@ -99,7 +106,7 @@ Outcome show_piece(const Services& services, const Call& call) {
 
 Outcome give_up(const Services& services, const Call& call) {
   return Later{[&services, &call](const WorkContext&) -> Outcome {
-    TACIT_TRY(const Digest piece, digest_from_hex(call.path.get("digest")));
+    TACIT_TRY(const Digest piece, piece_of(call.path));
     TACIT_CHECK(services.keys.remove_parts(call.tenant, piece));
     return Response{.status = 204, .fields = {}, .body = {}};
   }};

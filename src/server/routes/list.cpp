@@ -65,9 +65,18 @@ Outcome repository_index(const Services& services, const Call& call) {
   return json_response(200, index);
 }
 
-// Which model of the repository the path names, and what Triton's clients may send along.
+// Which model of the repository the path names. Triton's clients may send parameters along; those that would have the server load
+// something else than its folder has are refused.
 Result<std::string> named_model(const Call& call) {
-  if (!call.body.empty()) TACIT_CHECK(parse_object(call.body, "the request body"));
+  if (!call.body.empty()) {
+    TACIT_TRY(const Json json, parse_object(call.body, "the request body"));
+    if (const Json* parameters = member(json, "parameters"); parameters != nullptr && parameters->is_object())
+      for (const auto& [name, value] : parameters->items())
+        if (name == "config" || name.starts_with("file:"))
+          return Error{
+              ErrorCode::kRequestMalformed,
+              "a model is loaded as its folder has it; send no parameter \"config\" or \"file:...\""};
+  }
   std::string name(call.path.get("model"));
   if (!is_model_name(name)) return ModelRegistry().find(name).error();
   return name;

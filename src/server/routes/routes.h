@@ -17,7 +17,7 @@ void add_metrics_routes(Router& router, const Services& services);
 void add_statistics_routes(Router& router, const Services& services);
 // GET /v2/models; POST /v2/repository/index, /v2/repository/models/{model}/load, /v2/repository/models/{model}/unload
 void add_list_routes(Router& router, const Services& services);
-// GET /v2/models/{model}[/versions/{version}][/ready]
+// GET /v2/models/{model}[/versions/{version}][/config, /ready]
 void add_model_routes(Router& router, const Services& services);
 // GET /v2/models/{model}[/versions/{version}]/client
 void add_client_half_routes(Router& router, const Services& services);

@@ -106,12 +106,20 @@ class Ledger {
   // Notes that a set has been used.
   virtual Status touch_set(std::string_view tenant, const Digest& id, Time now) = 0;
   virtual Result<Usage> usage(std::string_view tenant) = 0;
+  // Everybody who has a token, revoked or not, or keys, by name.
+  virtual Result<std::vector<std::string>> tenants() = 0;
+  // Takes out all that is known of the tenant's keys and predictions. Its tokens stay, for a server with none is open to all: revoke them
+  // first.
+  virtual Status forget_tenant(std::string_view tenant) = 0;
 
   // Counts so many predictions of the tenant if there are then at most `limit` in the 24 hours before `now`, and answers nothing;
   // else the time from which on they will fit, counting nothing. `count` must not be above the limit. Time is counted in slices of
   // kInferenceSlice, of which each is forgotten whole, a day after its end.
   virtual Result<std::optional<Time>> count_inferences(std::string_view tenant, std::uint64_t count,
                                                        std::uint64_t limit, Time now) = 0;
+
+  // Takes back what was counted at `counted`.
+  virtual Status return_inferences(std::string_view tenant, std::uint64_t count, Time counted) = 0;
 
   struct Owned {
     std::string tenant;

@@ -55,7 +55,6 @@ Error not_awaiting(const Job& job);
 struct Idempotency {
   std::string key;
   Digest request{};  // of method, path and body
-  Time expires = 0;
 };
 
 struct Submission {
@@ -63,28 +62,32 @@ struct Submission {
   bool repeated = false;  // the job was there: the same key and the same request
 };
 
-// How many jobs a tenant may have; 0: as many as it likes.
+// How many jobs there may be; 0: any number.
 struct JobQuota {
-  std::uint64_t unfinished = 0;  // queued, running or waiting for the client
-  std::uint64_t kept = 0;        // final
+  std::uint64_t unfinished = 0;  // of one tenant: queued, running or waiting for the client
+  std::uint64_t kept = 0;        // of one tenant: final
+  std::uint64_t all = 0;         // of all tenants, not final
 };
 
 // How a queue stands; of one tenant or of all.
 struct QueueCounts {
   std::size_t queued = 0, running = 0, awaiting = 0, kept = 0;
+  std::size_t unfinished() const { return queued + running + awaiting; }
 };
 
 class Queue {
  public:
   virtual ~Queue() = default;
 
-  // The input must be in the blobs already, unless the job turns out to be a repeated one. kIdempotencyMismatch where the key
-  // was used for another request; kQuota.
+  // The input must be in the blobs already, unless the job turns out to be a repeated one. The idempotency key is known as long as
+  // its job is there. kIdempotencyMismatch where the key was used for another request; kQuota; kServerBusy where there
+  // are too many jobs of all tenants.
   virtual Result<Submission> submit(const Job& job, const std::optional<Idempotency>& idempotency,
                                     const JobQuota& quota = {}) = 0;
-  // The oldest queued job among those with one of the `preferred` keys, or else the oldest; nothing where none is queued.
-  // It is running from now on.
-  virtual Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) = 0;
+  // The oldest queued job among those with one of the `preferred` keys, or else the oldest of the tenant that comes after
+  // `last_tenant`, in the order of their names and round again; nothing where none is queued. It is running from now on.
+  virtual Result<std::optional<Job>> claim(std::span<const Digest> preferred, std::string_view last_tenant,
+                                           Time now) = 0;
   // The job of an earlier request with this key; nothing where there was none. kIdempotencyMismatch.
   virtual Result<std::optional<Job>> repeated(std::string_view tenant, const Idempotency& idempotency) = 0;
   // Each of these is false, and nothing has changed, where the attempt is no longer the job's running one.
@@ -104,14 +107,15 @@ class Queue {
   virtual Result<std::vector<Job>> list(std::string_view tenant, std::size_t limit) = 0;
   // Ends a job that is not final. The answer is the job as it stands then. kJobUnknown.
   virtual Result<Job> cancel(std::string_view tenant, std::string_view id, Time now, Time expires) = 0;
-  // How many queued jobs are before this one.
+  // How many queued jobs are before this one where tenants take turns: its tenant's older ones, and of every other tenant one more
+  // than these at most.
   virtual Result<std::size_t> position(const Job& job) = 0;
   virtual Result<QueueCounts> counts(std::optional<std::string_view> tenant) = 0;
 
   // After a start: what was running is queued again, or has failed (kJobPoisoned) where it was begun `attempts` times.
   virtual Result<std::size_t> recover(int attempts, Time now, Time expires) = 0;
-  // Ends jobs for whose client the time is over (kJobExpired, kept until `keep_until`), and takes out final jobs whose time has come, and idempotency keys; answers the jobs
-  // taken out, whose blobs are to be removed.
+  // Ends jobs for whose client the time is over (kJobExpired, kept until `keep_until`), and takes out final jobs whose time has come;
+  // answers the jobs taken out, whose blobs are to be removed.
   virtual Result<std::vector<Job>> expire(Time now, Time keep_until) = 0;
   // Takes out one final job. False where it is not final. kJobUnknown.
   virtual Result<bool> remove(std::string_view tenant, std::string_view id) = 0;

@@ -7,7 +7,7 @@
 namespace tacit::server {
 
 // kMigrations[i] brings schema i (PRAGMA user_version) to i + 1.
-inline constexpr std::array<const char*, 3> kMigrations = {R"sql(
+inline constexpr std::array<const char*, 4> kMigrations = {R"sql(
 CREATE TABLE token (
   id TEXT PRIMARY KEY,
   tenant TEXT NOT NULL,
@@ -102,6 +102,11 @@ CREATE TABLE part (
   created INTEGER NOT NULL,
   PRIMARY KEY (tenant, piece, number)
 ) STRICT, WITHOUT ROWID;
+)sql",
+                                                           R"sql(
+ALTER TABLE idempotency DROP COLUMN expires;
+DROP INDEX job_state;
+CREATE INDEX job_turn ON job (state, tenant, number);
 )sql"};
 
 }  // namespace tacit::server

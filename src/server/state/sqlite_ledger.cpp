@@ -208,6 +208,26 @@ class SqliteLedger final : public Ledger {
     });
   }
 
+  Result<std::vector<std::string>> tenants() override {
+    return database_->transact([&]() -> Result<std::vector<std::string>> {
+      Query rows = database_->query(
+          "SELECT tenant FROM token UNION SELECT tenant FROM key_set UNION SELECT tenant FROM piece UNION "
+          "SELECT tenant FROM part ORDER BY tenant");
+      std::vector<std::string> names;
+      while (rows.next()) names.push_back(rows.text(0));
+      return names;
+    });
+  }
+
+  Status forget_tenant(std::string_view tenant) override {
+    return database_->transact([&]() -> Status {
+      for (const char* rows : {"DELETE FROM key_set WHERE tenant = ?", "DELETE FROM piece WHERE tenant = ?",
+                               "DELETE FROM part WHERE tenant = ?", "DELETE FROM inference WHERE tenant = ?"})
+        database_->query(rows).with(tenant).run();
+      return {};
+    });
+  }
+
   Result<std::optional<Time>> count_inferences(std::string_view tenant, std::uint64_t count,
                                                std::uint64_t limit, Time now) override {
     return database_->transact([&]() -> Result<std::optional<Time>> {
@@ -230,6 +250,17 @@ class SqliteLedger final : public Ledger {
           .with(static_cast<std::int64_t>(count))
           .run();
       return std::optional<Time>();
+    });
+  }
+
+  Status return_inferences(std::string_view tenant, std::uint64_t count, Time counted) override {
+    return database_->transact([&]() -> Status {
+      database_->query("UPDATE inference SET count = max(count - ?, 0) WHERE tenant = ? AND slice = ?")
+          .with(static_cast<std::int64_t>(count))
+          .with(tenant)
+          .with(counted / kInferenceSlice)
+          .run();
+      return {};
     });
   }
 

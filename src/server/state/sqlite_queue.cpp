@@ -75,13 +75,11 @@ class SqliteQueue final : public Queue {
           .with(job.created)
           .run();
       if (idempotency)
-        database_
-            ->query("INSERT INTO idempotency (tenant, key, request, job, expires) VALUES (?, ?, ?, ?, ?)")
+        database_->query("INSERT INTO idempotency (tenant, key, request, job) VALUES (?, ?, ?, ?)")
             .with(job.tenant)
             .with(idempotency->key)
             .with(idempotency->request)
             .with(job.id)
-            .with(idempotency->expires)
             .run();
       TACIT_TRY(Job accepted, load(job.tenant, job.id));
       return Submission{std::move(accepted), false};
@@ -93,7 +91,8 @@ class SqliteQueue final : public Queue {
         [&]() -> Result<std::optional<Job>> { return find_repeated(tenant, idempotency); });
   }
 
-  Result<std::optional<Job>> claim(std::span<const Digest> preferred, Time now) override {
+  Result<std::optional<Job>> claim(std::span<const Digest> preferred, std::string_view last_tenant,
+                                   Time now) override {
     return database_->transact([&]() -> Result<std::optional<Job>> {
       std::string id;
       for (const Digest& key : preferred) {
@@ -105,8 +104,9 @@ class SqliteQueue final : public Queue {
         }
       }
       if (id.empty()) {
-        Query row = database_->query("SELECT id FROM job WHERE state = 0 ORDER BY number LIMIT 1");
-        if (!row.next()) return std::optional<Job>();
+        Query row = database_->query(
+            "SELECT id FROM job WHERE state = 0 ORDER BY tenant <= ?, tenant, number LIMIT 1");
+        if (!row.with(last_tenant).next()) return std::optional<Job>();
         id = row.text(0);
       }
       database_->query("UPDATE job SET state = 1, attempt = attempt + 1, started = ? WHERE id = ?")
@@ -188,10 +188,16 @@ class SqliteQueue final : public Queue {
 
   Result<std::size_t> position(const Job& job) override {
     return database_->transact([&]() -> Result<std::size_t> {
-      Query row = database_->query(
-          "SELECT count(*) FROM job WHERE state = 0 AND number < (SELECT number FROM job WHERE id = ?)");
-      row.with(job.id).next();
-      return static_cast<std::size_t>(row.number(0));
+      Query older = database_->query(
+          "SELECT count(*) FROM job WHERE state = 0 AND tenant = ? AND number < (SELECT number FROM job "
+          "WHERE id = ?)");
+      older.with(job.tenant).with(job.id).next();
+      const std::int64_t own = older.number(0);
+      Query others = database_->query(
+          "SELECT coalesce(sum(min(jobs, ?)), 0) FROM (SELECT count(*) AS jobs FROM job WHERE state = 0 AND "
+          "tenant != ? GROUP BY tenant)");
+      others.with(own + 1).with(job.tenant).next();
+      return static_cast<std::size_t>(own + others.number(0));
     });
   }
 
@@ -235,7 +241,6 @@ class SqliteQueue final : public Queue {
         gone = all_of(rows.with(now));
       }
       for (const Job& job : gone) database_->query("DELETE FROM job WHERE id = ?").with(job.id).run();
-      database_->query("DELETE FROM idempotency WHERE expires <= ?").with(now).run();
       return gone;
     });
   }
@@ -321,9 +326,12 @@ class SqliteQueue final : public Queue {
 
   Status check_quota(std::string_view tenant, const JobQuota& quota) {
     const QueueCounts counts = count(tenant);
-    const std::size_t unfinished = counts.queued + counts.running + counts.awaiting;
-    if (quota.unfinished > 0 && unfinished >= quota.unfinished)
-      return Error{ErrorCode::kQuota, "this tenant has " + std::to_string(unfinished) +
+    if (quota.all > 0 && count(std::nullopt).unfinished() >= quota.all)
+      return Error{ErrorCode::kServerBusy,
+                   "as many jobs as the server keeps are waiting or running already; "
+                   "try again later"};
+    if (quota.unfinished > 0 && counts.unfinished() >= quota.unfinished)
+      return Error{ErrorCode::kQuota, "this tenant has " + std::to_string(counts.unfinished()) +
                                           " jobs that are not finished, as many as it may; wait for one, or "
                                           "DELETE one"};
     if (quota.kept > 0 && counts.kept >= quota.kept)

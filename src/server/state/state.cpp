@@ -23,9 +23,6 @@ namespace {
 // Larger than any body that a server takes.
 constexpr std::uint64_t kMaxBlobBytes = std::uint64_t{1} << 40;
 
-fs::path database_file(const fs::path& folder) { return folder / "tacit.db"; }
-fs::path blobs_folder(const fs::path& folder) { return folder / "blobs"; }
-
 // The kernel lets go of it when the process ends, however it ends.
 class FolderLock {
  public:
@@ -149,6 +146,20 @@ Result<std::unique_ptr<State>> State::open(const fs::path& folder) {
       std::make_unique<FolderState>(std::move(lock), std::move(database), std::move(blobs)));
 }
 
+fs::path database_file(const fs::path& folder) { return folder / "tacit.db"; }
+fs::path blobs_folder(const fs::path& folder) { return folder / "blobs"; }
+
+bool is_state(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(database_file(folder), ignored);
+}
+
+Status require_state(const fs::path& folder) {
+  if (is_state(folder)) return {};
+  return Error{ErrorCode::kFileNotFound,
+               "there is no state of tacitd in " + folder.string() + "; name the folder of server.state"};
+}
+
 Result<std::unique_ptr<Ledger>> open_ledger(const fs::path& folder) {
   TACIT_CHECK(make_durable_folder(folder));
   TACIT_TRY(std::unique_ptr<Database> database, Database::open(database_file(folder)));
@@ -156,10 +167,8 @@ Result<std::unique_ptr<Ledger>> open_ledger(const fs::path& folder) {
 }
 
 Status back_up_state(const fs::path& folder, const fs::path& copy) {
-  std::error_code ignored;
-  if (!fs::exists(database_file(folder), ignored))
-    return Error{ErrorCode::kFileNotFound, folder.string() + " is no state folder of tacitd"};
-  if (fs::exists(copy, ignored))
+  TACIT_CHECK(require_state(folder));
+  if (std::error_code ignored; fs::exists(copy, ignored))
     return Error{ErrorCode::kFileUnwritable, copy.string() + " is there already; name a new folder"};
   TACIT_CHECK(make_durable_folder(copy));
   {

@@ -2,6 +2,7 @@
 // A server's state folder: the database, the blobs, and the promise that no other process has it (docs/service.md).
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -29,8 +30,31 @@ class State {
   virtual Result<std::vector<std::string>> check() = 0;
 };
 
-// The ledger alone, beside a server that has the folder: for tokens. Errors of Database.
+// Where a state folder has its database and its blobs.
+std::filesystem::path database_file(const std::filesystem::path& folder);
+std::filesystem::path blobs_folder(const std::filesystem::path& folder);
+// Whether there is a state in this folder.
+bool is_state(const std::filesystem::path& folder);
+// kFileNotFound where there is none: for whatever must not make one.
+Status require_state(const std::filesystem::path& folder);
+
+// The ledger alone, beside a server that has the folder: for tokens. Makes the folder where there is none. Errors of Database.
 Result<std::unique_ptr<Ledger>> open_ledger(const std::filesystem::path& folder);
+
+// What one tenant has.
+struct TenantUse {
+  std::string name;
+  std::size_t tokens = 0;  // that are valid
+  std::size_t key_sets = 0, jobs = 0;
+  std::uint64_t key_bytes = 0;
+};
+// By name, beside a server. kFileNotFound; errors of Database.
+Result<std::vector<TenantUse>> tenants_of_state(const std::filesystem::path& folder, Time now);
+// Revokes all tokens of a tenant, then takes out its jobs, results, keys and counts, durably; answers what there was. Beside a server too, after
+// `wait`, in which it learns of the tokens: a request that was let in before and ends after that may leave something, which a
+// second call takes out. kFileNotFound, also where nobody has this name; errors of Database and FolderBlobs.
+Result<TenantUse> delete_tenant(const std::filesystem::path& folder, std::string_view tenant, Time now,
+                                std::chrono::milliseconds wait);
 
 // Copies a state folder to `copy`, which must not be there, beside a server that works: whatever was acknowledged before the
 // call, and not deleted since, is in the copy, and the copy is whole. Errors of Database and FolderBlobs.

@@ -216,15 +216,15 @@ Job make_job(std::uint64_t number, const std::string& tenant = "a", std::uint64_
 TEST_F(StateTest, AJobIsDoneOnce) {
   ASSERT_FALSE(get(queue_->submit(make_job(1), {})).repeated);
   open();
-  Job job = *get(queue_->claim({}, 5));
+  Job job = *get(queue_->claim({}, "", 5));
   EXPECT_EQ(job.state, JobState::kRunning);
   EXPECT_EQ(job.attempt, 1);
   EXPECT_EQ(job.input, make_job(1).input);
-  EXPECT_FALSE(get(queue_->claim({}, 6)).has_value());
+  EXPECT_FALSE(get(queue_->claim({}, "", 6)).has_value());
   // The server is killed and comes back.
   open();
   EXPECT_EQ(get(queue_->recover(2, 7, 100)), 1u);
-  const Job second = *get(queue_->claim({}, 8));
+  const Job second = *get(queue_->claim({}, "", 8));
   EXPECT_EQ(second.attempt, 2);
   EXPECT_FALSE(get(queue_->succeed(job, digest_of(7), 9, 100))) << "the first attempt is over";
   EXPECT_TRUE(get(queue_->succeed(second, digest_of(7), 9, 100)));
@@ -241,7 +241,7 @@ TEST_F(StateTest, AJobIsDoneOnce) {
 TEST_F(StateTest, AJobThatEndsTheServerTwiceIsNotTriedAgain) {
   get(queue_->submit(make_job(1), {}));
   for (int attempt = 1; attempt <= 2; ++attempt) {
-    ASSERT_TRUE(get(queue_->claim({}, 1)).has_value());
+    ASSERT_TRUE(get(queue_->claim({}, "", 1)).has_value());
     EXPECT_EQ(get(queue_->recover(2, 2, 9)), attempt == 1 ? 1u : 0u);
   }
   const Job job = get(queue_->find("a", make_job(1).id));
@@ -253,27 +253,54 @@ TEST_F(StateTest, AJobThatEndsTheServerTwiceIsNotTriedAgain) {
 TEST_F(StateTest, PuttingBackDoesNotCount) {
   get(queue_->submit(make_job(1), {}));
   get(queue_->submit(make_job(2), {}));
-  const Job job = *get(queue_->claim({}, 1));
+  const Job job = *get(queue_->claim({}, "", 1));
   EXPECT_TRUE(get(queue_->put_back(job)));
-  const Job again = *get(queue_->claim({}, 2));
+  const Job again = *get(queue_->claim({}, "", 2));
   EXPECT_EQ(again.id, job.id);
   EXPECT_EQ(again.attempt, 1);
 }
 
-TEST_F(StateTest, PreferredKeysComeFirstThenAge) {
+TEST_F(StateTest, TenantsTakeTurns) {
+  for (std::uint64_t number : {1, 2, 3, 4}) get(queue_->submit(make_job(number, "a"), {}));
+  get(queue_->submit(make_job(5, "c"), {}));
+  get(queue_->submit(make_job(6, "c"), {}));
+  get(queue_->submit(make_job(7, "b"), {}));
+  // Of each of the others one more than the tenant's own jobs before it, at most.
+  EXPECT_EQ(get(queue_->position(make_job(4, "a"))), 3u + 1 + 2);
+  EXPECT_EQ(get(queue_->position(make_job(7, "b"))), 0u + 1 + 1);
+  std::string last = "a";
+  std::vector<std::string> order;
+  while (const auto job = get(queue_->claim({}, last, 1))) {
+    last = job->tenant;
+    order.push_back(job->request_id);
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"r7", "r5", "r1", "r6", "r2", "r3", "r4"}));
+}
+
+TEST_F(StateTest, AllTenantsTogetherHaveSoManyJobs) {
+  const JobQuota quota{2, 0, 3};
+  get(queue_->submit(make_job(1, "a"), {}, quota));
+  get(queue_->submit(make_job(2, "a"), {}, quota));
+  EXPECT_EQ(queue_->submit(make_job(3, "a"), {}, quota).error().code, ErrorCode::kQuota);
+  get(queue_->submit(make_job(3, "b"), {}, quota));
+  EXPECT_EQ(queue_->submit(make_job(4, "c"), {}, quota).error().code, ErrorCode::kServerBusy);
+  get(queue_->cancel("a", make_job(1).id, 1, 100));
+  get(queue_->submit(make_job(4, "c"), {}, quota));
+}
+
+TEST_F(StateTest, PreferredKeysComeFirst) {
   get(queue_->submit(make_job(1, "a", 1), {}));
   get(queue_->submit(make_job(2, "b", 2), {}));
   get(queue_->submit(make_job(3, "b", 2), {}));
-  EXPECT_EQ(get(queue_->position(make_job(3))), 2u);
   const std::vector<Digest> resident = {digest_of(2)};
-  EXPECT_EQ(get(queue_->claim(resident, 1))->id, make_job(2).id);
-  EXPECT_EQ(get(queue_->claim({}, 1))->id, make_job(1).id);
-  EXPECT_EQ(get(queue_->claim(resident, 1))->id, make_job(3).id);
-  EXPECT_FALSE(get(queue_->claim(resident, 1)).has_value());
+  EXPECT_EQ(get(queue_->claim(resident, "", 1))->id, make_job(2).id);
+  EXPECT_EQ(get(queue_->claim({}, "", 1))->id, make_job(1).id);
+  EXPECT_EQ(get(queue_->claim(resident, "", 1))->id, make_job(3).id);
+  EXPECT_FALSE(get(queue_->claim(resident, "", 1)).has_value());
 }
 
 TEST_F(StateTest, RepeatedRequestsAreOneJob) {
-  const Idempotency promise{"8e03978e", digest_of(50), 100};
+  const Idempotency promise{"8e03978e", digest_of(50)};
   const Submission first = get(queue_->submit(make_job(1), promise));
   const Submission second = get(queue_->submit(make_job(2), promise));
   EXPECT_TRUE(second.repeated);
@@ -282,20 +309,24 @@ TEST_F(StateTest, RepeatedRequestsAreOneJob) {
   other.request = digest_of(51);
   EXPECT_EQ(queue_->submit(make_job(3), other).error().code, ErrorCode::kIdempotencyMismatch);
   EXPECT_FALSE(get(queue_->submit(make_job(4, "b"), other)).repeated) << "keys belong to a tenant";
-  get(queue_->expire(100, 1000));
-  EXPECT_FALSE(get(queue_->submit(make_job(5), other)).repeated) << "the promise has expired";
+  // As long as the job is there, however long it waits for its turn, and no longer.
+  get(queue_->expire(1'000'000, 2'000'000));
+  EXPECT_TRUE(get(queue_->submit(make_job(5), promise)).repeated);
+  get(queue_->cancel("a", first.job.id, 1, 10));
+  get(queue_->expire(10, 1000));
+  EXPECT_FALSE(get(queue_->submit(make_job(6), other)).repeated);
 }
 
 TEST_F(StateTest, CancelledJobsStayCancelled) {
   get(queue_->submit(make_job(1), {}));
   get(queue_->submit(make_job(2), {}));
-  const Job running = *get(queue_->claim({}, 1));
+  const Job running = *get(queue_->claim({}, "", 1));
   EXPECT_EQ(queue_->cancel("b", running.id, 2, 9).error().code, ErrorCode::kJobUnknown);
   EXPECT_EQ(get(queue_->cancel("a", running.id, 2, 9)).state, JobState::kCancelled);
   EXPECT_FALSE(get(queue_->succeed(running, digest_of(1), 3, 9)));
   EXPECT_FALSE(get(queue_->fail(running, Error{ErrorCode::kInternal, "x"}, 3, 9)));
   EXPECT_EQ(get(queue_->cancel("a", make_job(2).id, 4, 9)).state, JobState::kCancelled);
-  EXPECT_FALSE(get(queue_->claim({}, 5)).has_value());
+  EXPECT_FALSE(get(queue_->claim({}, "", 5)).has_value());
   const QueueCounts counts = get(queue_->counts("a"));
   EXPECT_EQ(counts.kept, 2u);
   EXPECT_EQ(get(queue_->counts("b")).kept, 0u);
@@ -304,7 +335,7 @@ TEST_F(StateTest, CancelledJobsStayCancelled) {
 
 TEST_F(StateTest, ErrorsComeBackWithTheirCode) {
   get(queue_->submit(make_job(1), {}));
-  const Job job = *get(queue_->claim({}, 1));
+  const Job job = *get(queue_->claim({}, "", 1));
   EXPECT_TRUE(get(queue_->fail(job, Error{ErrorCode::kResidueOutOfRange, "a residue"}, 3, 9)));
   open();
   const Job failed = get(queue_->find("a", job.id));
