@@ -95,8 +95,9 @@ Status measure_noise(const Problem& problem, Candidate& candidate) {
       ++count;
     }
   }
-  candidate.noise = std::sqrt(square_sum / static_cast<double>(count));
-  if (!std::isfinite(candidate.noise)) return internal("an output is not finite");
+  const double noise = std::sqrt(square_sum / static_cast<double>(count));
+  // As large as the outputs it leaves nothing of them. Values that it takes out of a polynomial's interval soon are no numbers.
+  candidate.noise = noise < 1 ? noise : 1;
   return {};
 }
 

@@ -185,11 +185,13 @@ class Rewriter {
       TACIT_TRY(difference, add(taps(axis, twin, {{*a.place, 0.5f}, {*b.place, -0.5f}}),
                                 label("half difference"), {twin}));
     } else {
+      // Twice, or else the difference would be kept in a unit that suits the sum: it has a polynomial of its own (normalise.h).
       TACIT_TRY(const graph::ValueId left, half(axis, a, 0.5f));
+      TACIT_TRY(const graph::ValueId left_again, half(axis, a, 0.5f));
       TACIT_TRY(const graph::ValueId right, half(axis, b, 0.5f));
       TACIT_TRY(const graph::ValueId opposite, half(axis, b, -0.5f));
       TACIT_TRY(sum, add(graph::Add{}, label("half sum"), {left, right}));
-      TACIT_TRY(difference, add(graph::Add{}, label("half difference"), {left, opposite}));
+      TACIT_TRY(difference, add(graph::Add{}, label("half difference"), {left_again, opposite}));
     }
     TACIT_TRY(const graph::ValueId size, add(absolute_value(), label("half distance"), {difference}));
     return add(graph::Add{}, label("maximum"), {sum, size});

@@ -141,5 +141,24 @@ TEST(Maxima, CompileWithSigns) {
   EXPECT_LT(test::clear_difference(result->package, graph, fresh), 0.1);
 }
 
+// A difference of maxima is smaller than they are: in their unit a polynomial that was fitted to it would be lost in cancellation.
+TEST(Maxima, StepsInARowOfHighDegree) {
+  Builder builder({1, 1, 9});
+  builder.conv("conv", 2, 1);
+  builder.then(graph::MaxPool{{1, 5}, {1, 2}, {1, 1}, {}}, "pool");
+  builder.activation("relu", ActivationKind::kRelu);
+  builder.flatten();
+  builder.dense("dense", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 24);
+  Options options;
+  options.degree = 31;
+  const auto result = compile(graph, images, options);
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  EXPECT_EQ(test::count_kind(result->report, "rescaling"), 0);
+  EXPECT_LE(result->noise, kNoiseTarget);
+  EXPECT_LT(test::clear_difference(result->package, graph, images), 0.1);
+}
+
 }  // namespace
 }  // namespace tacit::compiler
