@@ -15,6 +15,7 @@
 #include "compiler/partition.h"
 #include "compiler/result_noise.h"
 #include "graph/simplify.h"
+#include "graph/text.h"
 #include "runtime/cost.h"
 #include "runtime/memory.h"
 #include "runtime/noise.h"
@@ -237,11 +238,29 @@ RingTrial trial_of(int log_degree, const std::optional<Candidate>& candidate, st
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
 
+// compile.too-wide, naming the value, where one takes too many ciphertexts even in the largest ring.
+Status check_widths(const Schedule& schedule) {
+  const auto widest = std::ranges::max_element(schedule.packing, {}, &Packing::period);
+  if (schedule.by_elements || widest->period <= kMaxCiphertexts * plan::kMaxSlots) return {};
+  const auto value = static_cast<ValueIndex>(widest - schedule.packing.begin());
+  const Network& network = schedule.network;
+  return Error{ErrorCode::kCompileTooWide,
+               (value == network.input ? "the network's input " : "node ") +
+                   graph::in_quotes(network.values[value].name) + ": a value of shape " +
+                   to_string(network.values[value].shape) + " takes " + std::to_string(widest->period) +
+                   " slots, which are " + std::to_string(widest->period / plan::kMaxSlots) +
+                   " ciphertexts of the largest ring, at most " + std::to_string(kMaxCiphertexts) +
+                   " are supported; use smaller images, fewer channels there, or a larger stride before it, "
+                   "or let the "
+                   "client compute the first layers (--layers)"};
+}
+
 // The cheapest of the rings that hold the levels with noise that can be borne and within the memory that there is. A larger
 // ring needs fewer ciphertexts for each value; once it needs only one, nothing is gained by a still larger one. `trials` says
 // what was found in each ring.
 Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTrial>& trials) {
-  std::optional<double> least_noise;
+  TACIT_CHECK(check_widths(problem.schedule));
+  double least_noise = 1;  // of a ring that holds the levels; the largest one does (assign_levels)
   std::optional<std::uint64_t> least_memory;
   std::optional<Candidate> best;
   std::size_t best_trial = 0;
@@ -264,7 +283,7 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
                       " levels are more than the security bound lets through";
       continue;
     }
-    least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
+    least_noise = std::min(least_noise, candidate->noise);
     const bool fits = budget == 0 || candidate->memory <= budget;
     if (candidate->noise > kNoiseLimit) {
       trial.verdict = "too noisy even at the largest scale that the security bound lets through";
@@ -294,13 +313,9 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
                  "a server would need " + megabytes(*least_memory) + " for the model, " + megabytes(budget) +
                      " are allowed; allow more with --memory, or use fewer channels, smaller images or a "
                      "lower activation degree"};
-  if (!least_noise)
-    return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
-                                                 std::to_string(problem.schedule.depth()) +
-                                                 " levels; use fewer layers or a lower activation degree"};
   return Error{
       ErrorCode::kCompilePrecision,
-      "the noise of encryption would be " + std::to_string(*least_noise) +
+      "the noise of encryption would be " + std::to_string(least_noise) +
           " of the largest output even in the largest ring; train the network with batch normalisation or "
           "weight decay so that its values keep one size, or use fewer squares"};
 }

@@ -348,6 +348,18 @@ TEST(CompileRefuses, TooWide) {
                  "\"huge\"");
 }
 
+TEST(CompileRefuses, MoreCiphertextsThanAValueMayTake) {
+  Builder builder({3, 128, 128});
+  builder.conv("wide", 64, 3, 1, 1);
+  builder.square("square");
+  builder.pool("pool", 128, 128);
+  builder.dense("dense", 3);
+  const graph::Graph graph = builder.take();
+  const auto result = compile(graph, test::random_images(graph.input_shape(), 1), {});
+  expect_refused(result, ErrorCode::kCompileTooWide, "\"wide\"");
+  EXPECT_NE(result.error().message.find("32 ciphertexts"), std::string::npos) << result.error().message;
+}
+
 TEST(CompileRefuses, ProductsOfTwoValues) {
   Builder builder({1, 4, 4});
   const graph::ValueId a = builder.conv("a", 2, 3);
