@@ -255,6 +255,25 @@ Status check_widths(const Schedule& schedule) {
                    "client compute the first layers (--layers)"};
 }
 
+// The layer with the most elements in its result, as messages name it.
+std::string widest_layer(const Network& network) {
+  const auto widest = std::ranges::max_element(
+      network.layers, {}, [&](const Layer& layer) { return network.values[layer.output].shape.elements(); });
+  return "node " + graph::in_quotes(widest->name) + " of shape " +
+         to_string(network.values[widest->output].shape);
+}
+
+// The polynomial of the highest degree, or else the first square, at which a network of smaller numbers would gain most.
+std::string steepest_layer(const Network& network) {
+  const auto degree = [](const Layer& layer) -> std::size_t {
+    if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation))
+      return polynomial->coefficients.size() - 1;
+    return std::holds_alternative<SquareLayer>(layer.operation) ? 2 : 1;
+  };
+  const auto steepest = std::ranges::max_element(network.layers, {}, degree);
+  return "node " + graph::in_quotes(steepest->name) + " of degree " + std::to_string(degree(*steepest));
+}
+
 // The cheapest of the rings that hold the levels with noise that can be borne and within the memory that there is. A larger
 // ring needs fewer ciphertexts for each value; once it needs only one, nothing is gained by a still larger one. `trials` says
 // what was found in each ring.
@@ -311,13 +330,18 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
   if (least_memory)
     return Error{ErrorCode::kCompileMemory,
                  "a server would need " + megabytes(*least_memory) + " for the model, " + megabytes(budget) +
-                     " are allowed; allow more with --memory, or use fewer channels, smaller images or a "
-                     "lower activation degree"};
-  return Error{
-      ErrorCode::kCompilePrecision,
-      "the noise of encryption would be " + std::to_string(least_noise) +
-          " of the largest output even in the largest ring; train the network with batch normalisation or "
-          "weight decay so that its values keep one size, or use fewer squares"};
+                     " are allowed; allow more with --memory, let the client refresh ciphertexts "
+                     "(--refresh), encrypt fewer "
+                     "layers (--layers), or use fewer channels or smaller images: the widest layer is " +
+                     widest_layer(problem.schedule.network)};
+  return Error{ErrorCode::kCompilePrecision,
+               "the noise of encryption would be " + std::to_string(least_noise) +
+                   " of the largest output even in the largest ring; let the client refresh ciphertexts "
+                   "(--refresh), encrypt fewer "
+                   "layers (--layers), ask for less (--agreement), or train the network with batch "
+                   "normalisation or weight "
+                   "decay so that its values keep one size: the steepest layer is " +
+                   steepest_layer(problem.schedule.network)};
 }
 
 // What would otherwise be found at the very end.
