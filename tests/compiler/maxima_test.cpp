@@ -108,6 +108,44 @@ TEST(Maxima, PaddingIsRefusedWhereItWouldBeSeen) {
   expect_same(hidden.take());
 }
 
+// A padded pool of what three nodes make of an image.
+graph::Graph padded_pool(const std::vector<graph::Operation>& operations) {
+  Builder builder({2, 6, 6});
+  for (std::size_t i = 0; i < operations.size(); ++i) builder.then(operations[i], "node" + std::to_string(i));
+  builder.then(graph::MaxPool{{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}}, "border");
+  builder.conv("last", 2, 1);
+  return builder.take();
+}
+
+TEST(Maxima, PaddingIsHarmlessWhereNothingIsBelowZero) {
+  graph::AveragePool mean;
+  mean.kernel = {2, 2};
+  const Activation tanh{ActivationKind::kTanh}, relu6{ActivationKind::kClip, 0, 6},
+      sigmoid{ActivationKind::kSigmoid};
+  for (const std::vector<graph::Operation>& operations : std::vector<std::vector<graph::Operation>>{
+           {relu6},
+           {sigmoid},
+           {Activation{ActivationKind::kHardSigmoid, 0.2f, 0.5f}},
+           {Activation{ActivationKind::kSoftplus}},
+           {graph::Square{}, mean},
+           {relu6, mean, graph::MaxPool{{2, 2}, {1, 1}, {1, 1}, {}}, tanh}})
+    expect_same(padded_pool(operations));
+  for (const std::vector<graph::Operation>& operations :
+       std::vector<std::vector<graph::Operation>>{{tanh},
+                                                  {mean},
+                                                  {Activation{ActivationKind::kClip, -1, 6}},
+                                                  {relu6, graph::ChannelAffine{{1, 1}, {0, -1}}}})
+    EXPECT_FALSE(replace_maxima(padded_pool(operations), {}).ok());
+  // As Inception's pool branch has it.
+  Builder joined({1, 6, 6});
+  const graph::ValueId left = joined.activation("relu", ActivationKind::kRelu);
+  const graph::ValueId conv = joined.conv("conv", 2, 1);
+  const graph::ValueId right = joined.add(Activation{ActivationKind::kRelu}, "relu2", {conv});
+  joined.add(graph::Concat{}, "join", {left, right});
+  joined.then(graph::MaxPool{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, "pool");
+  expect_same(joined.take());
+}
+
 TEST(Maxima, TheClientsStayAsTheyAre) {
   Builder builder({1, 6, 6});
   builder.conv("conv", 2, 3);
