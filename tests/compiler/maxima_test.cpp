@@ -179,6 +179,44 @@ TEST(Maxima, CompileWithSigns) {
   EXPECT_LT(test::clear_difference(result->package, graph, fresh), 0.1);
 }
 
+// Values that are wider than a ciphertext, before and after the comparisons.
+TEST(Maxima, SpreadOverCiphertexts) {
+  Builder builder({1, 20, 20});
+  builder.conv("wide", 24, 3, 1, 1);
+  builder.then(graph::MaxPool{{2, 2}, {2, 2}, {1, 1}, {}}, "pool");
+  builder.conv("narrow", 2, 3, 3);
+  builder.flatten();
+  builder.dense("dense", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 8);
+  Options options;
+  options.degree = 7;
+  const auto result = compile(graph, images, options);
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  const plan::Plan& plan = result->package.plan;
+  std::size_t most = 1;
+  for (const plan::Operation& operation : plan.operations)
+    if (const auto* polynomial = std::get_if<plan::Polynomial>(&operation)) {
+      const plan::Value& value = plan.values[polynomial->output];
+      most = std::max(most, plan::ciphertext_count(value.layout, value.period, plan.slots));
+    }
+  EXPECT_GT(most, 2u);
+  runtime::ClearArithmetic clear(plan);
+  double difference = 0, largest = 0;
+  for (const graph::Tensor& image : images) {
+    const Elements expected =
+        evaluate_graph(result->graph, result->approximations, Elements(image.data.begin(), image.data.end()));
+    const auto actual = runtime::simulate(result->package.client, clear, image.data);
+    ASSERT_TRUE(actual.ok()) << actual.error().to_line();
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      difference = std::max(difference, std::abs((*actual)[i] - expected[i]));
+      largest = std::max(largest, std::abs(expected[i]));
+    }
+  }
+  EXPECT_LT(difference, 1e-5 * largest);
+  EXPECT_LT(test::noise_difference(result->package, images), 16 * kNoiseLimit);
+}
+
 // A difference of maxima is smaller than they are: in their unit a polynomial that was fitted to it would be lost in cancellation.
 TEST(Maxima, StepsInARowOfHighDegree) {
   Builder builder({1, 1, 9});

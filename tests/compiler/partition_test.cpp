@@ -191,6 +191,28 @@ TEST(Throughput, HasACiphertextForEachElementAndNoRotations) {
   EXPECT_LT(test::noise_difference(compiled->package, images), 0.01);
 }
 
+// A product of ciphertexts for each element, and still nothing to rotate.
+TEST(Throughput, ComputesReluBySigns) {
+  Builder builder({1, 4, 4});
+  builder.conv("conv", 1, 3, 2, 1);
+  builder.activation("relu", ActivationKind::kRelu);
+  builder.flatten();
+  builder.dense("fc", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 64);
+  Options options;
+  options.mode = Mode::kThroughput;
+  options.relu = ReluMode::kSign;
+  options.agreement = 0.9;
+  const auto compiled = compile(graph, images, options);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().to_line();
+  EXPECT_EQ(test::count_kind(compiled->report, "product"), 1);
+  EXPECT_EQ(compiled->report.rotations, 0u);
+  const std::vector<graph::Tensor> few(images.begin(), images.begin() + 4);
+  EXPECT_LT(test::clear_difference(compiled->package, graph, few), 0.1);
+  EXPECT_LT(test::noise_difference(compiled->package, few), 16 * kNoiseLimit);
+}
+
 TEST(SmallKeys, AreSmaller) {
   Builder builder({1, 16, 16});
   builder.conv("conv", 8, 5, 2, 2);
