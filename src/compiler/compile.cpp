@@ -15,6 +15,7 @@
 #include "compiler/partition.h"
 #include "compiler/result_noise.h"
 #include "graph/simplify.h"
+#include "graph/text.h"
 #include "runtime/cost.h"
 #include "runtime/memory.h"
 #include "runtime/noise.h"
@@ -95,8 +96,9 @@ Status measure_noise(const Problem& problem, Candidate& candidate) {
       ++count;
     }
   }
-  candidate.noise = std::sqrt(square_sum / static_cast<double>(count));
-  if (!std::isfinite(candidate.noise)) return internal("an output is not finite");
+  const double noise = std::sqrt(square_sum / static_cast<double>(count));
+  // As large as the outputs it leaves nothing of them. Values that it takes out of a polynomial's interval soon are no numbers.
+  candidate.noise = noise < 1 ? noise : 1;
   return {};
 }
 
@@ -236,11 +238,48 @@ RingTrial trial_of(int log_degree, const std::optional<Candidate>& candidate, st
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
 
+// compile.too-wide, naming the value, where one takes too many ciphertexts even in the largest ring.
+Status check_widths(const Schedule& schedule) {
+  const auto widest = std::ranges::max_element(schedule.packing, {}, &Packing::period);
+  if (schedule.by_elements || widest->period <= kMaxCiphertexts * plan::kMaxSlots) return {};
+  const auto value = static_cast<ValueIndex>(widest - schedule.packing.begin());
+  const Network& network = schedule.network;
+  return Error{ErrorCode::kCompileTooWide,
+               (value == network.input ? "the network's input " : "node ") +
+                   graph::in_quotes(network.values[value].name) + ": a value of shape " +
+                   to_string(network.values[value].shape) + " takes " + std::to_string(widest->period) +
+                   " slots, which are " + std::to_string(widest->period / plan::kMaxSlots) +
+                   " ciphertexts of the largest ring, at most " + std::to_string(kMaxCiphertexts) +
+                   " are supported; use smaller images, fewer channels there, or a larger stride before it, "
+                   "or let the "
+                   "client compute the first layers (--layers)"};
+}
+
+// The layer with the most elements in its result, as messages name it.
+std::string widest_layer(const Network& network) {
+  const auto widest = std::ranges::max_element(
+      network.layers, {}, [&](const Layer& layer) { return network.values[layer.output].shape.elements(); });
+  return "node " + graph::in_quotes(widest->name) + " of shape " +
+         to_string(network.values[widest->output].shape);
+}
+
+// The polynomial of the highest degree, or else the first square, at which a network of smaller numbers would gain most.
+std::string steepest_layer(const Network& network) {
+  const auto degree = [](const Layer& layer) -> std::size_t {
+    if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation))
+      return polynomial->coefficients.size() - 1;
+    return std::holds_alternative<SquareLayer>(layer.operation) ? 2 : 1;
+  };
+  const auto steepest = std::ranges::max_element(network.layers, {}, degree);
+  return "node " + graph::in_quotes(steepest->name) + " of degree " + std::to_string(degree(*steepest));
+}
+
 // The cheapest of the rings that hold the levels with noise that can be borne and within the memory that there is. A larger
 // ring needs fewer ciphertexts for each value; once it needs only one, nothing is gained by a still larger one. `trials` says
 // what was found in each ring.
 Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTrial>& trials) {
-  std::optional<double> least_noise;
+  TACIT_CHECK(check_widths(problem.schedule));
+  double least_noise = 1;  // of a ring that holds the levels; the largest one does (assign_levels)
   std::optional<std::uint64_t> least_memory;
   std::optional<Candidate> best;
   std::size_t best_trial = 0;
@@ -263,7 +302,7 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
                       " levels are more than the security bound lets through";
       continue;
     }
-    least_noise = std::min(least_noise.value_or(candidate->noise), candidate->noise);
+    least_noise = std::min(least_noise, candidate->noise);
     const bool fits = budget == 0 || candidate->memory <= budget;
     if (candidate->noise > kNoiseLimit) {
       trial.verdict = "too noisy even at the largest scale that the security bound lets through";
@@ -291,17 +330,18 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
   if (least_memory)
     return Error{ErrorCode::kCompileMemory,
                  "a server would need " + megabytes(*least_memory) + " for the model, " + megabytes(budget) +
-                     " are allowed; allow more with --memory, or use fewer channels, smaller images or a "
-                     "lower activation degree"};
-  if (!least_noise)
-    return Error{ErrorCode::kCompileTooDeep, "no secure ring has primes for " +
-                                                 std::to_string(problem.schedule.depth()) +
-                                                 " levels; use fewer layers or a lower activation degree"};
-  return Error{
-      ErrorCode::kCompilePrecision,
-      "the noise of encryption would be " + std::to_string(*least_noise) +
-          " of the largest output even in the largest ring; train the network with batch normalisation or "
-          "weight decay so that its values keep one size, or use fewer squares"};
+                     " are allowed; allow more with --memory, let the client refresh ciphertexts "
+                     "(--refresh), encrypt fewer "
+                     "layers (--layers), or use fewer channels or smaller images: the widest layer is " +
+                     widest_layer(problem.schedule.network)};
+  return Error{ErrorCode::kCompilePrecision,
+               "the noise of encryption would be " + std::to_string(least_noise) +
+                   " of the largest output even in the largest ring; let the client refresh ciphertexts "
+                   "(--refresh), encrypt fewer "
+                   "layers (--layers), ask for less (--agreement), or train the network with batch "
+                   "normalisation or weight "
+                   "decay so that its values keep one size: the steepest layer is " +
+                   steepest_layer(problem.schedule.network)};
 }
 
 // What would otherwise be found at the very end.

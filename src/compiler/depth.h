@@ -15,13 +15,14 @@ struct Depth {
   bool linear = false;  // the last level is a linear layer, which the next linear node joins
 };
 
-// What a node leaves of the deepest of its inputs. `function_levels`: those of an Activation.
-Depth depth_after(const graph::Operation& operation, Depth before, int function_levels);
+// By value; by node, `function_levels` of its Activation, and whether the client computes it.
+std::vector<Depth> depths_of(const graph::Graph& graph, std::span<const int> function_levels,
+                             const std::vector<bool>& client);
 
-// The deepest of a node's inputs.
-Depth deepest(const graph::Node& node, std::span<const Depth> values);
+// The one of a node's inputs after which the node leaves the most levels.
+graph::ValueId deepest_input(const graph::Node& node, std::span<const Depth> depths);
 
-// The greatest depth of any value; by node, `function_levels` of its Activation, and whether the client computes it.
+// The greatest depth of any value.
 int graph_depth(const graph::Graph& graph, std::span<const int> function_levels,
                 const std::vector<bool>& client);
 

@@ -194,10 +194,36 @@ class Lowering {
   }
   Status lower(const graph::Multiply&) {
     if (node_->inputs[0] == node_->inputs[1]) return lower(graph::Square{});
-    return Error{
-        ErrorCode::kCompileUnsupported,
-        "multiplies two different values, which no layer of a plan does; replace it by a square or an "
-        "activation of one value"};
+    if (by_client())
+      return Error{ErrorCode::kCompileUnsupported,
+                   "multiplies two different values, which clients do not; end the encrypted layers after "
+                   "it, or leave out "
+                   "what comes after them (--layers without --client-rest)"};
+    // The first operand's range and scale must be free (ProductLayer): one that nothing else reads and that a layer has just
+    // made or is about to make, or else one that an identity makes of it.
+    std::size_t first = 0;
+    while (first < 2 && !has_free_range(node_->inputs[first])) ++first;
+    if (first == 2) {
+      first = 0;
+      Gathered& operand = gathered_[node_->inputs[0]];
+      operand.pieces.emplace_back(plan::Scaling{{1.0f}});
+    }
+    TACIT_TRY(const ValueIndex left, materialise(node_->inputs[first]));
+    TACIT_TRY(const ValueIndex right, materialise(node_->inputs[1 - first]));
+    if (!(network_.values[left].shape == network_.values[right].shape))
+      return Error{ErrorCode::kCompileUnsupported,
+                   "multiplies values of shapes " + to_string(network_.values[left].shape) + " and " +
+                       to_string(network_.values[right].shape) +
+                       " before flattening; flatten both sides or none before the product"};
+    emit(ProductLayer{}, {left, right}, network_.values[left].shape);
+    return {};
+  }
+  bool has_free_range(graph::ValueId value) const {
+    if (uses_[value] > 1) return false;
+    const Gathered& operand = gathered_[value];
+    if (!operand.pieces.empty() || !operand.bias.empty()) return true;
+    const auto maker = std::ranges::find(network_.layers, operand.base, &Layer::output);
+    return maker != network_.layers.end() && std::holds_alternative<PolynomialLayer>(maker->operation);
   }
 
   Status lower(const graph::MaxPool& pool) {

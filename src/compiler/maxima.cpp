@@ -17,6 +17,46 @@ bool is_relu(const graph::Operation& operation) {
   return activation != nullptr && activation->kind == ActivationKind::kRelu;
 }
 
+// Whether a function has no value below zero, for any number or (`from_zero`) for those from zero on.
+bool never_negative(const Activation& activation, bool from_zero) {
+  switch (activation.kind) {
+    case ActivationKind::kRelu:
+    case ActivationKind::kSigmoid:
+    case ActivationKind::kHardSigmoid:
+    case ActivationKind::kSoftplus:
+      return true;
+    case ActivationKind::kClip:
+      return activation.beta >= 0 && (activation.alpha >= 0 || from_zero);
+    case ActivationKind::kFunction:
+      return false;
+    default:
+      return from_zero || is_absolute_value(activation);
+  }
+}
+
+// By value, whether the operations that lead to it leave nothing below zero.
+std::vector<bool> find_never_negative(const graph::Graph& graph) {
+  std::vector<bool> result(graph.values.size(), false);
+  for (const graph::Node& node : graph.nodes) {
+    const graph::Operation& operation = node.operation;
+    const bool inputs = std::ranges::all_of(node.inputs, [&](graph::ValueId input) { return result[input]; });
+    if (const auto* activation = std::get_if<Activation>(&operation))
+      result[node.output] = never_negative(*activation, inputs);
+    else if (std::holds_alternative<graph::Square>(operation))
+      result[node.output] = true;
+    else if (std::holds_alternative<graph::AveragePool>(operation) ||
+             std::holds_alternative<graph::MaxPool>(operation) ||
+             std::holds_alternative<graph::Pad>(operation) ||
+             std::holds_alternative<graph::Concat>(operation) ||
+             std::holds_alternative<graph::Add>(operation) ||
+             std::holds_alternative<graph::Multiply>(operation) ||
+             std::holds_alternative<graph::Reshape>(operation) ||
+             std::holds_alternative<graph::Permute>(operation))
+      result[node.output] = inputs;
+  }
+  return result;
+}
+
 // Linear, and of one input that it reads as an image.
 bool joins_a_convolution(const graph::Operation& operation) {
   return std::holds_alternative<graph::Conv>(operation) || std::holds_alternative<graph::Pad>(operation) ||
@@ -40,7 +80,11 @@ Axis axis_of(const graph::MaxPool& pool, bool rows) {
 class Rewriter {
  public:
   Rewriter(const graph::Graph& graph, const ClientNodes& client)
-      : given_(graph), client_(client), uses_(graph::count_uses(graph)), ids_(graph.values.size(), 0) {
+      : given_(graph),
+        client_(client),
+        uses_(graph::count_uses(graph)),
+        never_negative_(find_never_negative(graph)),
+        ids_(graph.values.size(), 0) {
     made_.graph = graph::make_graph(graph.input_shape(), graph.input_name);
     makers_.assign(graph.values.size(), graph.nodes.size());
     readers_ = makers_;
@@ -103,8 +147,8 @@ class Rewriter {
           ErrorCode::kCompileUnsupported,
           "node " + graph::in_quotes(node.name) +
               " (MaxPool) pads its input, and on ciphertexts padding is zeros, which would be taken for "
-              "the maximum of negative values; train with a Relu before or after it or without padding, "
-              "let the client take maxima (--refresh), or use average pooling"};
+              "the maximum of negative values; train with a Relu right before or right after it or without "
+              "padding, let the client take maxima (--refresh), or use average pooling"};
     graph::ValueId value = ids_[node.inputs[0]];
     // Only where one sum and one difference are all that reads it does a second copy save a level.
     const Axis first = axis_of(pool, pool.kernel.width == 1 && pool.stride.width == 1);
@@ -128,12 +172,10 @@ class Rewriter {
   // Whether an element of the pool's input may be less than zero and still be seen behind it.
   bool may_be_negative(std::size_t i) const {
     const graph::Node& node = given_.nodes[i];
-    const std::size_t reader = readers_[node.output], maker = makers_[node.inputs[0]];
+    const std::size_t reader = readers_[node.output];
     if (uses_[node.output] == 1 && reader < given_.nodes.size() && is_relu(given_.nodes[reader].operation))
       return false;
-    if (maker == given_.nodes.size()) return true;
-    const graph::Operation& operation = given_.nodes[maker].operation;
-    return !is_relu(operation) && !std::holds_alternative<graph::Square>(operation);
+    return !never_negative_[node.inputs[0]];
   }
 
   // A second copy of the linear nodes that lead to a value which nothing else reads; without such nodes, the value itself.
@@ -185,11 +227,13 @@ class Rewriter {
       TACIT_TRY(difference, add(taps(axis, twin, {{*a.place, 0.5f}, {*b.place, -0.5f}}),
                                 label("half difference"), {twin}));
     } else {
+      // Twice, or else the difference would be kept in a unit that suits the sum: it has a polynomial of its own (normalise.h).
       TACIT_TRY(const graph::ValueId left, half(axis, a, 0.5f));
+      TACIT_TRY(const graph::ValueId left_again, half(axis, a, 0.5f));
       TACIT_TRY(const graph::ValueId right, half(axis, b, 0.5f));
       TACIT_TRY(const graph::ValueId opposite, half(axis, b, -0.5f));
       TACIT_TRY(sum, add(graph::Add{}, label("half sum"), {left, right}));
-      TACIT_TRY(difference, add(graph::Add{}, label("half difference"), {left, opposite}));
+      TACIT_TRY(difference, add(graph::Add{}, label("half difference"), {left_again, opposite}));
     }
     TACIT_TRY(const graph::ValueId size, add(absolute_value(), label("half distance"), {difference}));
     return add(graph::Add{}, label("maximum"), {sum, size});
@@ -229,6 +273,7 @@ class Rewriter {
   const graph::Graph& given_;
   const ClientNodes& client_;
   std::vector<int> uses_;
+  std::vector<bool> never_negative_;
   std::vector<std::size_t> makers_, readers_;  // by value of the given graph; nodes.size() for none
   std::vector<graph::ValueId> ids_;            // by value of the given graph, that of the new one
   WithoutMaxima made_;

@@ -37,7 +37,7 @@ struct PolynomialLayer {
 // y = x_0 + x_1.
 struct AddLayer {};
 
-// y = x_0 x_1. x_0 is a PolynomialLayer's, and nothing else reads it: its range and scale make up for those of x_1, so that those
+// y = x_0 x_1. x_0 is a PolynomialLayer's or a LinearLayer's, and nothing else reads it: its range and scale make up for those of x_1, so that those
 // of y are free. None of the three has an offset.
 struct ProductLayer {};
 

@@ -106,20 +106,38 @@ std::vector<ProductClasses> products_of(const Network& network, const Classes& c
   return result;
 }
 
+// By value, whether it may stand at level 0, where numbers have no room above their range.
+std::vector<bool> may_be_at_bottom(const Network& network) {
+  std::vector<bool> bottom = read_by_client(network);
+  for (auto layer = network.layers.rbegin(); layer != network.layers.rend(); ++layer)
+    if (std::holds_alternative<AddLayer>(layer->operation) && bottom[layer->output])
+      for (ValueIndex input : layer->inputs) bottom[input] = true;
+  return bottom;
+}
+
 // What the calibration images demand of each class's range.
 std::vector<double> least_ranges(const Network& network, const Classes& classes,
                                  std::span<const double> offsets, std::span<const Range> calibrated,
                                  double margin) {
   std::vector<double> least(classes.count(), 0);
   // A polynomial grows fast outside of the interval that it was fitted on: its input keeps to that.
-  std::vector<double> margins(classes.count(), margin);
-  for (const Layer& layer : network.layers)
-    if (std::holds_alternative<PolynomialLayer>(layer.operation))
+  // What is added up to such an input and is larger than that does not widen it: above level 0 there is room.
+  std::vector<double> margins(classes.count(), margin), excess(classes.count(), 1);
+  std::vector<bool> keeps = may_be_at_bottom(network);
+  for (const Layer& layer : network.layers) {
+    if (std::holds_alternative<PolynomialLayer>(layer.operation)) {
       margins[classes.of(layer.inputs[0])] = fit_margin(margin);
+      excess[classes.of(layer.inputs[0])] = kMaxExcess;
+    } else if (std::holds_alternative<SquareLayer>(layer.operation) ||
+               std::holds_alternative<ProductLayer>(layer.operation)) {
+      for (ValueIndex input : layer.inputs) keeps[input] = true;
+    }
+  }
   for (ValueIndex v = 0; v < network.values.size(); ++v) {
-    const double room = network.values[v].largest ? 1 : margins[classes.of(v)];
+    const std::size_t c = classes.of(v);
+    const double room = network.values[v].largest ? 1 : margins[c];
     const double largest = room * calibrated_size(network, v, offsets[v], calibrated);
-    least[classes.of(v)] = std::max(least[classes.of(v)], largest);
+    least[c] = std::max(least[c], keeps[v] ? largest : largest / excess[c]);
   }
   for (const Layer& layer : network.layers)
     if (const auto* polynomial = std::get_if<PolynomialLayer>(&layer.operation)) {
@@ -165,6 +183,26 @@ std::optional<std::size_t> slack_square(const Network& network, const Classes& c
     if (!slack) continue;
     for (const Classes::Step& step : tree.steps)
       if (sum_reading(network, network.layers[step.layer].output) != kNoLayer) return step.layer;
+  }
+  return std::nullopt;
+}
+
+// A polynomial that reads numbers of a much wider range than it was fitted on. Over that its coefficients are many times as
+// large and cancel out: (r + sqrt(r^2 - 1))^degree times for a range r times as wide.
+std::optional<std::size_t> stretched_polynomial(const Network& network, const Classes& classes,
+                                                std::span<const double> ranges) {
+  const auto size = [](const ChebyshevSeries& series) {
+    double sum = 0;
+    for (double c : series.coefficients) sum += std::abs(c);
+    return sum;
+  };
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    const auto* polynomial = std::get_if<PolynomialLayer>(&network.layers[i].operation);
+    if (polynomial == nullptr) continue;
+    const ChebyshevSeries fitted{polynomial->range, polynomial->coefficients};
+    const double range = std::abs(ranges[classes.of(network.layers[i].inputs[0])]);
+    if (!(size(with_range(fitted, range)) <= kMaxGrowth * size(fitted)))
+      return i;  // nor where it is not finite
   }
   return std::nullopt;
 }
@@ -288,6 +326,13 @@ Normalisation normalise(Network& network, std::span<const Range> calibrated, dou
     std::vector<double> ranges = class_ranges(network, classes, least);
     if (const auto square = slack_square(network, classes, least, ranges)) {
       separate(network, *square);
+      continue;
+    }
+    if (const auto polynomial = stretched_polynomial(network, classes, ranges)) {
+      const ValueIndex input = network.layers[*polynomial].inputs[0];
+      // Beside the other way to a sum a level is often free.
+      const std::size_t sum = sum_reading(network, input);
+      insert_identity(network, input, RescalingLayer{}, sum == kNoLayer ? *polynomial : sum);
       continue;
     }
     for (const Layer& layer : network.layers)

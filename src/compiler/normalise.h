@@ -69,12 +69,16 @@ struct Normalisation {
 };
 
 // The smallest ranges with |range| >= margin |x - offset| on the calibration images (`calibrated`, by graph
-// value; fit_margin of it for what polynomials read) and at least those that polynomials were fitted on. Inserts the layers that assign_offsets and
-// break_cycles do, and RescalingLayers before sums where squares in a row would otherwise make a range
-// kMaxSlack times what it need be.
+// value; fit_margin of it for what polynomials read) and at least those that polynomials were fitted on. Where a polynomial
+// reads a class, values of it that are only on their way there may be kMaxExcess times as large. Inserts the layers that
+// assign_offsets and break_cycles do, and RescalingLayers before sums where squares in a row would otherwise make a range
+// kMaxSlack times what it need be, and where a range would make a polynomial's coefficients kMaxGrowth times as large as over
+// the one that it was fitted on.
 Normalisation normalise(Network& network, std::span<const Range> calibrated, double margin);
 
 inline constexpr double kMaxSlack = 64;
+inline constexpr double kMaxExcess = 64;
+inline constexpr double kMaxGrowth = 16;
 
 // Scales by value, for a network without cycles, for the primes q_0 .. as doubles: `scale` for the last class
 // of each tree. The others follow.

@@ -41,15 +41,48 @@ std::optional<std::size_t> find_layer(const graph::Graph& graph, const std::vect
   return std::nullopt;
 }
 
-// Squares before which the levels since the last client step would exceed the limit.
+// What the client takes to cut a chain: the server keeps the weights.
+bool may_cut(const graph::Operation& operation) {
+  return std::holds_alternative<graph::Square>(operation) || std::holds_alternative<graph::Add>(operation) ||
+         std::holds_alternative<graph::Concat>(operation);
+}
+
+// A node at which the levels since the last client step exceed the limit, and the last one on the deepest way to it that may cut.
+struct Excess {
+  std::size_t node = 0, cut = 0;
+};
+
+// The first in the graph that a cut helps; past the end where there is none.
+Excess first_excess(const graph::Graph& graph, const ClientNodes& client) {
+  const std::vector<Depth> depths = depths_of(graph, std::vector<int>(graph.nodes.size(), 0), client);
+  std::vector<std::size_t> makers(graph.values.size(), graph.nodes.size());
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) makers[graph.nodes[i].output] = i;
+  for (std::size_t node = 0; node < graph.nodes.size(); ++node) {
+    if (depths[graph.nodes[node].output].levels <= kRefreshLevels) continue;
+    for (std::size_t i = node; i < graph.nodes.size() && !client[i];
+         i = makers[deepest_input(graph.nodes[i], depths)])
+      if (may_cut(graph.nodes[i].operation)) return {node, i};
+  }
+  return {graph.nodes.size(), graph.nodes.size()};
+}
+
+// Has the client take nodes until no chain is longer than the limit.
 void cut_long_chains(const graph::Graph& graph, ClientNodes& client) {
-  std::vector<Depth> depth(graph.values.size());
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const graph::Node& node = graph.nodes[i];
-    const Depth before = deepest(node, depth);
-    if (std::holds_alternative<graph::Square>(node.operation) && before.levels + 1 > kRefreshLevels)
-      client[i] = true;
-    depth[node.output] = client[i] ? Depth{} : depth_after(node.operation, before, 0);
+  std::optional<std::size_t> before;
+  for (Excess excess = first_excess(graph, client); excess.node < graph.nodes.size();) {
+    client[excess.cut] = true;
+    Excess next = first_excess(graph, client);
+    // A cut of one of the ways to a sum is needless once the sum is cut.
+    if (before && next.node > excess.node) {
+      client[*before] = false;
+      const Excess without = first_excess(graph, client);
+      if (without.node > excess.node)
+        next = without;
+      else
+        client[*before] = true;
+    }
+    before = excess.cut;
+    excess = next;
   }
 }
 

@@ -31,7 +31,8 @@ graph::Graph cut_after(const graph::Graph& graph, std::size_t node);
 
 struct PartitionOptions {
   std::optional<LayerRange> layers;  // the client computes what comes before and after
-  bool refresh = false;  // the client computes activations and maxima, and some squares of a long chain
+  bool refresh =
+      false;  // the client computes activations and maxima, and some squares, sums and joins of long chains
 };
 ClientNodes choose_client_nodes(const graph::Graph& graph, const PartitionOptions& options);
 

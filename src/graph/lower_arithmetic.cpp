@@ -99,9 +99,11 @@ Result<Pair> same_activations(const Lowering& node) {
   TACIT_TRY(const ActivationOperand* first, node.view(0));
   TACIT_TRY(const ActivationOperand* second, node.view(1));
   if (first->dims != second->dims) {
-    return node.error(ErrorCode::kOnnxShape, "its inputs " + dims_to_string(first->dims) + " and " +
-                                                 dims_to_string(second->dims) +
-                                                 " both depend on the image and must have the same shape");
+    return node.error(ErrorCode::kOnnxShape,
+                      "its inputs " + dims_to_string(first->dims) + " and " + dims_to_string(second->dims) +
+                          " both depend on the image and must have the same shape; "
+                          "retrain without it (as in squeeze-and-excitation blocks), or "
+                          "end the network before it");
   }
   if (first->order == second->order && node.shape_of(*first) == node.shape_of(*second))
     return Pair{*first, *second};

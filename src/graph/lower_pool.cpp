@@ -174,7 +174,8 @@ Status reduce_mean(const Lowering& node) {
   const auto count = std::count(reduced.begin(), reduced.end(), true);
   if ((rank != 3 && rank != 4) || reduced[0] || count + 2 != std::ssize(reduced)) {
     return node.unsupported(
-        "a mean is supported only over the whole image: all axes but the batch and the channels");
+        "a mean is supported only over the whole image: all axes but the batch and the channels; "
+        "retrain with global average pooling, or with batch normalisation in place of layer normalisation");
   }
   TACIT_TRY(const ActivationOperand image,
             node.as_image(transposed(*view, channels_first(*view, kept - reduced.begin()))));

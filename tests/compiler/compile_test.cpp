@@ -234,6 +234,50 @@ TEST(Compile, ADeepNetworkTakesALargerRing) {
   EXPECT_GE(result.report.ring_degree, 16384u);
 }
 
+// A gated linear unit, and products of values that others read too, of which an identity makes a layer's result.
+TEST(Compile, ProductsOfTwoValues) {
+  Builder builder({2, 4, 4});
+  const graph::ValueId a = builder.conv("a", 3, 3);
+  builder.activation("sigmoid", ActivationKind::kSigmoid);
+  const graph::ValueId gate = builder.last();
+  const graph::ValueId b = builder.add(builder.conv_of({2, 4, 4}, 3, 3), "b", {0});
+  const graph::ValueId unit = builder.add(graph::Multiply{}, "unit", {gate, b});
+  builder.add(graph::Multiply{}, "again", {unit, a});
+  builder.conv("last", 2, 2);
+  const graph::Graph graph = builder.take();
+  const auto fresh = test::random_images(graph.input_shape(), 4);
+  for (const Mode mode : {Mode::kLatency, Mode::kThroughput}) {
+    Options options;
+    options.degree = 15;
+    options.mode = mode;
+    const Compiled result = compiled(graph, options);
+    expect_sound(result);
+    EXPECT_EQ(test::count_kind(result.report, "product"), 2);
+    EXPECT_LT(test::clear_difference(result.package, graph, fresh), 0.05);
+    EXPECT_LT(test::noise_difference(result.package, fresh), 16 * kNoiseLimit);
+  }
+}
+
+TEST(Compile, AProductAsTheOutputOfRefreshedLayers) {
+  Builder builder({2, 4, 4});
+  builder.conv("a", 3, 3);
+  const graph::ValueId gate = builder.activation("sigmoid", ActivationKind::kSigmoid);
+  const graph::ValueId b = builder.add(builder.conv_of({2, 4, 4}, 3, 3), "b", {0});
+  builder.add(graph::Multiply{}, "unit", {gate, b});
+  const graph::Graph graph = builder.take();
+  Options options;
+  options.refresh = true;
+  const Compiled result = compiled(graph, options);
+  expect_sound(result);
+  EXPECT_LT(test::clear_difference(result.package, graph, test::random_images(graph.input_shape(), 4)), 1e-5);
+  options.refresh = false;
+  options.layers = ":b", options.client_rest = true;
+  const auto refused = compile(graph, test::random_images(graph.input_shape(), 4), options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCompileUnsupported);
+  EXPECT_NE(refused.error().message.find("--layers"), std::string::npos) << refused.error().message;
+}
+
 TEST(Compile, SettingsTravelWithTheModel) {
   Builder builder({3, 4, 4});
   builder.flatten();
@@ -348,14 +392,16 @@ TEST(CompileRefuses, TooWide) {
                  "\"huge\"");
 }
 
-TEST(CompileRefuses, ProductsOfTwoValues) {
-  Builder builder({1, 4, 4});
-  const graph::ValueId a = builder.conv("a", 2, 3);
-  const graph::ValueId b = builder.add(builder.conv_of({1, 4, 4}, 2, 3), "b", {0});
-  builder.add(graph::Multiply{}, "gate", {a, b});
+TEST(CompileRefuses, MoreCiphertextsThanAValueMayTake) {
+  Builder builder({3, 128, 128});
+  builder.conv("wide", 64, 3, 1, 1);
+  builder.square("square");
+  builder.pool("pool", 128, 128);
+  builder.dense("dense", 3);
   const graph::Graph graph = builder.take();
-  expect_refused(compile(graph, test::random_images({1, 4, 4}, 2), {}), ErrorCode::kCompileUnsupported,
-                 "\"gate\"");
+  const auto result = compile(graph, test::random_images(graph.input_shape(), 1), {});
+  expect_refused(result, ErrorCode::kCompileTooWide, "\"wide\"");
+  EXPECT_NE(result.error().message.find("32 ciphertexts"), std::string::npos) << result.error().message;
 }
 
 TEST(CompileRefuses, LayersWithoutWeights) {

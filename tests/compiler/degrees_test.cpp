@@ -2,6 +2,10 @@
 #include "compiler/degrees.h"
 
 #include "compiler/calibrate.h"
+#include "compiler/depth.h"
+#include "compiler/levels.h"
+#include "compiler/lower.h"
+#include "compiler/normalise.h"
 #include "networks.h"
 
 namespace tacit::compiler {
@@ -179,6 +183,49 @@ TEST(Degrees, ASignOnlyWhereItIsAskedForOrNeeded) {
   const Chosen found = chosen(graph, images, options);
   ASSERT_TRUE(found.choices[1].has_value());
   EXPECT_TRUE(std::holds_alternative<SignChoice>(*found.choices[1]));
+}
+
+// A block of a DenseNet: everything so far is normalised, convolved and joined to the rest.
+graph::Graph dense_block(int layers) {
+  Builder builder({1, 2, 2});
+  builder.conv("stem", 2, 1);
+  for (int i = 0; i < layers; ++i) {
+    const std::string number = std::to_string(i);
+    const graph::ValueId before = builder.last();
+    const auto channels = static_cast<std::size_t>(builder.shape().channels);
+    builder.then(graph::ChannelAffine{builder.normal(channels, 1), builder.normal(channels, 0.5)},
+                 "norm" + number);
+    builder.activation("tanh" + number, ActivationKind::kTanh);
+    const graph::ValueId made = builder.conv("conv" + number, 1, 1);
+    builder.add(graph::Concat{}, "join" + number, {before, made});
+  }
+  builder.flatten();
+  builder.dense("dense", 3);
+  return builder.take();
+}
+
+TEST(Degrees, TheDepthOfJoinedChannelsIsThatOfThePlan) {
+  const graph::Graph graph = dense_block(4);
+  Options options;
+  options.degree = 3;
+  const auto compiled = compile(graph, test::random_images(graph.input_shape(), 8), options);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().to_line();
+  std::vector<int> levels;
+  for (const graph::Node& node : graph.nodes)
+    levels.push_back(std::holds_alternative<Activation>(node.operation) ? 2 : 0);
+  EXPECT_EQ(graph_depth(graph, levels, {}), compiled->record.depth);
+}
+
+TEST(Degrees, JoinedChannelsTakeNoMoreLevelsThanThereAre) {
+  const graph::Graph graph = dense_block(12);
+  const auto images = test::random_images(graph.input_shape(), 24);
+  const auto calibrated = calibrate(graph, images, {});
+  ASSERT_TRUE(calibrated.ok()) << calibrated.error().to_line();
+  auto network = lower(graph, calibrated->approximations);
+  ASSERT_TRUE(network.ok()) << network.error().to_line();
+  normalise(*network, calibrated->ranges, 1.5);
+  const auto depths = assign_levels(*network);
+  EXPECT_TRUE(depths.ok()) << depths.error().to_line();
 }
 
 TEST(Degrees, ADepthBeyondEveryRingIsRefusedWithWhatToDo) {

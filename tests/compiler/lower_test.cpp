@@ -255,15 +255,19 @@ TEST(Lower, RefusesMaximaByName) {
     EXPECT_NE(network.error().message.find(word), std::string::npos) << network.error().message;
 }
 
-TEST(Lower, RefusesProductsOfTwoValuesByName) {
+TEST(Lower, ProductsOfTwoValuesAreTheServersOnly) {
   Builder builder({1, 4, 4});
   const graph::ValueId a = builder.conv("a", 2, 3, 1, 1);
   const graph::ValueId b = builder.add(builder.conv_of({1, 4, 4}, 2, 3, 1, 1), "b", {0});
   builder.add(graph::Multiply{}, "gate", {a, b});
-  const auto network = lower(builder.take(), Approximations(3));
-  ASSERT_FALSE(network.ok());
-  EXPECT_EQ(network.error().code, ErrorCode::kCompileUnsupported);
-  EXPECT_NE(network.error().message.find("\"gate\""), std::string::npos) << network.error().message;
+  const graph::Graph graph = builder.take();
+  const Network network = lowered(graph, Approximations(3));
+  ASSERT_EQ(network.layers.size(), 3u);
+  EXPECT_TRUE(std::holds_alternative<ProductLayer>(network.layers.back().operation));
+  const auto refused = lower(graph, Approximations(3), {false, false, true});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCompileUnsupported);
+  EXPECT_NE(refused.error().message.find("\"gate\""), std::string::npos) << refused.error().message;
 }
 
 TEST(Lower, RefusesSumsOfDifferentLayouts) {

@@ -108,6 +108,44 @@ TEST(Maxima, PaddingIsRefusedWhereItWouldBeSeen) {
   expect_same(hidden.take());
 }
 
+// A padded pool of what three nodes make of an image.
+graph::Graph padded_pool(const std::vector<graph::Operation>& operations) {
+  Builder builder({2, 6, 6});
+  for (std::size_t i = 0; i < operations.size(); ++i) builder.then(operations[i], "node" + std::to_string(i));
+  builder.then(graph::MaxPool{{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}}, "border");
+  builder.conv("last", 2, 1);
+  return builder.take();
+}
+
+TEST(Maxima, PaddingIsHarmlessWhereNothingIsBelowZero) {
+  graph::AveragePool mean;
+  mean.kernel = {2, 2};
+  const Activation tanh{ActivationKind::kTanh}, relu6{ActivationKind::kClip, 0, 6},
+      sigmoid{ActivationKind::kSigmoid};
+  for (const std::vector<graph::Operation>& operations : std::vector<std::vector<graph::Operation>>{
+           {relu6},
+           {sigmoid},
+           {Activation{ActivationKind::kHardSigmoid, 0.2f, 0.5f}},
+           {Activation{ActivationKind::kSoftplus}},
+           {graph::Square{}, mean},
+           {relu6, mean, graph::MaxPool{{2, 2}, {1, 1}, {1, 1}, {}}, tanh}})
+    expect_same(padded_pool(operations));
+  for (const std::vector<graph::Operation>& operations :
+       std::vector<std::vector<graph::Operation>>{{tanh},
+                                                  {mean},
+                                                  {Activation{ActivationKind::kClip, -1, 6}},
+                                                  {relu6, graph::ChannelAffine{{1, 1}, {0, -1}}}})
+    EXPECT_FALSE(replace_maxima(padded_pool(operations), {}).ok());
+  // As Inception's pool branch has it.
+  Builder joined({1, 6, 6});
+  const graph::ValueId left = joined.activation("relu", ActivationKind::kRelu);
+  const graph::ValueId conv = joined.conv("conv", 2, 1);
+  const graph::ValueId right = joined.add(Activation{ActivationKind::kRelu}, "relu2", {conv});
+  joined.add(graph::Concat{}, "join", {left, right});
+  joined.then(graph::MaxPool{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, "pool");
+  expect_same(joined.take());
+}
+
 TEST(Maxima, TheClientsStayAsTheyAre) {
   Builder builder({1, 6, 6});
   builder.conv("conv", 2, 3);
@@ -139,6 +177,63 @@ TEST(Maxima, CompileWithSigns) {
   const auto fresh = test::random_images(graph.input_shape(), 4, test::kSeed + 9);
   EXPECT_LT(test::noise_difference(result->package, fresh), 16 * kNoiseLimit);
   EXPECT_LT(test::clear_difference(result->package, graph, fresh), 0.1);
+}
+
+// Values that are wider than a ciphertext, before and after the comparisons.
+TEST(Maxima, SpreadOverCiphertexts) {
+  Builder builder({1, 20, 20});
+  builder.conv("wide", 24, 3, 1, 1);
+  builder.then(graph::MaxPool{{2, 2}, {2, 2}, {1, 1}, {}}, "pool");
+  builder.conv("narrow", 2, 3, 3);
+  builder.flatten();
+  builder.dense("dense", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 8);
+  Options options;
+  options.degree = 7;
+  const auto result = compile(graph, images, options);
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  const plan::Plan& plan = result->package.plan;
+  std::size_t most = 1;
+  for (const plan::Operation& operation : plan.operations)
+    if (const auto* polynomial = std::get_if<plan::Polynomial>(&operation)) {
+      const plan::Value& value = plan.values[polynomial->output];
+      most = std::max(most, plan::ciphertext_count(value.layout, value.period, plan.slots));
+    }
+  EXPECT_GT(most, 2u);
+  runtime::ClearArithmetic clear(plan);
+  double difference = 0, largest = 0;
+  for (const graph::Tensor& image : images) {
+    const Elements expected =
+        evaluate_graph(result->graph, result->approximations, Elements(image.data.begin(), image.data.end()));
+    const auto actual = runtime::simulate(result->package.client, clear, image.data);
+    ASSERT_TRUE(actual.ok()) << actual.error().to_line();
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      difference = std::max(difference, std::abs((*actual)[i] - expected[i]));
+      largest = std::max(largest, std::abs(expected[i]));
+    }
+  }
+  EXPECT_LT(difference, 1e-5 * largest);
+  EXPECT_LT(test::noise_difference(result->package, images), 16 * kNoiseLimit);
+}
+
+// A difference of maxima is smaller than they are: in their unit a polynomial that was fitted to it would be lost in cancellation.
+TEST(Maxima, StepsInARowOfHighDegree) {
+  Builder builder({1, 1, 9});
+  builder.conv("conv", 2, 1);
+  builder.then(graph::MaxPool{{1, 5}, {1, 2}, {1, 1}, {}}, "pool");
+  builder.activation("relu", ActivationKind::kRelu);
+  builder.flatten();
+  builder.dense("dense", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 24);
+  Options options;
+  options.degree = 31;
+  const auto result = compile(graph, images, options);
+  ASSERT_TRUE(result.ok()) << result.error().to_line();
+  EXPECT_EQ(test::count_kind(result->report, "rescaling"), 0);
+  EXPECT_LE(result->noise, kNoiseTarget);
+  EXPECT_LT(test::clear_difference(result->package, graph, images), 0.1);
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ TEST(Memory, ABudgetIsKeptOrRefused) {
   const auto refused = compile_with(options);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCompileMemory);
-  EXPECT_NE(refused.error().message.find("--memory"), std::string::npos);
+  for (const char* part : {"--memory", "--refresh", "--layers", "node \""})
+    EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
 }
 
 TEST(Memory, TheSearchSaysWhichRingWasTakenAndWhy) {

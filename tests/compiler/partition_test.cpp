@@ -2,6 +2,7 @@
 // Ranges of layers, refreshed networks and batches: the plan computes what the network does, whoever computes its parts.
 #include "compiler/partition.h"
 
+#include "compiler/depth.h"
 #include "compiler/networks.h"
 
 namespace tacit::compiler {
@@ -77,19 +78,72 @@ TEST(Refresh, ComputesTheNetworkExactly) {
   ASSERT_TRUE(read.ok()) << read.error().to_line();
 }
 
+struct Refreshed {
+  graph::Graph graph;
+  int levels = 0;           // of the longest chain between two client steps
+  std::ptrdiff_t cuts = 0;  // such steps
+};
+
+Refreshed refreshed(Builder builder) {
+  builder.flatten();
+  builder.dense("fc", 3);
+  Refreshed result{builder.take()};
+  const ClientNodes client = choose_client_nodes(result.graph, {std::nullopt, true});
+  result.levels = graph_depth(result.graph, std::vector<int>(result.graph.nodes.size(), 0), client);
+  result.cuts = std::ranges::count(client, true);
+  return result;
+}
+
 TEST(Refresh, CutsLongChainsOfSquares) {
   Builder builder({1, 6, 6});
   for (int i = 0; i < 12; ++i) {
     builder.conv("conv" + std::to_string(i), 2, 3, 1, 1);
     builder.square("square" + std::to_string(i));
   }
-  builder.flatten();
-  builder.dense("fc", 3);
-  const graph::Graph graph = builder.take();
-  const ClientNodes client = choose_client_nodes(graph, {std::nullopt, true});
-  const auto count = std::count(client.begin(), client.end(), true);
-  EXPECT_GE(count, 2);
-  EXPECT_LE(count, 4);
+  const Refreshed result = refreshed(std::move(builder));
+  EXPECT_LE(result.levels, kRefreshLevels);
+  EXPECT_EQ(result.cuts, 3);
+}
+
+// Each join takes a level of its own, on the way beside the squares too.
+TEST(Refresh, CutsLongChainsOfJoins) {
+  Builder builder({2, 2, 2});
+  for (int i = 0; i < 12; ++i) {
+    const std::string number = std::to_string(i);
+    const graph::ValueId before = builder.last();
+    graph::Conv conv = builder.conv_of(builder.shape(), 1, 1);
+    for (float& w : conv.weights) w *= 0.5f;  // so that values keep their size
+    builder.then(conv, "conv" + number);
+    const graph::ValueId square = builder.square("square" + number);
+    builder.add(graph::Concat{}, "join" + number, {before, square});
+  }
+  const Refreshed result = refreshed(std::move(builder));
+  EXPECT_LE(result.levels, kRefreshLevels);
+  EXPECT_LE(result.cuts, 6);
+  const auto images = test::random_images(result.graph.input_shape(), 4);
+  Options options;
+  options.refresh = true;
+  const auto compiled = compile(result.graph, images, options);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().to_line();
+  EXPECT_EQ(compiled->record.depth, result.levels);
+  EXPECT_LT(test::clear_difference(compiled->package, result.graph, images), 1e-4);
+}
+
+// And ways beside the squares that are scaled.
+TEST(Refresh, CutsLongChainsOfScaledSums) {
+  Builder builder({2, 2, 2});
+  for (int i = 0; i < 30; ++i) {
+    const std::string number = std::to_string(i);
+    const graph::ValueId before = builder.last();
+    builder.square("square" + number);
+    const graph::ValueId square = builder.then(graph::ChannelAffine{{0.1f, 0.1f}, {0, 0}}, "tenth" + number);
+    const graph::ValueId half =
+        builder.add(graph::ChannelAffine{{0.5f, 0.5f}, {0, 0}}, "half" + number, {before});
+    builder.add(graph::Add{}, "sum" + number, {square, half});
+  }
+  const Refreshed result = refreshed(std::move(builder));
+  EXPECT_LE(result.levels, kRefreshLevels);
+  EXPECT_LE(result.cuts, 10);
 }
 
 TEST(Layers, AloneAreEncrypted) {
@@ -135,6 +189,28 @@ TEST(Throughput, HasACiphertextForEachElementAndNoRotations) {
   EXPECT_EQ(compiled->report.rotations, 0u);
   EXPECT_LT(test::clear_difference(compiled->package, graph, images), 1e-5);
   EXPECT_LT(test::noise_difference(compiled->package, images), 0.01);
+}
+
+// A product of ciphertexts for each element, and still nothing to rotate.
+TEST(Throughput, ComputesReluBySigns) {
+  Builder builder({1, 4, 4});
+  builder.conv("conv", 1, 3, 2, 1);
+  builder.activation("relu", ActivationKind::kRelu);
+  builder.flatten();
+  builder.dense("fc", 3);
+  const graph::Graph graph = builder.take();
+  const auto images = test::random_images(graph.input_shape(), 64);
+  Options options;
+  options.mode = Mode::kThroughput;
+  options.relu = ReluMode::kSign;
+  options.agreement = 0.9;
+  const auto compiled = compile(graph, images, options);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().to_line();
+  EXPECT_EQ(test::count_kind(compiled->report, "product"), 1);
+  EXPECT_EQ(compiled->report.rotations, 0u);
+  const std::vector<graph::Tensor> few(images.begin(), images.begin() + 4);
+  EXPECT_LT(test::clear_difference(compiled->package, graph, few), 0.1);
+  EXPECT_LT(test::noise_difference(compiled->package, few), 16 * kNoiseLimit);
 }
 
 TEST(SmallKeys, AreSmaller) {

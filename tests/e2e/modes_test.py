@@ -74,6 +74,27 @@ class Modes(TacitTest):
         clear = np.load(self.folder / "s.npy")
         self.assertLess(np.abs(outputs - clear).max(), 0.02 * np.abs(clear).max())
 
+    def test_throughput_with_signs(self):
+        torch.manual_seed(SEED)
+        net = nn.Sequential(nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)).eval()
+        model, package = self.folder / "signs.onnx", self.folder / "signs.tacit"
+        given, encrypted, exact = (self.folder / f"signs-{name}.npy" for name in ("x", "y", "s"))
+        torch.onnx.export(net, torch.zeros(1, 1, 4, 4), str(model), opset_version=13)
+        images = torch.randn(24, 1, 4, 4)
+        np.save(given, images.numpy())
+        done = tacit("compile", model, "--calibration", given, "-o", package, "--json", "--mode", "throughput", "--relu",
+                     "sign", "--agreement", "0.9", "--sample", "0")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["rotations"], 0)
+        self.assertIn("product", [layer["kind"] for layer in report["layers"]])
+        for verb, output, options in (("run", encrypted, ()), ("simulate", exact, ("--exact",))):
+            done = tacit(verb, package, "--input", given, "--output", output, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_close(np.load(encrypted), torch.from_numpy(np.load(exact)), 0.01)
+        labels = np.load(encrypted).reshape(24, -1).argmax(1)
+        self.assertGreaterEqual(np.mean(labels == net(images).argmax(1).numpy()), 0.9)
+
     def test_small_keys(self):
         _, usual_report = self.compile("usual", "--refresh")
         package, report = self.compile("small", "--refresh", "--mode", "small-keys")

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Random small ONNX networks: each compiles to what agrees with PyTorch, or is refused by a line that says why.
+"""Random small ONNX networks: each compiles, in one mode or another, to what agrees with PyTorch, or is refused by a line that
+says why.
 
     random_networks_test.py [COUNT] [FIRST_SEED]
 
@@ -22,6 +23,8 @@ from random_models import random_model
 COUNT = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 12
 FIRST_SEED = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 40000
 IMAGES = 24
+# A seed's network is compiled in one of these ways.
+MODES = [(), ("--mode", "throughput"), ("--mode", "small-keys"), ("--refresh",), ("--layers", ":1", "--client-rest")]
 # What the compiler may say of a network that the importer takes.
 REFUSALS = {"compile.unsupported", "compile.too-wide", "compile.too-deep", "compile.precision"}
 
@@ -34,7 +37,7 @@ class RandomNetworks(TacitTest):
         given, answered = self.folder / f"{seed}.npy", self.folder / f"{seed}.out.npy"
         onnx.save(made.model, str(model))
         np.save(given, made.images)
-        done = tacit("compile", model, "--calibration", given, "-o", package, "--json")
+        done = tacit("compile", model, "--calibration", given, "-o", package, "--json", *MODES[seed % len(MODES)])
         if done.returncode != 0:
             line = done.stderr.splitlines()[-1]
             code, detail = re.match(r"tacit: ([a-z.-]+): (.{20,})$", line).groups()
@@ -60,7 +63,7 @@ class RandomNetworks(TacitTest):
     def test_networks_agree_or_are_refused(self):
         outcomes = {}
         for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
-            with self.subTest(seed=seed):
+            with self.subTest(seed=seed, mode=MODES[seed % len(MODES)]):
                 code = self.outcome(seed)
                 outcomes[code] = outcomes.get(code, 0) + 1
         print(f"seeds from {FIRST_SEED}: {outcomes}", file=sys.stderr)

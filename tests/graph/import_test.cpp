@@ -94,7 +94,7 @@ const BadModel kBadModels[] = {
     {"gemm_unflattened", kOnnxShape, {"node \"fc\" (Gemm)", "1x2x6x6", "72x5"}},
     {"gemm_bias", kOnnxShape, {"node \"fc\" (Gemm)", "constant of 4", "1x5"}},
     {"matmul_rows", kOnnxUnsupportedOperator, {"node \"attention\" (MatMul)", "1x2x6x6", "flatten"}},
-    {"add_shapes", kOnnxShape, {"node \"sum\" (Add)", "1x2x6x6", "1x4x4x4"}},
+    {"add_shapes", kOnnxShape, {"node \"sum\" (Add)", "1x2x6x6", "1x4x4x4", "squeeze-and-excitation"}},
     {"add_constant", kOnnxShape, {"node \"sum\" (Add)", "1x2x6x6", "3x1x1"}},
     {"add_enlarges", kOnnxShape, {"node \"sum\" (Add)", "1x2x1x1", "2x4x4"}},
     {"add_batch", kOnnxShape, {"node \"sum\" (Add)", "3x2x6x6"}},
@@ -164,7 +164,7 @@ const BadModel kBadModels[] = {
     {"cast_to_int", kOnnxUnsupportedOperator, {"node \"round\" (Cast)", "int32"}},
     {"mean_over_channels",
      kOnnxUnsupportedOperator,
-     {"node \"mean\" (ReduceMean)", "all axes but the batch and the channels"}},
+     {"node \"mean\" (ReduceMean)", "all axes but the batch and the channels", "batch normalisation"}},
 };
 
 class Refused : public testing::TestWithParam<BadModel> {};

@@ -279,6 +279,14 @@ TEST(DiagonalCounts, OfResNet20UnderComplexFolding) {
   EXPECT_LE(three.products, 480u);
   const Folded down = folded(filled(test::convolution(16, 32, 3, 2, 1)), stage1, 16384, stage2, 8192, n);
   EXPECT_EQ(down.products, 64u);
+  const Folded shortcut = folded(filled(test::convolution(16, 32, 1, 2, 0)), stage1, 16384, stage2, 8192, n);
+  EXPECT_EQ(shortcut.products, 16u);
+  const Folded further = folded(filled(test::convolution(32, 64, 3, 2, 1)), stage2, 8192, stage3, 4096, n);
+  EXPECT_GE(further.products, 162u);
+  EXPECT_LE(further.products, 180u);
+  const Folded last = folded(filled(test::convolution(32, 64, 1, 2, 0)), stage2, 8192, stage3, 4096, n);
+  EXPECT_GE(last.products, 50u);
+  EXPECT_LE(last.products, 60u);
 }
 
 TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
