@@ -32,7 +32,7 @@ demo: build  ## encrypt real images, have a local server classify them, show res
 test: setup build  ## every fast test
 	@$(CTEST) release --label-exclude slow
 
-test-all: test build-asan build-tsan  ## the slow tests too, and all fast ones under the sanitizers
+test-all: test build-asan build-tsan fuzz  ## the slow tests and the fuzz targets too, and all fast tests under the sanitizers
 	@$(CTEST) release --label-regex slow
 	@$(CTEST) asan --label-exclude slow
 	@$(CTEST) tsan --label-exclude slow

@@ -74,6 +74,7 @@ class LedgerRun {
       case 0: {
         const std::uint64_t bytes = in_.word(4);
         const bool added = test::unwrap(ledger_.add_piece(tenant, name, header(), bytes, now_));
+        model.parts.erase(name);
         require(added == model.pieces.try_emplace(name, Model::Piece{bytes, now_}).second,
                 "a piece is added once");
         break;

@@ -219,6 +219,7 @@ class QueueRun {
     Job* job = of(tenant, id);
     if (job != nullptr && !is_final(job->state)) {
       job->state = JobState::kCancelled;
+      job->result.reset();
       job->ended = now_;
       job->expires = now_ + 10;
     }

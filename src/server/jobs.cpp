@@ -152,6 +152,7 @@ Result<Submission> Jobs::submit(Job job, std::span<const ByteView> ciphertexts,
 
 Result<Job> Jobs::resume(std::string_view tenant, std::string_view id,
                          std::span<const ByteView> ciphertexts) {
+  const std::lock_guard one_at_a_time(resuming_);
   TACIT_TRY(Job job, queue_.find(tenant, id));
   if (job.state != JobState::kAwaitingClient) return not_awaiting(job);
   const Job before = job;
@@ -192,15 +193,25 @@ Result<bool> Jobs::remove(std::string_view tenant, std::string_view id) {
     return removed;
   }
   TACIT_TRY(const Job cancelled, queue_.cancel(tenant, id, now(), now() + limits_.keep_results));
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto run = running_.find(id); run != running_.end()) *run->second = true;
-  }
+  stop_run(id);
   if (cancelled.state == JobState::kCancelled) {
     remove_blobs(job);
     board_.state(job.id, JobState::kCancelled);
   }
   return false;
+}
+
+Status Jobs::withdraw(const Job& job) {
+  TACIT_CHECK(queue_.withdraw(job.tenant, job.id));
+  stop_run(job.id);
+  remove_blobs(job);
+  board_.state(job.id, JobState::kCancelled);
+  return {};
+}
+
+void Jobs::stop_run(std::string_view id) {
+  const std::lock_guard lock(mutex_);
+  if (const auto run = running_.find(id); run != running_.end()) *run->second = true;
 }
 
 // Bytes without a row harm nobody and go at the next start.

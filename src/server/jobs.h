@@ -61,6 +61,8 @@ class Jobs {
   // Ends a job that is not final, within a second where it runs, or takes out a final one with its result; true for the latter.
   // kJobUnknown.
   Result<bool> remove(std::string_view tenant, std::string_view id);
+  // Takes out a job that was submitted and not acknowledged: whoever sends it again submits it anew. Errors of the state.
+  Status withdraw(const Job& job);
   // How many queued jobs are before this one.
   Result<std::size_t> position(const Job& job) { return queue_.position(job); }
 
@@ -86,6 +88,8 @@ class Jobs {
   void settle(std::function<Status()> work);
   // Whether it worked; else the log says why not.
   bool try_to(const std::function<Status()>& work) noexcept;
+  // Has a run stop at its next step, where there is one.
+  void stop_run(std::string_view id);
   void remove_blobs(const Job& job);
   void remove_blob(const BlobName& name, const Job& job);
   // Queues again what the ledger says is running and nobody runs.
@@ -106,6 +110,8 @@ class Jobs {
   const Limits limits_;
   ProgressBoard board_;
   std::atomic<bool> holding_ = false, stopping_ = false;
+  // Held while a job gets its next input, whose blob's name is the stage's: of two at once the second finds it taken.
+  std::mutex resuming_;
   std::mutex claiming_;               // held from a claim until its job is in running_ or has failed
   std::string last_tenant_;           // whose job was claimed last; guarded by claiming_
   std::atomic<bool> strays_ = false;  // there may be jobs that were claimed and that nobody runs

@@ -144,8 +144,13 @@ Result<PartsState> KeyStore::assemble(std::string_view tenant, std::span<const P
   const Result<bool> put = store(tenant, piece, whole, now, 0);
   const bool worthless = !put.ok() && kind_of(put.error().code) != ErrorKind::kFault &&
                          kind_of(put.error().code) != ErrorKind::kUnavailable;
-  if (put.ok() || worthless) TACIT_CHECK(remove_parts(tenant, piece));
+  if (worthless) TACIT_CHECK(remove_parts(tenant, piece));
   if (!put.ok()) return put.error();
+  // Their rows went when the piece got its own.
+  const std::unique_lock lock(removal_);
+  for (const Part& part : parts)
+    if (const Status removed = blobs_.remove(part_blob(tenant, part)); !removed.ok())
+      log_error("a part's bytes stay until the next start", removed.error());
   return PartsState{whole.size(), true, {}};
 }
 

@@ -81,6 +81,16 @@ TEST_F(KeyPartsTest, MakeAPieceInAnyOrderAndOverRestarts) {
   EXPECT_TRUE(state_->check()->empty());
 }
 
+// Whatever happens after a piece has its row, its parts count no more.
+TEST_F(KeyPartsTest, GoWithThePieceThatTheyMake) {
+  const Bytes piece = make_piece();
+  EXPECT_TRUE(put(piece, 0).ok());
+  ASSERT_TRUE(store_->put_piece(kTenant, blake2b(piece), piece, 10).ok());
+  EXPECT_TRUE(store_->parts(kTenant, blake2b(piece))->complete);
+  EXPECT_EQ(state_->ledger().usage(kTenant)->key_bytes, piece.size());
+  EXPECT_TRUE(state_->ledger().parts(kTenant, blake2b(piece))->empty());
+}
+
 TEST_F(KeyPartsTest, WrongPartsAndWrongWholesAreRefused) {
   Bytes piece = make_piece();
   Part wrong = part(piece, 0);

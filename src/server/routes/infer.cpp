@@ -149,8 +149,20 @@ Response refuse_images(const Services& services, const Call& call, const Error& 
   return response;
 }
 
-// What a request is answered whose key was used before.
-Outcome answer_again(const Services& services, const Job& job, bool async) {
+Status note_job(const Services& services, const Call& call, const Job& job, bool repeated) {
+  Json line = audit_event("job.accepted", call);
+  line["job_id"] = job.id;
+  line["model"] = job.model;
+  line["key_id"] = to_hex(job.key_id);
+  line["input"] = to_hex(job.input);
+  if (repeated) line["repeated"] = true;
+  return services.audit.record(std::move(line));
+}
+
+// What a request is answered whose key was used before. It has a line of its own in the audit log: where the first one's could not be
+// written, or the server ended before it was, the client has asked again.
+Outcome answer_again(const Services& services, const Call& call, const Job& job, bool async) {
+  if (async || rests(job.state)) TACIT_CHECK(note_job(services, call, job, true));
   if (async) return accepted(services, job);
   if (!rests(job.state))
     return Error{
@@ -161,20 +173,6 @@ Outcome answer_again(const Services& services, const Job& job, bool async) {
   if (std::holds_alternative<Response>(answer))
     services.metrics.answered_again(job.model, milliseconds_since(start));
   return answer;
-}
-
-// A job that the audit log does not know must not be acknowledged, so it must not run either.
-Status note_job(const Services& services, const Call& call, const Job& job) {
-  Json line = audit_event("job.accepted", call);
-  line["job_id"] = job.id;
-  line["model"] = job.model;
-  line["key_id"] = to_hex(job.key_id);
-  line["input"] = to_hex(job.input);
-  Status noted = services.audit.record(std::move(line));
-  if (!noted.ok())
-    if (const auto gone = services.jobs.remove(job.tenant, job.id); !gone.ok())
-      log_error("a job runs that is not in the audit log", gone.error(), call.head.id);
-  return noted;
 }
 
 Outcome submit(const Services& services, const Call& call, const Prediction& prediction,
@@ -190,8 +188,13 @@ Outcome submit(const Services& services, const Call& call, const Prediction& pre
   job.timings = request.timings;
   TACIT_TRY(const Submission submission,
             services.jobs.submit(std::move(job), request.ciphertexts, idempotency));
-  if (submission.repeated) return answer_again(services, submission.job, async);
-  TACIT_CHECK(note_job(services, call, submission.job));
+  if (submission.repeated) return answer_again(services, call, submission.job, async);
+  // A job that the audit log does not know must not be acknowledged, so it must not run either.
+  if (const Status noted = note_job(services, call, submission.job, false); !noted.ok()) {
+    if (const Status gone = services.jobs.withdraw(submission.job); !gone.ok())
+      log_error("a job runs that is not in the audit log", gone.error(), call.head.id);
+    return noted.error();
+  }
   charge->keep();
   return async ? Outcome(accepted(services, submission.job)) : await(services, submission.job);
 }
@@ -206,7 +209,7 @@ Outcome infer(const Services& services, const Call& call) {
     if (key) {
       idempotency = Idempotency{*key, digest_of(call)};
       TACIT_TRY(const std::optional<Job> earlier, services.jobs.repeated(call.tenant, *idempotency));
-      if (earlier) return answer_again(services, *earlier, async);
+      if (earlier) return answer_again(services, call, *earlier, async);
     }
     TACIT_TRY(const Prediction prediction,
               prepare_prediction(std::move(served), services.keys.ledger(), call.tenant, request));

@@ -76,6 +76,10 @@ Status Database::prepare() {
   return {};
 }
 
+void Database::end_stale_transaction() {
+  if (sqlite3_get_autocommit(connection_.getHandle()) == 0) connection_.exec("ROLLBACK");
+}
+
 Query Database::query(const char* sql) {
   std::unique_ptr<SQLite::Statement>& statement = statements_[sql];
   if (!statement) statement = std::make_unique<SQLite::Statement>(connection_, sql);

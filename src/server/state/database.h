@@ -88,6 +88,8 @@ class Database {
  private:
   explicit Database(const std::filesystem::path& file);
   Status prepare();
+  // Undoes what an earlier transact() could not undo, for want of memory: everything after it would be refused.
+  void end_stale_transaction();
   static Error error_of(const SQLite::Exception& exception);
 
   std::mutex mutex_;
@@ -100,6 +102,7 @@ template <class F>
 std::invoke_result_t<F> Database::transact(const F& work) {
   const std::lock_guard lock(mutex_);
   try {
+    end_stale_transaction();
     SQLite::Transaction transaction(connection_, SQLite::TransactionBehavior::IMMEDIATE);
     auto result = work();
     if (result.ok()) transaction.commit();

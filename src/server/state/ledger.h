@@ -79,7 +79,8 @@ class Ledger {
   // False where there is none of this identifier that is not revoked.
   virtual Result<bool> revoke_token(std::string_view id, Time now) = 0;
 
-  // The bytes must be in the blobs already. `header` are the piece's first kKeyHeaderBytes. True where it was not there before.
+  // The bytes must be in the blobs already. `header` are the piece's first kKeyHeaderBytes. Its parts are forgotten, for it has them all.
+  // True where it was not there before.
   virtual Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header,
                                  std::uint64_t bytes, Time now) = 0;
   virtual Result<std::optional<Piece>> find_piece(std::string_view tenant, const Digest& digest) = 0;

@@ -105,7 +105,7 @@ class Queue {
   virtual Result<Job> find(std::string_view tenant, std::string_view id) = 0;
   // The newest first, at most `limit`.
   virtual Result<std::vector<Job>> list(std::string_view tenant, std::size_t limit) = 0;
-  // Ends a job that is not final. The answer is the job as it stands then. kJobUnknown.
+  // Ends a job that is not final; it has no result then. The answer is the job as it stands then. kJobUnknown.
   virtual Result<Job> cancel(std::string_view tenant, std::string_view id, Time now, Time expires) = 0;
   // How many queued jobs are before this one where tenants take turns: its tenant's older ones, and of every other tenant one more
   // than these at most.
@@ -119,6 +119,8 @@ class Queue {
   virtual Result<std::vector<Job>> expire(Time now, Time keep_until) = 0;
   // Takes out one final job. False where it is not final. kJobUnknown.
   virtual Result<bool> remove(std::string_view tenant, std::string_view id) = 0;
+  // Takes a job out in whatever state it is, as if it had never been submitted.
+  virtual Status withdraw(std::string_view tenant, std::string_view id) = 0;
   // Every job of every tenant.
   virtual Result<std::vector<Job>> jobs() = 0;
 };

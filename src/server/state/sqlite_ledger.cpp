@@ -70,6 +70,7 @@ class SqliteLedger final : public Ledger {
   Result<bool> add_piece(std::string_view tenant, const Digest& digest, ByteView header, std::uint64_t bytes,
                          Time now) override {
     return database_->transact([&]() -> Result<bool> {
+      database_->query("DELETE FROM part WHERE tenant = ? AND piece = ?").with(tenant).with(digest).run();
       return database_
                  ->query(
                      "INSERT INTO piece (tenant, digest, header, bytes, created) VALUES (?, ?, ?, ?, ?) "

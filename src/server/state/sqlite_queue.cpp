@@ -175,7 +175,7 @@ class SqliteQueue final : public Queue {
     return database_->transact([&]() -> Result<Job> {
       database_
           ->query(
-              "UPDATE job SET state = 5, ended = ?, expires = ? "
+              "UPDATE job SET state = 5, result = NULL, ended = ?, expires = ? "
               "WHERE tenant = ? AND id = ? AND state NOT IN " TACIT_FINAL_STATES)
           .with(now)
           .with(expires)
@@ -251,6 +251,13 @@ class SqliteQueue final : public Queue {
       if (!is_final(job.state)) return false;
       database_->query("DELETE FROM job WHERE id = ?").with(job.id).run();
       return true;
+    });
+  }
+
+  Status withdraw(std::string_view tenant, std::string_view id) override {
+    return database_->transact([&]() -> Status {
+      database_->query("DELETE FROM job WHERE tenant = ? AND id = ?").with(tenant).with(id).run();
+      return {};
     });
   }
 

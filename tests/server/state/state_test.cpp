@@ -333,6 +333,26 @@ TEST_F(StateTest, CancelledJobsStayCancelled) {
   EXPECT_EQ(get(queue_->counts({})).kept, 2u);
 }
 
+// A row never names bytes that are gone.
+TEST_F(StateTest, ACancelledJobHasNoResult) {
+  get(queue_->submit(make_job(1), {}));
+  const Job job = *get(queue_->claim({}, "", 1));
+  EXPECT_TRUE(get(queue_->await_client(job, digest_of(7), 2, 9)));
+  EXPECT_EQ(get(queue_->cancel("a", job.id, 3, 9)).result, std::nullopt);
+}
+
+TEST_F(StateTest, AWithdrawnJobWasNeverThere) {
+  const Idempotency promise{"8e03978e", digest_of(50)};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(get(queue_->submit(make_job(1), promise)).repeated);
+    if (i == 1) get(queue_->claim({}, "", 1));
+    EXPECT_TRUE(queue_->withdraw("b", make_job(1).id).ok());
+    EXPECT_TRUE(get(queue_->submit(make_job(1), promise)).repeated) << "it is another tenant's";
+    EXPECT_TRUE(queue_->withdraw("a", make_job(1).id).ok());
+    EXPECT_EQ(queue_->find("a", make_job(1).id).error().code, ErrorCode::kJobUnknown);
+  }
+}
+
 TEST_F(StateTest, ErrorsComeBackWithTheirCode) {
   get(queue_->submit(make_job(1), {}));
   const Job job = *get(queue_->claim({}, "", 1));
