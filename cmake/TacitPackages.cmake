@@ -28,8 +28,38 @@ foreach(page tacit.1 tacitd.8)
     DEPENDS ${program} ${PROJECT_SOURCE_DIR}/deploy/make_manual VERBATIM)
   tacit_packed(${package_files}/${page}.gz ${package_files}/${page})
 endforeach()
+
+# What an operator reads and uses, under /usr/share/doc/tacitd in the folders that it has here, but for docs/ and deploy/.
+set(guide SECURITY.md CHANGELOG.md docs/operating.md docs/monitoring.md docs/service.md docs/reliability.md
+  docs/decisions/0001-model-privacy.md deploy/nginx.conf deploy/prometheus/alerts.yml deploy/grafana/tacitd.json
+  protocol/openapi.yaml)
+foreach(page rest errors keys inference jobs statistics client-half bytes)
+  list(APPEND guide protocol/${page}.md)
+endforeach()
+set(guide_places)
+foreach(file ${guide})
+  string(REGEX REPLACE "^(docs|deploy)/" "" place ${file})
+  list(APPEND guide_places ${file}=${place})
+endforeach()
+set(guide_pages)
+foreach(file_and_place ${guide_places})
+  string(REGEX REPLACE "=.*" "" file ${file_and_place})
+  string(REGEX REPLACE ".*=" "" place ${file_and_place})
+  get_filename_component(folder "${place}" DIRECTORY)
+  set(source ${PROJECT_SOURCE_DIR}/${file})
+  if(file MATCHES "[.]md$")
+    set(page ${package_files}/guide/${place})
+    file(MAKE_DIRECTORY ${package_files}/guide/${folder})
+    add_custom_command(OUTPUT ${page} COMMAND ${PROJECT_SOURCE_DIR}/deploy/make_page ${file} ${guide_places} > ${page}
+      DEPENDS ${source} ${PROJECT_SOURCE_DIR}/deploy/make_page VERBATIM)
+    list(APPEND guide_pages ${page})
+    set(source ${page})
+  endif()
+  install(FILES ${source} DESTINATION usr/share/doc/tacitd/${folder} COMPONENT tacitd)
+endforeach()
+
 add_custom_target(package_files DEPENDS tacit tacitd ${package_files}/tacit.1.gz ${package_files}/tacitd.8.gz
-  ${package_files}/changelog.gz ${package_files}/CHANGELOG.md.gz)
+  ${package_files}/changelog.gz ${package_files}/CHANGELOG.md.gz ${guide_pages})
 
 install(TARGETS tacit DESTINATION usr/bin COMPONENT tacit)
 install(FILES ${package_files}/tacit.1.gz DESTINATION usr/share/man/man1 COMPONENT tacit)
@@ -39,7 +69,6 @@ install(TARGETS tacitd DESTINATION usr/sbin COMPONENT tacitd)
 install(FILES ${package_files}/tacitd.8.gz DESTINATION usr/share/man/man8 COMPONENT tacitd)
 install(FILES deploy/tacitd.service DESTINATION lib/systemd/system COMPONENT tacitd)
 install(FILES deploy/tacitd.toml DESTINATION etc/tacit COMPONENT tacitd)
-install(FILES docs/operating.md deploy/nginx.conf DESTINATION usr/share/doc/tacitd COMPONENT tacitd)
 foreach(package tacit tacitd)
   install(FILES ${package_files}/changelog.gz deploy/debian/copyright
     DESTINATION usr/share/doc/${package} COMPONENT ${package})

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The Debian packages: what is in them, and their life from installation to purging, in a machine of their own."""
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,9 @@ class Packages(unittest.TestCase):
             "tacitd": {"./usr/sbin/tacitd": "-rwxr-xr-x root/root", "./lib/systemd/system/tacitd.service":
                        "-rw-r--r-- root/root", "./etc/tacit/tacitd.toml": "-rw-r--r-- root/root",
                        "./usr/share/man/man8/tacitd.8.gz": "-rw-r--r-- root/root",
-                       "./usr/share/doc/tacitd/operating.md": "-rw-r--r-- root/root"}}
+                       **{f"./usr/share/doc/tacitd/{file}": "-rw-r--r-- root/root" for file in (
+                           "operating.md", "monitoring.md", "nginx.conf", "prometheus/alerts.yml", "grafana/tacitd.json",
+                           "protocol/rest.md", "protocol/errors.md")}}}
         for package, files in wanted.items():
             listing = subprocess.run(["dpkg-deb", "--contents", str(self.packages[package])], capture_output=True,
                                      text=True, check=True).stdout
@@ -45,6 +48,26 @@ class Packages(unittest.TestCase):
             for path, owner in files.items():
                 self.assertEqual(entries.get(path), owner, f"{path} in {package}")
             self.assertNotIn("./var/lib/tacit/", entries)
+
+    def test_links_of_pages_lead_to_what_is_installed(self):
+        with tempfile.TemporaryDirectory(prefix="tacit-installed-") as name:
+            root = Path(name)
+            for package in self.packages.values():
+                subprocess.run(["dpkg-deb", "--extract", str(package), name], check=True)
+            pages = sorted(root.glob("usr/share/doc/**/*.md"))
+            self.assertGreater(len(pages), 10)
+            links = 0
+            for page in pages:
+                text = page.read_text(encoding="utf-8")
+                for target in re.findall(r"\]\(([^)#\s]+)", text):
+                    if "://" in target:
+                        continue
+                    links += 1
+                    self.assertTrue((page.parent / target).is_file(), f"{page.relative_to(root)} links to {target}")
+                # What a page names under there is there, too.
+                for path in re.findall(r"/usr/share/doc/[\w./-]*\w", text):
+                    self.assertTrue((root / path[1:]).exists(), f"{page.relative_to(root)} names {path}")
+            self.assertGreater(links, 30)
 
     def test_dependencies_are_those_of_the_programs(self):
         for package in self.packages:

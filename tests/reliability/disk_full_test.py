@@ -15,7 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from workload import BIN, SETTINGS, Client, Ledger, Service, arguments, check, load, prepare
+from check import Check
+from client import Client
+from ledger import Job, Ledger
+from recording import BIN, Service, prepare
+from workload import SETTINGS, arguments, load
 
 MEBIBYTES = 64
 
@@ -41,7 +45,7 @@ def main():
     failures, refused = [], 0
     with tempfile.TemporaryDirectory(prefix="tacit-full-") as name:
         folder = Path(name)
-        recording = prepare(folder)
+        recordings = prepare(folder)
         disk = folder / "disk"
         disk.mkdir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "tmpfs", disk])
@@ -50,29 +54,29 @@ def main():
             return 0
         settings = SETTINGS | {"log.level": "off"}
         try:
+            ledger = Ledger(disk / "state", recordings).begin()
             with Service(BIN / "tacitd", folder / "models", disk / "state", folder / "log", settings) as service:
-                ledger = Ledger()
-                Client(service.port).upload_keys(recording)
-                ledger.keys = True
+                Check(service.port, ledger).run()  # uploads the keys
                 for round_ in range(rounds):
                     fill(disk / "filler", rng.choice((0, 0, rng.randrange(4096, 400_000))))
                     problems = []
-                    with load(service, recording, ledger, rng, problems):
+                    with load(service, ledger, rng, problems):
                         time.sleep(0.7)
                     # Reads go on without room.
-                    client = Client(service.port)
-                    for path in ("/v2/health/live", "/v2/jobs", f"/v2/keys/{recording.key_id}"):
+                    client = Client(service.port, ledger.token)
+                    for path in ("/v2/health/live", "/v2/jobs", f"/v2/keys/{recordings.tiny.key_id}"):
                         status = client.ask("GET", path)[0]
                         if status != 200:
                             problems.append(f"GET {path} without room: {status}")
-                    refused += client.submit(recording, f"probe-{round_}")[0] == 507
-                    ledger.jobs[f"probe-{round_}"] = None
+                    probe = Job(f"probe-{round_}", recordings.tiny)
+                    refused += client.submit(probe.recording, probe.key)[0] == 507
+                    ledger.put("jobs", probe.key, probe)
                     client.close()
                     (disk / "filler").unlink()
                     if service.process.poll() is not None:
                         failures.append(f"round {round_}: the server ended with {service.process.returncode}")
                         service.start()
-                    problems += check(service.port, recording, ledger)
+                    problems += Check(service.port, ledger, rng.random()).run()
                     for problem in problems:
                         failures.append(f"round {round_}: {problem}")
                         print(failures[-1], flush=True)
@@ -81,7 +85,7 @@ def main():
                               f"507, {len(failures)} failures", flush=True)
             # Bytes whose row found no room may be left; the next start removes them.
             with service:
-                problems = check(service.port, recording, ledger)
+                problems = Check(service.port, ledger, rng.random()).run()
             found = subprocess.run([BIN / "tacitd", "check", "--state", disk / "state"], capture_output=True, text=True)
             if found.returncode != 0 or problems:
                 failures.append(f"after a restart: {problems} {found.stdout}{found.stderr}")

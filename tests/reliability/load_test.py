@@ -21,7 +21,11 @@ import threading
 import time
 from pathlib import Path
 
-from workload import BIN, ROOT, SETTINGS, Client, Ledger, Proxy, Service, check, load, prepare, tacit
+from check import Check
+from client import Client
+from ledger import Ledger
+from recording import BIN, ROOT, Proxy, Service, prepare, tacit
+from workload import SETTINGS, load
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -175,14 +179,14 @@ def overload(folder, models, exchange, seconds, failures):
 def soak(folder, seconds, failures):
     base = folder / "soak"
     base.mkdir()
-    recording = prepare(base)
+    ledger = Ledger(base / "state", prepare(base)).begin()
     with Service(BIN / "tacitd", base / "models", base / "state", base / "log", SETTINGS) as service:
-        ledger, problems, samples = Ledger(), [], []
+        problems, samples = [], []
         deadline, start = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:
-            with load(service, recording, ledger, random, problems):
+            with load(service, ledger, random, problems):
                 time.sleep(min(5, max(deadline - time.monotonic(), 0.1)))
-            problems += check(service.port, recording, ledger)
+            problems += Check(service.port, ledger, random.random()).run()
             samples.append((time.monotonic() - start, resident(service.process.pid)))
         steady = [(t, size) for t, size in samples if t > seconds / 5]
         mean_t = sum(t for t, _ in steady) / len(steady)

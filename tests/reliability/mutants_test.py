@@ -7,8 +7,9 @@ on.
 
 Each request is whole and answered with 2xx before it is damaged: in its header, its body or both, by changed, doubled, moved
 and missing bytes and by values that lie. A connection that the server closes without an answer is right only where the
-damage has made it wait for bytes that never come; 2xx only where the damage has done no harm."""
-import hashlib
+damage has made it wait for bytes that never come; 2xx only where the damage has done no harm.
+
+The routes are held against the server's own /openapi.json: one that no request here is for fails the test."""
 import http.client
 import json
 import random
@@ -21,9 +22,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from workload import BIN, Client, Service, arguments, prepare
+from client import Client
+from recording import BIN, Piece, Service, prepare
+from workload import arguments
 
-PART_BYTES = 8 << 20
 PATIENCE = 0.3  # seconds
 LIES = [b"0", b"-1", b"1e9", b"18446744073709551615", b"18446744073709551616", b"999999999", b"nan", b"null", b"[]", b"{}",
         b"\"\"", b"\0", b"\xff\xfe", b"../..", b"%2e%2e", b"A" * 300, b"\r\n", b"true", b"\"\\ud800\""]
@@ -31,11 +33,13 @@ LIES = [b"0", b"-1", b"1e9", b"18446744073709551615", b"18446744073709551616", b
 
 @dataclass
 class Case:
-    """A request to a route; {job} and {key} stand for a job that is there and for a new idempotency key."""
+    """A request to a route, whose path has the names of /openapi.json; they stand for what is there, {key} for a new idempotency
+    key. `awaiting`: {job} is one that awaits its client, else one that is finished."""
     method: str
     path: str
     body: bytes = b""
     fields: tuple = ()
+    awaiting: bool = False
 
     def bytes(self, **names):
         lines = [line.format(**names) for line in (f"{self.method} {self.path} HTTP/1.1", "Host: localhost", *self.fields)]
@@ -44,29 +48,46 @@ class Case:
         return "\r\n".join(lines).encode() + b"\r\n\r\n", self.body
 
 
-def cases_of(recording):
-    digest, piece = min(recording.pieces.items(), key=lambda item: len(item[1]))
-    part = hashlib.blake2b(piece, digest_size=32).hexdigest()
-    lengths = (f"Inference-Header-Content-Length: {recording.json_bytes}",)
-    at = f"/v2/keys/pieces/{digest}"
-    model = "/v2/models/tiny"
+def small_piece(recordings):
+    return Piece(min(recordings.tiny.pieces.values(), key=len))
+
+
+def cases_of(recordings):
+    tiny, piece = recordings.tiny, small_piece(recordings)
+    infer, resume = tiny.predictions[0][0], recordings.rounds.predictions[0][1]
+
+    def inference(stage, *more):
+        return (f"Inference-Header-Content-Length: {stage.json_bytes}",) + more
+
+    model, version = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
+    at = "/v2/keys/pieces/{digest}"
     get = [Case("GET", path) for path in (
-        "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", model, model + "/ready", model + "/client",
-        model + "/versions/1", model + "/versions/1/ready", model + "/versions/1/client", at, "/v2/keys",
-        f"/v2/keys/{recording.key_id}", "/v2/jobs", "/v2/jobs/{job}", "/v2/jobs/{job}/result", "/v2/jobs/{job}/events",
-        "/openapi.json")]
-    assert len(piece) <= PART_BYTES
+        "/v2", "/v2/health/live", "/v2/health/ready", "/metrics", "/openapi.json", "/v2/models", "/v2/models/stats",
+        *(of + end for of in (model, version) for end in ("", "/config", "/ready", "/client", "/stats")), at, "/v2/keys",
+        "/v2/keys/{key_id}", "/v2/jobs", "/v2/jobs/{job}", "/v2/jobs/{job}/result", "/v2/jobs/{job}/events")]
     return get + [
-        Case("PUT", at, piece), Case("PUT", at + "/parts/0", piece,
-                                     (f"Tacit-Piece-Bytes: {len(piece)}", f"Tacit-Part-Digest: {part}")),
+        Case("PUT", at, piece.content),
+        Case("PUT", at + "/parts/{number}", piece.content, tuple(f"{name}: {value}" for name, value in piece.fields(0).items())),
         Case("DELETE", at + "/parts"),
-        Case("POST", "/v2/keys", recording.key_set, ("Content-Type: application/json",)),
-        Case("POST", model + "/infer", recording.inference, lengths),
-        Case("POST", model + "/versions/1/infer", recording.inference, lengths),
-        Case("POST", model + "/infer", recording.inference, lengths + ("Prefer: respond-async", "Idempotency-Key: \"{key}\"")),
-        Case("DELETE", "/v2/jobs/{job}"), Case("DELETE", f"/v2/keys/{recording.key_id}"),
-        Case("POST", "/v2/repository/index"), Case("POST", "/v2/repository/models/tiny/load"),
-        Case("POST", "/v2/repository/models/tiny/unload")]
+        Case("POST", "/v2/keys", tiny.key_set, ("Content-Type: application/json",)),
+        Case("POST", model + "/infer", infer.body, inference(infer)),
+        Case("POST", version + "/infer", infer.body, inference(infer)),
+        Case("POST", model + "/infer", infer.body,
+             inference(infer, "Prefer: respond-async", "Idempotency-Key: \"{key}\"")),
+        Case("POST", "/v2/jobs/{job}/input", resume.body, inference(resume), awaiting=True),
+        Case("DELETE", "/v2/jobs/{job}"), Case("DELETE", "/v2/keys/{key_id}"),
+        Case("POST", "/v2/repository/index"), Case("POST", "/v2/repository/models/{model}/load"),
+        Case("POST", "/v2/repository/models/{model}/unload")]
+
+
+def forgotten(bench, cases):
+    """Routes that the server describes and no request is for, and requests for what it does not describe."""
+    paths = json.loads(bench.client.ask("GET", "/openapi.json")[2])["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods
+                 if method in ("get", "put", "post", "delete", "patch", "head", "options", "trace")}
+    asked = {(case.method, case.path) for case in cases}
+    return ([f"{method} {path} is in /openapi.json, and no request here is for it" for method, path in sorted(described - asked)]
+            + [f"{method} {path} is not in /openapi.json" for method, path in sorted(asked - described)])
 
 
 def damaged(data, rng, near):
@@ -146,20 +167,21 @@ def wrong_with(answer):
 class Bench:
     """The server and what the requests need to be valid."""
 
-    def __init__(self, service, recording):
-        self.service, self.recording = service, recording
+    def __init__(self, service, recordings):
+        self.service, self.recordings = service, recordings
+        self.digest = small_piece(recordings).digest
         self.client = Client(service.port)
         self.submitted = 0
-        self.job = self.new_job()
+        self.job, self.awaiting = self.new_job(recordings.tiny), self.new_job(recordings.rounds)
 
-    def new_job(self):
-        """A finished one; keys and model are there again as well."""
-        self.client.ask("POST", "/v2/repository/models/tiny/load")
-        status, body = self.client.upload_keys(self.recording)
+    def new_job(self, recording):
+        """One that rests; its keys and its model are there again as well."""
+        self.client.ask("POST", f"/v2/repository/models/{recording.model}/load")
+        status, _, body = self.client.upload_keys(recording)
         if status not in (200, 201):
             raise AssertionError(f"keys are not taken: {status} {body[:300]}")
         self.submitted += 1
-        status, _, body = self.client.submit(self.recording, f"own-{self.submitted}")
+        status, _, body = self.client.submit(recording, f"own-{self.submitted}")
         if status != 202:
             raise AssertionError(f"no job is taken: {status} {body[:300]}")
         job = json.loads(body)["job_id"]
@@ -174,18 +196,27 @@ class Bench:
                 if self.client.ask("DELETE", f"/v2/jobs/{page['job_id']}")[0] == 204:
                     break
 
+    def ready_for(self, recording, job, state):
+        status, _, body = self.client.ask("GET", f"/v2/jobs/{job}")
+        return (status == 200 and json.loads(body)["state"] == state
+                and self.client.ask("GET", f"/v2/keys/{recording.key_id}")[0] == 200
+                and self.client.ask("GET", f"/v2/models/{recording.model}/ready")[0] == 200)
+
     def valid(self, case):
         """(header, body) of a request that is answered with 2xx."""
-        if self.client.ask("GET", f"/v2/jobs/{self.job}")[0] != 200 or \
-                self.client.ask("GET", f"/v2/keys/{self.recording.key_id}")[0] != 200 or \
-                self.client.ask("GET", "/v2/models/tiny/ready")[0] != 200:
-            self.job = self.new_job()
+        tiny, rounds = self.recordings.tiny, self.recordings.rounds
+        if case.awaiting:
+            if not self.ready_for(rounds, self.awaiting, "awaiting_client"):
+                self.awaiting = self.new_job(rounds)
+        elif not self.ready_for(tiny, self.job, "succeeded"):
+            self.job = self.new_job(tiny)
         self.submitted += 1
-        return case.bytes(job=self.job, key=f"key-{self.submitted}")
+        return case.bytes(job=self.awaiting if case.awaiting else self.job, key=f"key-{self.submitted}", model="tiny",
+                          version="1", digest=self.digest, number="0", key_id=tiny.key_id)
 
 
 def run(bench, cases, refusals, rng):
-    problems, statuses, codes = [], Counter(), Counter()
+    problems, statuses, codes = forgotten(bench, cases), Counter(), Counter()
     for case in cases:
         head, body = bench.valid(case)
         answer = send(bench.service.port, head + body)
@@ -220,7 +251,8 @@ def run(bench, cases, refusals, rng):
         elif answer._method != "HEAD":
             refused += 1
             codes[json.loads(answer.content)["code"]] += 1
-    print(f"{sent} damaged requests to {len(cases)} routes: {refused} refused with a code, "
+    routes = len({(case.method, case.path) for case in cases})
+    print(f"{sent} damaged requests to {routes} routes: {refused} refused with a code, "
           f"{statuses['closed']} closed, {sent - refused - statuses['closed']} harmless")
     print("statuses: " + ", ".join(f"{status} {count}" for status, count in sorted(statuses.items(), key=str)))
     print("codes: " + ", ".join(f"{code} {count}" for code, count in codes.most_common()))
@@ -234,16 +266,16 @@ def main():
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="tacit-mutants-") as name:
         folder = Path(name)
-        recording = prepare(folder)
+        recordings = prepare(folder)
         settings = {"quota.requests_per_second": 0, "quota.jobs": 0, "log.level": "error"}
         with Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", settings) as service:
-            bench = Bench(service, recording)
-            problems = run(bench, cases_of(recording), refusals, random.Random(seed))
+            bench = Bench(service, recordings)
+            problems = run(bench, cases_of(recordings), refusals, random.Random(seed))
             if service.process.poll() is not None:
                 problems.append(f"the server ended with {service.process.returncode}: {service.last_words()}")
             else:
                 bench.clear()
-                bench.new_job()  # an honest client is still served
+                bench.new_job(recordings.rounds)  # an honest client is still served
                 problems += [f"logged: {line}" for line in service.read_log().splitlines() if " error " in line][:5]
                 if service.stop() != 0:
                     problems.append("the server did not end by itself")

@@ -4,14 +4,14 @@
 
     power_cut_test.py [CUTS [SEED]]     default 10000
 
-trace_shim.cpp writes down every change that a tacitd under load makes to its state folder. After any number of them the power may
-go. What was synced by then is on the disk; of the rest, each write may be there or not, or only some of its sectors, and of the
-changes to a folder only the first few. In every second cut nothing of it is there. In such a folder `tacitd check` must find only what
-the next start removes, and the database must have everything that was acknowledged before the cut; every hundredth is started and asked
-for its jobs and their results. A journalling file system is kinder than this; none is asked for more."""
+trace_shim.cpp writes down every change that a tacitd under load, and `tacitd token` beside it, makes to its state folder. After
+any number of them the power may go. What was synced by then is on the disk; of the rest, each write may be there or not, or only
+some of its sectors, and of the changes to a folder only the first few. In every second cut nothing of it is there. In such a
+folder `tacitd check` must find only what the next start removes, and the database and the audit log must have everything that
+was acknowledged before the cut; every hundredth is started and asked for it, and what was begun is brought to its end. A
+journalling file system is kinder than this; none is asked for more."""
 import collections
 import concurrent.futures
-import json
 import os
 import random
 import shutil
@@ -20,17 +20,19 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workload import BIN, SETTINGS, Client, Service, arguments, prepare
+from check import Check
+from ledger import AuditLog, Ledger, token_id
+from recording import BIN, Service, prepare
+from workload import SETTINGS, arguments, load
 
 SECTOR = 512
-MOST_JOBS = 20  # of each client
+STATES = {"awaiting_client": 2, "succeeded": 3}  # in the database
 STARTED = 100  # every so many cuts a server is started
+SHOWN = 50  # so many failures are printed: one that stays on the disk shows at every later cut
 ADDED, REMOVED, RENAMED = "added", "removed", "renamed"
 Record = collections.namedtuple("Record", "kind file number path data")
 HEAD = struct.Struct("=cQQII")
@@ -155,82 +157,22 @@ class Disk:
         return found
 
 
-@dataclass
-class Job:
-    """Where in the trace it was acknowledged, and so on; None where that never happened. `asked` is of the deletion."""
-    key: str
-    acknowledged: int
-    succeeded: int = None
-    asked: int = None
-    deleted: int = None
+class Past:
+    """A ledger as it was when the trace had a given length, which grows."""
 
+    def __init__(self, ledger):
+        self.ledger, self.changes = ledger, collections.deque(ledger.history)
+        self.tables = {table: {} for table in Ledger.TABLES}
 
-class Witness:
-    """Clients at work, and where in the trace each acknowledgement came."""
-
-    def __init__(self, recording, port, trace, seed):
-        self.recording, self.port, self.trace, self.seed = recording, port, trace, seed
-        self.keys = None
-        self.jobs = {}
-        self.problems = []
-        self.lock = threading.Lock()
-
-    def now(self):
-        return self.trace.stat().st_size
-
-    def run(self, seconds, clients):
-        uploader = Client(self.port)
-        status, body = uploader.upload_keys(self.recording)
-        if status not in (200, 201):
-            raise AssertionError(f"keys: {status} {body[:200]}")
-        self.keys = self.now()
-        end = time.monotonic() + seconds
-        threads = [threading.Thread(target=self.work, args=(end, random.Random(f"{self.seed} {number}")))
-                   for number in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def work(self, end, rng):
-        client = Client(self.port)
-        mine = []
-        while time.monotonic() < end:
-            if len(mine) < 5 or (len(mine) < MOST_JOBS and rng.random() < 0.4):
-                key = str(uuid.UUID(int=rng.getrandbits(128)))
-                status, _, body = client.submit(self.recording, key)
-                if status != 202:
-                    self.problems.append(f"submit: {status} {body[:200]}")
-                    continue
-                job = json.loads(body)["job_id"]
-                with self.lock:
-                    self.jobs[job] = Job(key, self.now())
-                mine.append(job)
-            elif rng.random() < 0.6:
-                job = rng.choice(mine)
-                page = json.loads(client.ask("GET", f"/v2/jobs/{job}")[2])
-                if page["state"] == "succeeded" and self.jobs[job].succeeded is None:
-                    self.jobs[job].succeeded = self.now()
-            else:
-                job = rng.choice(mine)
-                if self.jobs[job].asked is None:
-                    self.jobs[job].asked = self.now()
-                # One that has not ended is only cancelled by it.
-                if client.ask("DELETE", f"/v2/jobs/{job}")[0] == 204:
-                    self.jobs[job].deleted = self.now()
-                    mine.remove(job)
-        client.close()
-
-    def count(self):
-        return 1 + sum(1 + (job.succeeded is not None) + (job.deleted is not None) for job in self.jobs.values())
-
-    def claims(self, at):
-        """What must hold on a disk that has the trace up to `at`: (keys, {job: (key, whether it has succeeded)}, jobs that are gone)."""
-        def before(moment):
-            return moment is not None and moment <= at
-        there = {name: (job.key, before(job.succeeded)) for name, job in self.jobs.items()
-                 if before(job.acknowledged) and not before(job.asked)}
-        return before(self.keys), there, {name for name, job in self.jobs.items() if before(job.deleted)}
+    def at(self, moment, state):
+        """A ledger of its own for the state folder that the power cut has left."""
+        while self.changes and self.changes[0][0] <= moment:
+            _, table, key, value = self.changes.popleft()
+            self.tables[table][key] = value
+        past = Ledger(state, self.ledger.recordings)
+        for table, entries in self.tables.items():
+            setattr(past, table, dict(entries))
+        return past
 
 
 def write_folder(folder, found):
@@ -242,59 +184,63 @@ def write_folder(folder, found):
             (folder / path).write_bytes(content)
 
 
-def examine(folder, claims, recording, models):
-    """What is wrong with the state in `folder`. `models` is where a server that is to be started finds its models, or None."""
-    keys, jobs, gone = claims
-    problems = []
+def check_folder(folder, harmless=""):
+    """What `tacitd check` finds wrong, without lines that have these words."""
     done = subprocess.run([BIN / "tacitd", "check", "--state", folder], capture_output=True, text=True)
-    for line in done.stdout.splitlines():
-        if "; the next start of tacitd " not in line:  # which removes blobs without a row, and half a line of the audit log
-            problems.append(line)
-    if done.returncode != 0 and not done.stdout:
-        problems.append(done.stderr.strip())
-    with sqlite3.connect(folder / "tacit.db") as database:
-        sets = {bytes(row[0]).hex() for row in database.execute("SELECT id FROM key_set")}
-        rows = {row[0]: row[1:] for row in database.execute("SELECT id, state, result IS NOT NULL FROM job")}
-        promises = {row[0]: row[1] for row in database.execute("SELECT key, job FROM idempotency")}
+    lines = [line for line in done.stdout.splitlines() if not harmless or harmless not in line]
+    return lines or ([done.stderr.strip()] if done.returncode != 0 and not done.stdout else [])
+
+
+def examine(past, models):
+    """What is wrong with the state that is left. `models` is where a server that is to be started finds its models, or None."""
+    # The next start removes blobs without a row, and half a line of the audit log.
+    problems = check_folder(past.state, "; the next start of tacitd ")
+    if not past.tokens:
+        return problems  # nobody was told of anything
+    with sqlite3.connect(past.state / "tacit.db") as database:
+        problems += [f"in the database: {problem}" for problem in wrong_rows(database, past)]
     database.close()
-    if keys and recording.key_id not in sets:
-        problems.append("the key set was acknowledged and is gone")
-    for job, (key, succeeded) in jobs.items():
-        if job not in rows:
-            problems.append(f"job {job} was acknowledged and is gone")
-        elif succeeded and not rows[job][1]:
-            problems.append(f"the result of {job} was shown and is gone")
-        if promises.get(key) != job:
-            problems.append(f"the promise of {job} is gone")
-    problems += [f"job {job} was deleted and is there" for job in gone & rows.keys()]
+    past.audit = AuditLog(past.state)
+    audited = dict(past.audited)
+    problems += past.unaudited()
     if models is not None:
-        problems += start(folder, keys, jobs, gone, recording, models)
+        past.audit, past.audited = AuditLog(past.state), audited
+        with Service(BIN / "tacitd", models, past.state, past.state.with_suffix(".log"), SETTINGS) as service:
+            problems += [f"started: {problem}" for problem in Check(service.port, past).run()]
+        problems += [f"started and ended: {line}" for line in check_folder(past.state)]
     return problems
 
 
-def start(folder, keys, jobs, gone, recording, models):
-    """The same asked of a server that is started on what is left, until all jobs have ended."""
-    problems = []
-    with Service(BIN / "tacitd", models, folder, folder.with_suffix(".log"), SETTINGS) as service:
-        client = Client(service.port)
-        if keys and client.ask("GET", f"/v2/keys/{recording.key_id}")[0] != 200:
-            problems.append("started: the key set is gone")
-        deadline = time.monotonic() + 60
-        for job in jobs:
-            while True:
-                status, _, body = client.ask("GET", f"/v2/jobs/{job}")
-                state = json.loads(body).get("state")
-                if state not in ("queued", "running") or time.monotonic() > deadline:
-                    break
-                time.sleep(0.02)
-            if state != "succeeded" or client.ask("GET", f"/v2/jobs/{job}/result")[0] != 200:
-                problems.append(f"started: job {job}: {status} {body[:200]}")
-        problems += [f"started: {job} is there again" for job in gone if client.ask("GET", f"/v2/jobs/{job}")[0] != 404]
-        client.close()
-    done = subprocess.run([BIN / "tacitd", "check", "--state", folder], capture_output=True, text=True)
-    if done.returncode != 0:
-        problems.append(f"started and ended: {done.stdout}{done.stderr}")
-    return problems
+def wrong_rows(database, past):
+    sets = {row[0].hex() for row in database.execute("SELECT id FROM key_set")}
+    jobs = {row[0]: row[1:] for row in database.execute("SELECT id, stage, state, result IS NOT NULL FROM job")}
+    promises = dict(database.execute("SELECT key, job FROM idempotency"))
+    tokens = dict(database.execute("SELECT id, revoked IS NULL FROM token"))
+    piece = past.recordings.large
+    received = [row[0] for row in database.execute("SELECT number FROM part WHERE piece = ?", [bytes.fromhex(piece.digest)])]
+    stored = database.execute("SELECT 1 FROM piece WHERE digest = ?", [bytes.fromhex(piece.digest)]).fetchone()
+    for token, valid in past.tokens.items():
+        if valid is not None and tokens.get(token_id(token)) != valid:
+            yield f"token {token_id(token)} was {'made' if valid else 'revoked'}"
+    for key_id in past.keys.keys() - sets:
+        yield f"the key set {key_id} was acknowledged and is gone"
+    if wrong := past.upload.claim.broken("stored" if stored else "partial" if received else None, received, piece.key_id in sets):
+        yield wrong
+    for job in past.jobs.values():
+        if job.deleted and job.id in jobs:
+            yield f"job {job.id} was deleted and is there"
+        if job.id is None or job.deleting:
+            continue
+        if promises.get(job.key) != job.id:
+            yield f"the promise of job {job.id} is gone"
+        if job.id not in jobs:
+            yield f"job {job.id} was acknowledged and is gone"
+            continue
+        stage, state, result = jobs[job.id]
+        if not job.stage <= stage <= job.sent:
+            yield f"job {job.id} was given the input of stage {job.stage}, sent that of {job.sent}, and is in stage {stage}"
+        if job.seen is not None and (state != STATES[job.seen] or not result):
+            yield f"job {job.id} was {job.seen}, and its state is {state}"
 
 
 def contents(folder):
@@ -309,29 +255,32 @@ def main():
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="tacit-power-", dir=place) as name:
         folder = Path(name).resolve()
-        recording = prepare(folder)
+        recordings = prepare(folder)
         state, trace = folder / "state", folder / "trace"
         state.mkdir(mode=0o700)
         trace.touch()
+        traced = {"LD_PRELOAD": os.environ["TACIT_TRACE_SHIM"], "TACIT_TRACE_FOLDER": str(state), "TACIT_TRACE": str(trace)}
+        ledger = Ledger(state, recordings, traced, lambda: trace.stat().st_size).begin()
         service = Service(BIN / "tacitd", folder / "models", state, folder / "log", SETTINGS)
-        service.environment |= {"LD_PRELOAD": os.environ["TACIT_TRACE_SHIM"], "TACIT_TRACE_FOLDER": str(state),
-                                "TACIT_TRACE": str(trace)}
-        with service:
-            witness = Witness(recording, service.port, trace, seed)
-            witness.run(max(2, cuts / 1000), 3)
-        records, ends = read_trace(trace)
-        print(f"{len(records)} changes, {trace.stat().st_size >> 20} MiB, {witness.count()} acknowledgements", flush=True)
+        service.environment |= traced
         failures = []
+        with service, load(service, ledger, rng, failures, parts=1, uncertain=()):
+            time.sleep(max(2, cuts / 1000))
+        records, ends = read_trace(trace)
+        print(f"{len(records)} changes, {trace.stat().st_size >> 20} MiB, {ledger.acknowledged} acknowledgements", flush=True)
+
+        for problem in failures[:SHOWN]:
+            print(problem)
 
         def fail(problem):
             failures.append(problem)
-            print(problem, flush=True)
+            if len(failures) <= SHOWN:
+                print(problem, flush=True)
 
-        for problem in witness.problems:
-            fail(problem)
-        disk, made, examined = Disk(str(state)), 0, 0
+        disk, past, made, examined = Disk(str(state)), Past(ledger), 0, 0
         # Every twentieth while the state folder is made and filled with the keys: that is once, and short.
-        filled = next(i for i, end in enumerate(ends) if end >= witness.keys)
+        with_keys = {key: moment for moment, table, key, _ in reversed(ledger.history) if table == "keys"}
+        filled = next(i for i, end in enumerate(ends) if end >= max(with_keys.values()))
         moments = sorted(rng.randint(1, len(records) if number % 20 else filled) for number in range(cuts))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             waiting = collections.deque()
@@ -353,10 +302,9 @@ def main():
                 kept = "none" if number % 2 == 0 else "all" if number % 16 == 1 else "some"
                 copy = folder / f"cut-{number}"
                 write_folder(copy, disk.after_cut(rng, kept))
-                claims = witness.claims(ends[moment - 1])
                 models = folder / "models" if number % STARTED == 0 else None
                 label = f"cut {number} after change {moment} of {len(records)}, {kept} of what was not synced"
-                waiting.append((label, copy, pool.submit(examine, copy, claims, recording, models)))
+                waiting.append((label, copy, pool.submit(examine, past.at(ends[moment - 1], copy), models)))
                 while len(waiting) > 2 * os.cpu_count():
                     finish()
             while waiting:

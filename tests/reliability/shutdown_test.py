@@ -13,7 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from workload import BIN, SETTINGS, Ledger, Service, arguments, check, load, prepare
+from check import Check
+from ledger import Ledger
+from recording import BIN, Service, prepare
+from workload import SETTINGS, arguments, load
 
 
 def main():
@@ -23,16 +26,15 @@ def main():
     failures, ends, starts, acknowledged = [], [], [], 0
     with tempfile.TemporaryDirectory(prefix="tacit-shutdown-") as name:
         folder = Path(name)
-        recording = prepare(folder)
-        ledger = Ledger()
+        ledger = Ledger(folder / "state", prepare(folder)).begin()
         for round_ in range(rounds):
             service = Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", SETTINGS)
             began = time.monotonic()
             service.start()
             starts.append(time.monotonic() - began)
-            problems = check(service.port, recording, ledger) if round_ else []
+            problems = Check(service.port, ledger, rng.random()).run() if round_ else []
             before = ledger.acknowledged
-            with load(service, recording, ledger, rng, problems):
+            with load(service, ledger, rng, problems):
                 time.sleep(rng.uniform(0.05, 1.2))
                 service.process.terminate()
                 began = time.monotonic()
@@ -49,7 +51,7 @@ def main():
                 failures.append(f"round {round_}: {problem}")
                 print(failures[-1], flush=True)
         with Service(BIN / "tacitd", folder / "models", folder / "state", folder / "log", SETTINGS) as service:
-            failures += check(service.port, recording, ledger)
+            failures += Check(service.port, ledger, rng.random()).run()
     print(f"{rounds} rounds, {acknowledged} acknowledgements: ends within {max(ends):.1f} s, ready again within "
           f"{max(starts):.1f} s, {len(failures)} failures")
     return 1 if failures else 0
