@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacit compile MODEL.onnx --calibration FILE_OR_DIR -o MODEL.tacit: an ONNX network to a package.
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 
@@ -74,6 +75,15 @@ Status measure(compiler::Compiled& compiled, const CalibrationSet& calibration,
   return {};
 }
 
+// The network; only as far as the last encrypted layer where what follows cannot be read and nobody computes it.
+Result<graph::Graph> load_network(const CompileOptions& options) {
+  auto whole = graph::load_onnx(options.model);
+  const std::size_t colon = options.layers.find(':');
+  if (whole.ok() || options.client_rest || colon == std::string::npos) return whole;
+  auto beginning = graph::load_onnx(options.model, options.layers.substr(colon + 1));
+  return beginning.ok() ? std::move(beginning) : std::move(whole);
+}
+
 Status run(const CompileOptions& options) {
   if (options.max_calibration == 0)
     return Error{ErrorCode::kInvalidArgument, "--max-calibration must be at least 1"};
@@ -81,7 +91,7 @@ Status run(const CompileOptions& options) {
     return Error{ErrorCode::kInvalidArgument, "--key-budget must be a positive number of megabytes"};
   if (options.memory_mb && !(*options.memory_mb >= 1 && *options.memory_mb < 1e9))
     return Error{ErrorCode::kInvalidArgument, "--memory must be a number of megabytes, at least 1"};
-  TACIT_TRY(const graph::Graph graph, graph::load_onnx(options.model));
+  TACIT_TRY(const graph::Graph graph, load_network(options));
   compiler::Options settings;
   settings.name = name_from(options.model);
   settings.margin = options.margin;
@@ -119,6 +129,13 @@ Status run(const CompileOptions& options) {
   if (!options.layers.empty() && !options.client_rest) calibration.labels.clear();
   say("compiling " + options.model.string() + " with " + std::to_string(calibration.images.size()) +
       (calibration.labels.empty() ? "" : " labelled") + " calibration images");
+  // A quick one needs no words: a line every two seconds at most.
+  settings.progress = [last = std::chrono::steady_clock::now()](const std::string& step) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last < std::chrono::seconds(2)) return;
+    last = now;
+    say(step);
+  };
   TACIT_TRY(compiler::Compiled compiled, compiler::compile(graph, calibration.images, settings));
   TACIT_CHECK(measure(compiled, calibration, options));
   const Bytes bytes = plan::write_package(compiled.package);

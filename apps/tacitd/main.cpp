@@ -142,7 +142,11 @@ Status check_configuration(const server::Config& config) {
     TACIT_TRY(const auto context, server::TlsContext::load(http.certificate, http.private_key));
     if (context->expired()) say("the certificate's time is over, or has not come yet");
   }
-  TACIT_CHECK(server::check_models_folder(config.models));
+  // Models may come later.
+  if (const Status models = server::check_models_folder(config.models); !models.ok()) {
+    if (models.error().code != ErrorCode::kNoModels) return models;
+    say(models.error().message);
+  }
   say("the configuration is sound");
   return {};
 }

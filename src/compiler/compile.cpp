@@ -295,6 +295,7 @@ Result<Candidate> search_parameters(const Problem& problem, std::vector<RingTria
                                     std::to_string(kMaxCiphertexts) + " ciphertexts"));
       continue;
     }
+    problem.options.progress("looking for parameters in the ring of degree 2^" + std::to_string(log_degree));
     TACIT_TRY(std::optional<Candidate> candidate, best_within(problem, log_degree));
     RingTrial& trial = trials.emplace_back(trial_of(log_degree, candidate, ""));
     if (!candidate) {
@@ -377,9 +378,9 @@ Result<Compiled> compile(const graph::Graph& given, std::span<const graph::Tenso
   TACIT_TRY(WithoutMaxima rewritten, replace_maxima(graph, choose_client_nodes(graph, partition)));
   graph = std::move(rewritten.graph);
   const ClientNodes client = std::move(rewritten.client);
-  TACIT_TRY(const Calibration calibrated,
-            calibrate(graph, calibration,
-                      {client, options.margin, options.agreement, options.degree, options.relu}));
+  TACIT_TRY(const Calibration calibrated, calibrate(graph, calibration,
+                                                    {client, options.margin, options.agreement,
+                                                     options.degree, options.relu, options.progress}));
   TACIT_TRY(Network network, lower(graph, calibrated.approximations, client));
   TACIT_TRY(const Schedule schedule, make_schedule(std::move(network), calibrated.ranges, options.margin,
                                                    options.mode == Mode::kThroughput ? PackingStyle::kElements

@@ -41,6 +41,7 @@ struct Options {
   std::uint64_t key_budget = 50'000'000;
   // Bytes that a server may need for the model and one client (MemoryEstimate); 0 for any number.
   std::uint64_t memory_budget = 0;
+  Progress progress = [](const std::string&) {};
 };
 
 // Standard deviation of the outputs' noise beside the largest calibrated output: scales are grown until it is

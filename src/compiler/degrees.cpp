@@ -165,8 +165,11 @@ class Search {
     std::vector<std::vector<Elements>> values(images_.size());
     parallel_for(images_.size(),
                  [&](std::size_t image) { values[image] = evaluate_values(graph_, none, images_[image]); });
+    std::size_t number = 0;
     for (Ladder& ladder : ladders_) {
       const graph::Node& node = graph_.nodes[ladder.node];
+      options_.progress("choosing polynomials: " + graph::in_quotes(node.name) + ", " +
+                        std::to_string(++number) + " of " + std::to_string(ladders_.size()));
       Batch inputs;
       for (const std::vector<Elements>& of_image : values) inputs.push_back(of_image[node.inputs[0]]);
       const Histogram histogram = histogram_of(inputs, options_.margin, ladder.choices.front());
@@ -370,6 +373,9 @@ Result<Choices> choose_degrees(const graph::Graph& graph, const Batch& images, c
     if (found && (found->enough || found->agreement.agreement >= options.agreement)) break;
     TACIT_TRY(std::vector<Ladder> ladders, ladders_of(graph, options, by_sign));
     if (ladders.empty()) return Choices(graph.nodes.size());
+    const std::size_t count = ladders.size();
+    options.progress("choosing polynomials for " + std::to_string(count) + " activations" +
+                     (by_sign ? ", as compositions of signs" : ""));
     Search search(graph, options, std::move(ladders));
     const std::optional<Search::Found> candidate = search.run(images, exact);
     if (!candidate || (found && candidate->agreement.agreement <= found->agreement.agreement)) continue;

@@ -3,7 +3,9 @@
 // composite signs where they are asked for or polynomials do not suffice.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <string>
 
 #include "base/result.h"
 #include "compiler/forward.h"
@@ -14,12 +16,16 @@ namespace tacit::compiler {
 // sign, or by polynomials unless these miss the agreement that is wanted and signs do not.
 enum class ReluMode { kAutomatic, kPolynomial, kSign };
 
+// Told of each step that may take long, in words, when it begins.
+using Progress = std::function<void(const std::string& step)>;
+
 struct DegreeOptions {
   ClientNodes client = {};
   double margin = 1.5;
   double agreement = 0.99;
   std::optional<int> degree;  // of every polynomial, then used without looking for better; else chosen
   ReluMode relu = ReluMode::kAutomatic;
+  Progress progress = [](const std::string&) {};
 };
 
 // Chooses so that is_enough; where nothing is, as much as there is. Each activation's effect on the outputs is measured for each of its choices, alone. From the dearest choices on, the

@@ -66,18 +66,19 @@ std::string dimension_text(const onnx::TensorShapeProto::Dimension& dimension) {
 // Reads one model; lives for one call of import_onnx.
 class Importer {
  public:
-  explicit Importer(const onnx::ModelProto& model) : model_(model), proto_(model.graph()) {}
+  Importer(const onnx::ModelProto& model, std::string_view last)
+      : model_(model), proto_(model.graph()), last_(last) {}
 
   Result<Graph> run() {
     TACIT_TRY(state_.opset, default_opset(model_));
     TACIT_CHECK(index_names());
     TACIT_TRY(const onnx::ValueInfoProto* input, find_input());
     TACIT_TRY(state_.input_dims, read_dims(*input));
-    TACIT_CHECK(check_output());
+    TACIT_TRY(output_, find_output());
     TACIT_TRY(order_, sort_nodes());
     mark_needed();
     Result<Graph> graph = lower(*input);
-    bool computes = !input_names_.contains(proto_.output(0).name());
+    bool computes = !input_names_.contains(output_);
     if (state_.channel_axis == ChannelAxis::kUnknown && graph.ok() && computes && looks_channels_last())
       state_.channel_axis = ChannelAxis::kLast;
     if (state_.channel_axis != ChannelAxis::kLast) return graph;
@@ -251,7 +252,7 @@ class Importer {
   // The nodes that the output depends on; what else the file holds is not looked at.
   void mark_needed() {
     needed_.assign(order_.size(), false);
-    needed_names_.insert(proto_.output(0).name());
+    needed_names_.insert(output_);
     for (auto index = order_.rbegin(); index != order_.rend(); ++index) {
       const onnx::NodeProto& node = proto_.node(*index);
       for (const std::string& name : node.output()) {
@@ -269,13 +270,14 @@ class Importer {
     bool standard = node.domain().empty() || node.domain() == "ai.onnx";
     const Operator* row = standard ? find_operator(node.op_type()) : nullptr;
     if (row == nullptr || row->lower == nullptr) {
-      std::string advice = row != nullptr
-                               ? std::string(row->note)
-                               : "replace it by supported ones, or end the network before it and run the "
-                                 "rest on the decrypted features";
+      const std::string advice = row != nullptr ? std::string(row->note) : "replace it by supported ones";
       std::string domain = standard ? "" : " of the domain " + in_quotes(node.domain());
-      return Error{ErrorCode::kOnnxUnsupportedOperator, what + ": the operator " + printable(node.op_type()) +
-                                                            domain + " is not supported; " + advice};
+      return Error{ErrorCode::kOnnxUnsupportedOperator,
+                   what + ": the operator " + printable(node.op_type()) + domain + " is not supported; " +
+                       advice +
+                       ", or end the network before it (--layers :NODE, "
+                       "the name of the last one to encrypt) and run the "
+                       "rest on the decrypted features"};
     }
     for (int i = 1; i < node.output_size(); ++i) {
       if (node.output(i).empty() || !needed_names_.contains(node.output(i))) continue;
@@ -288,7 +290,7 @@ class Importer {
     Lowering lowering(state_, node, index, *row);
     TACIT_CHECK(lowering.check());
     TACIT_CHECK(row->lower(lowering));
-    bool is_output = node.output(0) == proto_.output(0).name();
+    bool is_output = node.output(0) == output_;
     return is_output && state_.operands.at(node.output(0)).constant == nullptr ? lowering.settle_output()
                                                                                : Status();
   }
@@ -302,8 +304,14 @@ class Importer {
     return {};
   }
 
-  Status check_output() const {
-    if (proto_.output_size() == 1) return {};
+  // Of the node at which the graph is to end, or else the only one that the file has.
+  Result<std::string> find_output() const {
+    if (!last_.empty()) {
+      for (const onnx::NodeProto& node : proto_.node())
+        if (node.name() == last_ && node.output_size() > 0) return node.output(0);
+      return Error{ErrorCode::kOnnxOutput, "the model has no node " + in_quotes(last_)};
+    }
+    if (proto_.output_size() == 1) return proto_.output(0).name();
     std::string names;
     for (int i = 0; i < std::min(proto_.output_size(), 8); ++i) {
       names += (i > 0 ? ", " : "") + in_quotes(proto_.output(i).name());
@@ -313,7 +321,7 @@ class Importer {
   }
 
   Result<Graph> finish() {
-    const std::string& name = proto_.output(0).name();
+    const std::string& name = output_;
     auto found = state_.operands.find(name);
     if (found == state_.operands.end() && !initializers_.contains(name)) {
       return malformed_onnx("the output " + in_quotes(name) + " does not exist");
@@ -332,6 +340,8 @@ class Importer {
 
   const onnx::ModelProto& model_;
   const onnx::GraphProto& proto_;
+  const std::string last_;
+  std::string output_;  // the tensor that becomes the graph's
   ImportState state_;
   std::unordered_map<std::string, const onnx::TensorProto*> initializers_;
   std::unordered_set<std::string> input_names_;
@@ -343,19 +353,19 @@ class Importer {
 
 }  // namespace
 
-Result<Graph> import_onnx(ByteView bytes) {
+Result<Graph> import_onnx(ByteView bytes, std::string_view last) {
   try {
     onnx::ModelProto model;
     TACIT_CHECK(parse(bytes, model));
-    return Importer(model).run();
+    return Importer(model, last).run();
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kOutOfMemory, "there is not enough memory to read this model"};
   }
 }
 
-Result<Graph> load_onnx(const std::filesystem::path& path) {
+Result<Graph> load_onnx(const std::filesystem::path& path, std::string_view last) {
   TACIT_TRY(Bytes bytes, read_file(path, kMaxModelBytes));
-  Result<Graph> graph = import_onnx(bytes);
+  Result<Graph> graph = import_onnx(bytes, last);
   if (!graph.ok()) return std::move(graph).error().within(printable(path.string(), 1000));
   return graph;
 }

@@ -27,14 +27,17 @@ inline constexpr std::uint64_t kMaxModelBytes = std::uint64_t{1} << 30;
 // operator that works on images, or, where there is none, an input [N, side, side, 1 or 3] of at least 16
 // pixels a side.
 //
+// Where `last` is given, the graph ends at the node of that name: its first output is the graph's, and what comes after is not
+// looked at.
+//
 // Every error has one line that names the node ("node #3 (Conv)" where it has no
 // name) and one of these codes: onnx.malformed, onnx.opset, onnx.external-data, onnx.input,
 // onnx.multiple-inputs, onnx.output, onnx.dynamic-shape, onnx.shape, onnx.weights-not-finite,
 // onnx.unsupported-operator, onnx.unsupported-attribute, onnx.unsupported-type, onnx.too-large,
 // memory.exhausted.
-Result<Graph> import_onnx(ByteView bytes);
+Result<Graph> import_onnx(ByteView bytes, std::string_view last = {});
 
 // The same from a file; also file.not-found, file.unreadable and data.too-large. Messages name the path.
-Result<Graph> load_onnx(const std::filesystem::path& path);
+Result<Graph> load_onnx(const std::filesystem::path& path, std::string_view last = {});
 
 }  // namespace tacit::graph

@@ -121,6 +121,19 @@ TEST(Degrees, MoreAgreementNeverTakesFewerLevels) {
   }
 }
 
+TEST(Degrees, SaysWhichActivationItIsAt) {
+  const graph::Graph graph = saturating(7);
+  DegreeOptions options;
+  std::vector<std::string> steps;
+  options.progress = [&](const std::string& step) { steps.push_back(step); };
+  chosen(graph, test::random_images(graph.input_shape(), 20), options);
+  const auto activations = static_cast<std::size_t>(std::ranges::count_if(
+      graph.nodes, [](const auto& node) { return std::holds_alternative<Activation>(node.operation); }));
+  ASSERT_GE(steps.size(), activations + 1);
+  EXPECT_EQ(steps[0], "choosing polynomials for " + std::to_string(activations) + " activations");
+  EXPECT_TRUE(steps[1].ends_with(", 1 of " + std::to_string(activations))) << steps[1];
+}
+
 TEST(Degrees, OneForAllIsTakenAsItIs) {
   const graph::Graph graph = saturating(8);
   DegreeOptions options;

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -58,8 +59,9 @@ class Container(TacitTest):
         self.assertIn("TACITD_SERVER_LISTEN", environment)
         for name in environment:
             self.assertIn(f"; {name}\n", self.settings)
-        command = [str(BIN / "tacitd"), "--config", str(DEPLOY / "tacitd.toml"), "--check-config"]
-        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as models:
+            command = [str(BIN / "tacitd"), "--config", str(DEPLOY / "tacitd.toml"), "--models", models, "--check-config"]
+            done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_it_runs_as_nobody_who_may_anything(self):

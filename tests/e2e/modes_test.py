@@ -5,6 +5,7 @@ import json
 import unittest
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
@@ -56,6 +57,21 @@ class Modes(TacitTest):
         package, _ = self.compile("features", "--layers", "4:4")
         outputs, _ = self.run_encrypted(package, 2)
         self.assert_close(outputs, nn.Sequential(*list(self.net)[:4])(self.images[:2]), 0.01)
+
+    def test_layers_before_what_cannot_be_read(self):
+        net = nn.Sequential(*list(self.net)[:2], nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 1, 3))
+        path = self.folder / "upsampled.onnx"
+        torch.onnx.export(net, self.images[:1], str(path), opset_version=13)
+        line = self.refused("onnx.unsupported-operator", "compile", path, "--calibration", self.calibration, "-o",
+                            self.folder / "no.tacit")
+        self.assertIn("--layers", line)
+        last = next(node.name for node in onnx.load(str(path)).graph.node if node.op_type == "Relu")
+        package = self.models / "before.tacit"
+        done = tacit("compile", path, "--calibration", self.calibration, "--name", "before", "-o", package,
+                     "--layers", ":" + last)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        outputs, _ = self.run_encrypted(package, 2)
+        self.assert_close(outputs, net[:2](self.images[:2]), 0.05)
 
     def test_layers_with_the_rest(self):
         package, _ = self.compile("middle", "--layers", "4:4", "--client-rest")

@@ -198,6 +198,16 @@ TEST(Import, SaysWhichFileIsMissing) {
   EXPECT_NE(graph.error().message.find("/nonexistent/model.onnx"), std::string::npos);
 }
 
+// Whatever comes after a node that is named as the last is not looked at.
+TEST(Import, EndsAtANode) {
+  Result<Graph> graph = load_onnx(bad_path("unknown_operator"), "act");
+  ASSERT_TRUE(graph.ok()) << graph.error().to_line();
+  EXPECT_EQ(graph->nodes.size(), 1u);
+  EXPECT_EQ(graph->output_shape(), (Shape{2, 6, 6}));
+  EXPECT_EQ(load_onnx(bad_path("unknown_operator"), "odd").error().code, kOnnxUnsupportedOperator);
+  EXPECT_EQ(load_onnx(bad_path("unknown_operator"), "nobody").error().code, kOnnxOutput);
+}
+
 TEST(Import, KeepsNamesAndTheFinalSoftmax) {
   Result<Graph> graph = load_onnx(good_path("lenet_opset13"));
   ASSERT_TRUE(graph.ok());
