@@ -193,6 +193,8 @@ def check_folder(folder, harmless=""):
 
 def examine(past, models):
     """What is wrong with the state that is left. `models` is where a server that is to be started finds its models, or None."""
+    if not past.tokens and not (past.state / "tacit.db").exists():
+        return []  # the state was not made yet, and nobody was told that it is
     # The next start removes blobs without a row, and half a line of the audit log.
     problems = check_folder(past.state, "; the next start of tacitd ")
     if not past.tokens:
