@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "server/http_types.h"
 
 namespace tacit::server {
 namespace {
