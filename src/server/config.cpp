@@ -247,7 +247,10 @@ std::size_t line_of_stray_character(std::string_view text) {
       ++line;
     } else if (inside == 0) {
       if (static_cast<unsigned char>(c) >= 0x80) return line;
-      if (c == '#' || c == '"' || c == '\'') inside = c;
+      // In the middle of a bare value a quote begins nothing.
+      const bool fresh =
+          i == 0 || std::string_view("\n\r\t =[{,.").find(text[i - 1]) != std::string_view::npos;
+      if (c == '#' || ((c == '"' || c == '\'') && fresh)) inside = c;
     } else if (inside == '"' && c == '\\' && i + 1 < text.size() && text[i + 1] != '\n') {
       ++i;
     } else if (inside != '#' && c == inside) {
