@@ -10,7 +10,12 @@
 namespace tacit {
 namespace {
 
-Status check(const std::string& folder) {
+struct StateOptions {
+  std::string state, copy;
+};
+
+Status check_state(const StateOptions& options) {
+  const std::string& folder = options.state;
   TACIT_CHECK(server::require_state(folder));
   TACIT_TRY(const std::unique_ptr<server::State> state, server::State::open(folder));
   TACIT_TRY(std::vector<std::string> troubles, state->check());
@@ -27,27 +32,22 @@ Status check(const std::string& folder) {
                    " troubles; clients upload again what is missing, and a backup has the rest"};
 }
 
+Status copy_state(const StateOptions& options) {
+  TACIT_CHECK(server::back_up_state(options.state, options.copy));
+  say("copied to " + options.copy);
+  return {};
+}
+
 }  // namespace
 
 void add_state_verbs(CLI::App& app, Action& action) {
-  struct Options {
-    std::string state, copy;
-  };
-  const auto options = std::make_shared<Options>();
-  CLI::App* verify =
-      app.add_subcommand("check", "Checks a state folder that no server is using, every byte of it");
-  verify->add_option("--state", options->state, "The state folder")->required();
-  verify->callback([&action, options] { action = [options] { return check(options->state); }; });
-  CLI::App* copy = app.add_subcommand("backup", "Copies a state folder, while the server works too");
-  copy->add_option("--state", options->state, "The state folder")->required();
-  copy->add_option("--to", options->copy, "A new folder")->required();
-  copy->callback([&action, options] {
-    action = [options]() -> Status {
-      TACIT_CHECK(server::back_up_state(options->state, options->copy));
-      say("copied to " + options->copy);
-      return {};
-    };
-  });
+  const auto options = std::make_shared<StateOptions>();
+  add_state_verb(app, action, options, "check",
+                 "Checks a state folder that no server is using, every byte of it", check_state);
+  add_state_verb(app, action, options, "backup", "Copies a state folder, while the server works too",
+                 copy_state)
+      ->add_option("--to", options->copy, "A new folder")
+      ->required();
 }
 
 }  // namespace tacit

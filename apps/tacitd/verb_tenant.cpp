@@ -51,15 +51,11 @@ void add_tenant_verb(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("tenant", "Lists tenants, or deletes all that there is of one");
   verb->require_subcommand(1);
   const auto options = std::make_shared<TenantOptions>();
-  const auto add = [&](const char* name, const char* text, Status (*run)(const TenantOptions&)) {
-    CLI::App* sub = verb->add_subcommand(name, text);
-    sub->add_option("--state", options->state, "The server's state folder")->required();
-    sub->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
-    return sub;
-  };
-  add("list", "Lists tenants with what they have, on standard output", list_tenants);
+  add_state_verb(*verb, action, options, "list", "Lists tenants with what they have, on standard output",
+                 list_tenants);
   CLI::App* end =
-      add("delete", "Revokes a tenant's tokens and deletes its keys, jobs and results", end_tenant);
+      add_state_verb(*verb, action, options, "delete",
+                     "Revokes a tenant's tokens and deletes its keys, jobs and results", end_tenant);
   end->add_option("TENANT", options->tenant, "Its name, as tacitd tenant list has it")->required();
   end->add_flag("--yes", options->yes, "Do it");
 }

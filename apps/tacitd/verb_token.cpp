@@ -13,8 +13,6 @@
 namespace tacit {
 namespace {
 
-constexpr server::Time kDay = server::Time{24} * 3600 * 1000;
-
 struct TokenOptions {
   std::string state, tenant, scopes = "infer,keys", label, id;
   double days = 365;
@@ -39,9 +37,10 @@ Status create_token(const TokenOptions& options) {
     return Error{ErrorCode::kInvalidArgument, "--days must be between 0 (never expires) and 36500"};
   const server::Time now = server::now();
   std::optional<server::Time> expires;
-  if (options.days > 0) expires = now + static_cast<server::Time>(options.days * static_cast<double>(kDay));
+  if (options.days > 0)
+    expires = now + static_cast<server::Time>(options.days * static_cast<double>(server::kDay));
   if (!server::is_state(options.state)) say("a new state is made in " + options.state);
-  TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
+  TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_or_make_ledger(options.state));
   const server::NewToken made = server::make_token(options.tenant, scopes, options.label, now, expires);
   TACIT_CHECK(ledger->add_token(made.token));
   server::Json line = server::audit_event("token.created");
@@ -62,7 +61,6 @@ Status create_token(const TokenOptions& options) {
 }
 
 Status list_tokens(const TokenOptions& options) {
-  TACIT_CHECK(server::require_state(options.state));
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   TACIT_TRY(const std::vector<server::Token> tokens, ledger->tokens());
   const server::Time now = server::now();
@@ -81,7 +79,6 @@ Status list_tokens(const TokenOptions& options) {
 }
 
 Status revoke_token(const TokenOptions& options) {
-  TACIT_CHECK(server::require_state(options.state));
   TACIT_TRY(const std::unique_ptr<server::Ledger> ledger, server::open_ledger(options.state));
   TACIT_TRY(const bool revoked, ledger->revoke_token(options.id, server::now()));
   if (!revoked)
@@ -105,20 +102,15 @@ void add_token_verb(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("token", "Makes, lists and revokes tokens of tenants");
   verb->require_subcommand(1);
   const auto options = std::make_shared<TokenOptions>();
-  const auto add = [&](const char* name, const char* text, Status (*run)(const TokenOptions&)) {
-    CLI::App* sub = verb->add_subcommand(name, text);
-    sub->add_option("--state", options->state, "The server's state folder")->required();
-    sub->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
-    return sub;
-  };
-  CLI::App* make = add("create", "Makes a token and prints it on standard output", create_token);
+  CLI::App* make = add_state_verb(*verb, action, options, "create",
+                                  "Makes a token and prints it on standard output", create_token);
   make->add_option("--tenant", options->tenant, "Whose keys and jobs its bearer sees")->required();
   make->add_option("--scopes", options->scopes, "infer, keys, models, metrics, separated by commas, or all")
       ->capture_default_str();
   make->add_option("--label", options->label, "A note for people");
   make->add_option("--days", options->days, "How long it is valid; 0: for ever")->capture_default_str();
-  add("list", "Lists tokens, on standard output", list_tokens);
-  add("revoke", "Makes a token invalid, within a second", revoke_token)
+  add_state_verb(*verb, action, options, "list", "Lists tokens, on standard output", list_tokens);
+  add_state_verb(*verb, action, options, "revoke", "Makes a token invalid, within a second", revoke_token)
       ->add_option("ID", options->id, "Its identifier, the 16 digits after \"tacit_\"")
       ->required();
 }

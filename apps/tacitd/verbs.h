@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 
 #include "base/result.h"
 #include "server/audit_file.h"
@@ -12,6 +13,16 @@ namespace tacit {
 
 // What is to be done, once the command line has been read; a verb sets it.
 using Action = std::function<Status()>;
+
+// A verb that works on the state folder, `options->state`: has `action` call `run` with the options.
+template <class Options>
+CLI::App* add_state_verb(CLI::App& parent, Action& action, const std::shared_ptr<Options>& options,
+                         const char* name, const char* text, Status (*run)(const Options&)) {
+  CLI::App* verb = parent.add_subcommand(name, text);
+  verb->add_option("--state", options->state, "The server's state folder")->required();
+  verb->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
+  return verb;
+}
 
 // tacitd token create|list|revoke
 void add_token_verb(CLI::App& app, Action& action);

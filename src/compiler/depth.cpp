@@ -7,16 +7,11 @@ namespace tacit::compiler {
 
 namespace {
 
-template <class... Operations>
-bool is_one_of(const graph::Operation& operation) {
-  return (std::holds_alternative<Operations>(operation) || ...);
-}
-
 // What a node leaves of the deepest of its inputs. `function_levels`: those of an Activation.
 Depth depth_after(const graph::Node& node, Depth before, int function_levels) {
   const int linear_levels = before.levels + (before.linear ? 0 : 1);
   if (std::holds_alternative<Activation>(node.operation)) return {before.levels + function_levels, false};
-  if (is_one_of<graph::Square, graph::Multiply>(node.operation)) return {before.levels + 1, false};
+  if (graph::is_one_of<graph::Square, graph::Multiply>(node.operation)) return {before.levels + 1, false};
   // Twice the same is a factor.
   if (std::holds_alternative<graph::Add>(node.operation) && node.inputs[0] != node.inputs[1])
     return {before.levels, false};

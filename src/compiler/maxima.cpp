@@ -44,14 +44,8 @@ std::vector<bool> find_never_negative(const graph::Graph& graph) {
       result[node.output] = never_negative(*activation, inputs);
     else if (std::holds_alternative<graph::Square>(operation))
       result[node.output] = true;
-    else if (std::holds_alternative<graph::AveragePool>(operation) ||
-             std::holds_alternative<graph::MaxPool>(operation) ||
-             std::holds_alternative<graph::Pad>(operation) ||
-             std::holds_alternative<graph::Concat>(operation) ||
-             std::holds_alternative<graph::Add>(operation) ||
-             std::holds_alternative<graph::Multiply>(operation) ||
-             std::holds_alternative<graph::Reshape>(operation) ||
-             std::holds_alternative<graph::Permute>(operation))
+    else if (graph::is_one_of<graph::AveragePool, graph::MaxPool, graph::Pad, graph::Concat, graph::Add,
+                              graph::Multiply, graph::Reshape, graph::Permute>(operation))
       result[node.output] = inputs;
   }
   return result;
@@ -59,9 +53,7 @@ std::vector<bool> find_never_negative(const graph::Graph& graph) {
 
 // Linear, and of one input that it reads as an image.
 bool joins_a_convolution(const graph::Operation& operation) {
-  return std::holds_alternative<graph::Conv>(operation) || std::holds_alternative<graph::Pad>(operation) ||
-         std::holds_alternative<graph::AveragePool>(operation) ||
-         std::holds_alternative<graph::ChannelAffine>(operation);
+  return graph::is_one_of<graph::Conv, graph::Pad, graph::AveragePool, graph::ChannelAffine>(operation);
 }
 
 // One axis of a pool's window.

@@ -43,8 +43,7 @@ std::optional<std::size_t> find_layer(const graph::Graph& graph, const std::vect
 
 // What the client takes to cut a chain: the server keeps the weights.
 bool may_cut(const graph::Operation& operation) {
-  return std::holds_alternative<graph::Square>(operation) || std::holds_alternative<graph::Add>(operation) ||
-         std::holds_alternative<graph::Concat>(operation);
+  return graph::is_one_of<graph::Square, graph::Add, graph::Concat>(operation);
 }
 
 // A node at which the levels since the last client step exceed the limit, and the last one on the deepest way to it that may cut.

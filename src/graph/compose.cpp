@@ -17,8 +17,7 @@ struct Region {
 };
 
 bool works_by_element(const Operation& operation) {
-  return std::holds_alternative<Activation>(operation) || std::holds_alternative<Square>(operation) ||
-         std::holds_alternative<Add>(operation) || std::holds_alternative<Multiply>(operation) ||
+  return is_one_of<Activation, Square, Add, Multiply>(operation) ||
          (is_affine(operation) && uniform(operation));
 }
 

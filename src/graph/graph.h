@@ -136,6 +136,12 @@ struct Pad {
 using Operation = std::variant<Conv, AveragePool, Dense, ChannelAffine, ElementAffine, Square, Activation,
                                Add, Multiply, Reshape, Pad, MaxPool, Permute, Concat>;
 
+// Whether the operation is one of these.
+template <class... Operations>
+bool is_one_of(const Operation& operation) {
+  return (std::holds_alternative<Operations>(operation) || ...);
+}
+
 // "Conv", "Relu", "Add" ...: what the operation is called in messages.
 std::string_view name_of(const Operation& operation);
 

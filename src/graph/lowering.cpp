@@ -209,9 +209,7 @@ Status Lowering::learn_channel_axis(const ActivationOperand& image) const {
   if (state_.channel_axis != ChannelAxis::kUnknown) return {};
   ValueId value = image.value;
   const auto keeps_elements = [](const Operation& operation) {
-    return std::holds_alternative<Reshape>(operation) || std::holds_alternative<ChannelAffine>(operation) ||
-           std::holds_alternative<ElementAffine>(operation) || std::holds_alternative<Square>(operation) ||
-           std::holds_alternative<Activation>(operation);
+    return is_one_of<Reshape, ChannelAffine, ElementAffine, Square, Activation>(operation);
   };
   while (value != Graph::kInput) {
     // Values are numbered as their nodes are appended, one for each after the input.

@@ -201,19 +201,11 @@ TEST(Maxima, SpreadOverCiphertexts) {
       most = std::max(most, plan::ciphertext_count(value.layout, value.period, plan.slots));
     }
   EXPECT_GT(most, 2u);
-  runtime::ClearArithmetic clear(plan);
-  double difference = 0, largest = 0;
-  for (const graph::Tensor& image : images) {
-    const Elements expected =
-        evaluate_graph(result->graph, result->approximations, Elements(image.data.begin(), image.data.end()));
-    const auto actual = runtime::simulate(result->package.client, clear, image.data);
-    ASSERT_TRUE(actual.ok()) << actual.error().to_line();
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      difference = std::max(difference, std::abs((*actual)[i] - expected[i]));
-      largest = std::max(largest, std::abs(expected[i]));
-    }
-  }
-  EXPECT_LT(difference, 1e-5 * largest);
+  const double difference = test::difference_from(result->package, images, [&](const graph::Tensor& image) {
+    return evaluate_graph(result->graph, result->approximations,
+                          Elements(image.data.begin(), image.data.end()));
+  });
+  EXPECT_LT(difference, 1e-5);
   EXPECT_LT(test::noise_difference(result->package, images), 16 * kNoiseLimit);
 }
 

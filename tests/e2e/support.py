@@ -50,11 +50,15 @@ class TinyNetwork:
         e = np.exp(self.outputs(pixels) - self.outputs(pixels).max())
         return e / e.sum()
 
-    def model(self, batch="N"):
+    def model(self, batch="N", kinds=()):
+        """With activations of these kinds, one after the other, in place of the square."""
+        names = ["c", *(f"between{i}" for i in range(len(kinds) - 1)), "s"]
+        functions = [helper.make_node(kind, [names[i]], [names[i + 1]], f"activation{i}")
+                     for i, kind in enumerate(kinds)] or [helper.make_node("Mul", ["c", "c"], ["s"], "square")]
         nodes = [
             helper.make_node("Conv", ["image", "kernel"], ["c"], "conv", kernel_shape=[3, 3], strides=[2, 2],
                              pads=[1, 1, 1, 1]),
-            helper.make_node("Mul", ["c", "c"], ["s"], "square"),
+            *functions,
             helper.make_node("Flatten", ["s"], ["f"], "flatten"),
             helper.make_node("Gemm", ["f", "matrix", "bias"], ["logits"], "dense"),
         ]

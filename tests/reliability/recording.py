@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/e2e")]
@@ -89,19 +88,6 @@ def large_piece(parameters):
     return Piece(header + rng.bytes(32) + b"".join(np.packbits(limb, bitorder="little").tobytes() for limb in limbs))
 
 
-def activated(network, *kinds):
-    """The tiny network with these activations, one after the other, in place of its square."""
-    model = network.model()
-    nodes = list(model.graph.node)
-    square = next(i for i, node in enumerate(nodes) if node.op_type == "Mul")
-    names = [nodes[square].input[0], *(f"between{i}" for i in range(len(kinds) - 1)), nodes[square].output[0]]
-    nodes[square:square + 1] = [helper.make_node(kind, [names[i]], [names[i + 1]], f"activation{i}")
-                                for i, kind in enumerate(kinds)]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
 def record(model, service, paths, home):
     """Lets `tacit predict` ask for each of the images."""
     with Proxy(service.port) as proxy:
@@ -138,9 +124,9 @@ def prepare(folder):
         return json.loads(package[20:20 + int.from_bytes(package[12:20], "little")])
 
     compile_model("tiny", network.model())
-    compile_model("rounds", activated(network, "Relu"), "--refresh")
+    compile_model("rounds", network.model(kinds=("Relu",)), "--refresh")
     # So deep that its keys are long; of those so deep, one that a server loads quickly.
-    deep = compile_model("deep", activated(network, "Tanh", "Tanh"), "--degree", "15", "--max-calibration", "4",
+    deep = compile_model("deep", network.model(kinds=("Tanh", "Tanh")), "--degree", "15", "--max-calibration", "4",
                          "--mode", "throughput")
     paths = [folder / f"image-{i}.png" for i in range(2)]
     for path, pixels in zip(paths, clear_cut_images(network, len(paths))):

@@ -157,12 +157,9 @@ TEST(CipherVectors, PolynomialsSumsAndProductsAgreeWithTheClearInterpreter) {
   const Status valid = plan.validate();
   ASSERT_TRUE(valid.ok()) << valid.error().to_line();
   Scheme scheme(parameters, kSeed);
-  for (const ckks::KeyRequest& request : plan.keys)
-    scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+  scheme.keys = scheme.make_keys(plan.keys);
 
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::vector<double> slots(3 * plan.slots);
-  for (double& x : slots) x = uniform(random);
+  const std::vector<double> slots = scheme.uniform(3 * plan.slots);
   CipherVector given;
   for (std::size_t part = 0; part < 3; ++part) {
     const auto first = slots.begin() + static_cast<std::ptrdiff_t>(part * plan.slots);
@@ -223,8 +220,7 @@ TEST(CipherVectors, AgreeWithTheClearInterpreter) {
     const Status valid = plan.validate();
     ASSERT_TRUE(valid.ok()) << valid.error().to_line();
     Scheme scheme(parameters, kSeed);
-    for (const ckks::KeyRequest& request : plan.keys)
-      scheme.keys.insert(unwrap(scheme.holder.make_key(request)));
+    scheme.keys = scheme.make_keys(plan.keys);
 
     std::vector<float> tensor(image.shape.elements());
     for (float& x : tensor) x = 5 * uniform(random);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "seal/seal_format.h"
 
-#include <functional>
 #include <random>
 
 #include "seal/seal_objects.h"
-#include "support/ckks_fixture.h"
+#include "seal/seal_samples.h"
 
 namespace tacit::seal {
 namespace {
@@ -18,68 +17,19 @@ using test::unwrap;
 
 ErrorCode code(const auto& result) { return result.ok() ? ErrorCode::kInternal : result.error().code; }
 
-// One kind of object: its bytes, and reading and writing it again.
-struct Object {
-  std::string name;
-  Bytes bytes;
-  std::function<Result<Bytes>(const Parameters&, ByteView)> rewrite;
-};
-
-template <class Read, class Write>
-auto rewriting(const Read& read, const Write& write) {
-  return [=](const Parameters& parameters, ByteView bytes) -> Result<Bytes> {
-    TACIT_TRY(const auto object, read(parameters, bytes));
-    return write(parameters, object);
-  };
-}
-
 class SealFormatTest : public testing::Test {
  protected:
-  SealFormatTest()
-      : scheme_(test::make_parameters(12, 35, 30, 1, 40, 1)),
-        other_(test::make_parameters(12, 35, 29, 1, 40, 1)),
-        plaintext_(unwrap(scheme_.encoder.encode(scheme_.random_vector(), 0x1p25, 1))) {}
+  SealFormatTest() : scheme_(sample_parameters()), other_(test::make_parameters(12, 35, 29, 1, 40, 1)) {}
 
   const Parameters& parameters() const { return scheme_.parameters; }
-  Ciphertext ciphertext() { return scheme_.encrypt(scheme_.random_vector(), 0x1p25, 1); }
   ckks::SwitchingKey key(std::uint32_t element) const {
     return unwrap(scheme_.holder.make_key({element, {1, 1, 1}}));
   }
 
-  std::vector<Object> objects() {
-    Ciphertext three = ciphertext();
-    three.parts.push_back(three.parts[0]);
-    const std::vector galois = {key(3), key(ckks::conjugation_element(parameters()))};
-    KeyPair pair{ring::Poly(parameters().degree(), 3), ring::Poly(parameters().degree(), 3)};
-    pair.b.clear();
-    std::ranges::fill(pair.a.limb(2), parameters().ring().modulus(2).value() - 1);
-    std::ranges::fill(pair.a.limb(1), 5);
-    std::ranges::fill(pair.a.limb(0), 0);
-    const auto ciphertexts = rewriting(seal::read_ciphertext, seal::write_ciphertext);
-    return {
-        {"parameters", write_parameters(parameters().literal()),
-         [](const Parameters&, ByteView bytes) -> Result<Bytes> {
-           TACIT_TRY(const auto literal, read_parameters(bytes));
-           return write_parameters(literal);
-         }},
-        {"plaintext", write_plaintext(parameters(), plaintext_), rewriting(read_plaintext, write_plaintext)},
-        {"ciphertext", seal::write_ciphertext(parameters(), ciphertext()), ciphertexts},
-        {"product", seal::write_ciphertext(parameters(), three), ciphertexts},
-        {"lower ciphertext",
-         seal::write_ciphertext(parameters(), unwrap(scheme_.evaluator.drop(ciphertext(), 0))), ciphertexts},
-        {"secret key", write_secret_key(parameters(), scheme_.key),
-         rewriting(read_secret_key, write_secret_key)},
-        {"public key", write_public_key(parameters(), pair), rewriting(read_public_key, write_public_key)},
-        {"relinearisation keys", write_relin_keys(parameters(), key(ckks::kRelinearisation)),
-         rewriting(read_relin_keys, write_relin_keys)},
-        {"Galois keys", write_galois_keys(parameters(), galois),
-         rewriting(read_galois_keys,
-                   [](const Parameters& p, const auto& keys) { return write_galois_keys(p, keys); })}};
-  }
+  std::vector<Sample> objects() { return samples(scheme_); }
 
   Scheme scheme_;
   Parameters other_;
-  ckks::Plaintext plaintext_;
 };
 
 // The sizes that SEAL's objects have for N = 8192 and these counts of primes.
@@ -137,7 +87,7 @@ TEST_F(SealFormatTest, SeedsAreExpandedAsBySeal) {
 }
 
 TEST_F(SealFormatTest, ObjectsComeBackUnchanged) {
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     const Result<Bytes> again = object.rewrite(parameters(), object.bytes);
     ASSERT_TRUE(again.ok()) << object.name << ": " << again.error().to_line();
     EXPECT_TRUE(*again == object.bytes) << object.name;
@@ -154,7 +104,7 @@ TEST_F(SealFormatTest, ObjectsComeBackUnchanged) {
 }
 
 TEST_F(SealFormatTest, TruncatedAndLongerObjectsAreRefused) {
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     for (std::size_t length = 0; length < object.bytes.size();
          length += length < 300 ? 1 : object.bytes.size() / 41) {
       EXPECT_FALSE(object.rewrite(parameters(), ByteView(object.bytes).first(length)).ok())
@@ -172,7 +122,7 @@ TEST_F(SealFormatTest, TruncatedAndLongerObjectsAreRefused) {
 }
 
 TEST_F(SealFormatTest, ForeignHeadersAreRefused) {
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     auto altered = [&](std::size_t position, std::uint8_t value) {
       Bytes bytes = object.bytes;
       bytes[position] = value;
@@ -189,7 +139,7 @@ TEST_F(SealFormatTest, ForeignHeadersAreRefused) {
 }
 
 TEST_F(SealFormatTest, ObjectsOfOtherParametersAreRefused) {
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     if (object.name == "parameters" || object.name == "lower ciphertext") continue;
     EXPECT_EQ(code(object.rewrite(other_, object.bytes)), ErrorCode::kParametersMismatch) << object.name;
     const Parameters two = test::make_parameters(12, 28, 26, 0, 36, 2);
@@ -198,7 +148,7 @@ TEST_F(SealFormatTest, ObjectsOfOtherParametersAreRefused) {
 }
 
 TEST_F(SealFormatTest, ResiduesMustBeBelowTheirPrime) {
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     if (object.name == "parameters") continue;
     Bytes bytes = object.bytes;
     // The last residue of a pair's last limb; Galois keys end with the conjugation's.
@@ -213,7 +163,7 @@ TEST_F(SealFormatTest, AlteredBytesAreRefusedOrKept) {
   constexpr u64 kSeed = 4;
   std::mt19937_64 random(kSeed);
   int refused = 0, kept = 0;
-  for (const Object& object : objects()) {
+  for (const Sample& object : objects()) {
     for (int i = 0; i < 400; ++i) {
       Bytes bytes = object.bytes;
       // Mostly where the lengths stand.

@@ -161,6 +161,11 @@ Status require_state(const fs::path& folder) {
 }
 
 Result<std::unique_ptr<Ledger>> open_ledger(const fs::path& folder) {
+  TACIT_CHECK(require_state(folder));
+  return open_or_make_ledger(folder);
+}
+
+Result<std::unique_ptr<Ledger>> open_or_make_ledger(const fs::path& folder) {
   TACIT_CHECK(make_durable_folder(folder));
   TACIT_TRY(std::unique_ptr<Database> database, Database::open(database_file(folder)));
   return make_sqlite_ledger(std::move(database));

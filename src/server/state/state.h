@@ -33,13 +33,15 @@ class State {
 // Where a state folder has its database and its blobs.
 std::filesystem::path database_file(const std::filesystem::path& folder);
 std::filesystem::path blobs_folder(const std::filesystem::path& folder);
-// Whether there is a state in this folder.
+// Whether there is one in this folder.
 bool is_state(const std::filesystem::path& folder);
 // kFileNotFound where there is none: for whatever must not make one.
 Status require_state(const std::filesystem::path& folder);
 
-// The ledger alone, beside a server that has the folder: for tokens. Makes the folder where there is none. Errors of Database.
+// The ledger alone, beside a server that has the folder: for tokens. kFileNotFound; errors of Database.
 Result<std::unique_ptr<Ledger>> open_ledger(const std::filesystem::path& folder);
+// The same; makes the state where there is none.
+Result<std::unique_ptr<Ledger>> open_or_make_ledger(const std::filesystem::path& folder);
 
 // What one tenant has.
 struct TenantUse {

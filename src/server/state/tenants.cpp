@@ -52,16 +52,16 @@ Result<std::vector<TenantUse>> tenants_of_state(const std::filesystem::path& fol
 
 Result<TenantUse> delete_tenant(const std::filesystem::path& folder, std::string_view tenant, Time now,
                                 std::chrono::milliseconds wait) {
-  TACIT_TRY(const std::vector<TenantUse> all, tenants_of_state(folder, now));
-  const auto found = std::ranges::find(all, tenant, &TenantUse::name);
-  if (found == all.end())
-    return Error{ErrorCode::kFileNotFound,
-                 "there is no tenant " + std::string(tenant) + "; tacitd tenant list shows all of them"};
   TACIT_TRY(const Rows rows, open_rows(folder));
   TACIT_TRY(const std::vector<Token> tokens, rows.ledger->tokens());
+  TACIT_TRY(const TenantUse use, use_of(rows, tokens, std::string(tenant), now));
+  const bool has_rows = use.key_sets + use.key_bytes + use.jobs > 0;
+  if (!has_rows && std::ranges::find(tokens, tenant, &Token::tenant) == tokens.end())
+    return Error{ErrorCode::kFileNotFound,
+                 "there is no tenant " + std::string(tenant) + "; tacitd tenant list shows all of them"};
   for (const Token& token : tokens)
     if (token.tenant == tenant) TACIT_CHECK(rows.ledger->revoke_token(token.id, now));
-  if (found->tokens > 0) std::this_thread::sleep_for(wait);
+  if (use.tokens > 0) std::this_thread::sleep_for(wait);
 
   TACIT_TRY(const std::vector<Job> jobs, rows.queue->jobs());
   for (const Job& job : jobs) {
@@ -76,7 +76,7 @@ Result<TenantUse> delete_tenant(const std::filesystem::path& folder, std::string
   TACIT_TRY(const std::vector<BlobName> names, blobs->list());
   for (const BlobName& name : names)
     if (name.tenant == tenant) TACIT_CHECK(blobs->remove(name));
-  return *found;
+  return use;
 }
 
 }  // namespace tacit::server
