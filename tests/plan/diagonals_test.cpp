@@ -4,7 +4,6 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <set>
 
@@ -206,14 +205,28 @@ RC_GTEST_PROP(Bsgs, IsTheSameSumWithNoOtherRotationsThanRequired, (std::uint64_t
   RC_ASSERT(largest_difference(sum, c.expected) < 1e-9);
 }
 
+// A linear layer between two layouts, each with its period.
+struct Layer {
+  std::vector<LinearPiece> pieces;
+  Layout in;
+  std::size_t in_period;
+  Layout out;
+  std::size_t out_period;
+  std::size_t times = 1;  // how often a network has it
+};
+
+DiagonalIndices indices_of(const Layer& layer, std::size_t slots) {
+  LinearMap map;
+  map.in = layer.in.shape;
+  map.out = layer.out.shape;
+  map.pieces = layer.pieces;
+  EXPECT_TRUE(map.validate().ok()) << map.validate().error().to_line();
+  return diagonal_indices(map, layer.in, layer.in_period, layer.out, layer.out_period, slots);
+}
+
 std::size_t count(const LinearPiece& piece, const Layout& in, std::size_t in_period, const Layout& out,
                   std::size_t out_period, std::size_t slots) {
-  LinearMap map;
-  map.in = in.shape;
-  map.out = out.shape;
-  map.pieces = {piece};
-  EXPECT_TRUE(map.validate().ok()) << map.validate().error().to_line();
-  return diagonal_indices(map, in, in_period, out, out_period, slots).indices.size();
+  return indices_of({{piece}, in, in_period, out, out_period}, slots).indices.size();
 }
 
 Convolution filled(Convolution c) {
@@ -240,27 +253,30 @@ TEST(DiagonalCounts, OfResNet20AreTheKnownOnes) {
       16u);
 }
 
-// The least number of products over all shifts of complex folding, and the rotations of the best split there.
+// The least number of products over all splits with complex folding, and the least rotations that go with it: babies
+// and giants other than 0, the conjugation and the shift of folding, and the sums over copies.
 struct Folded {
-  std::size_t products = 0, babies = 0, giants = 0;
+  std::size_t products = 0, rotations = 0;
 };
-Folded folded(const LinearPiece& piece, const Layout& in, std::size_t in_period, const Layout& out,
-              std::size_t out_period, std::size_t slots) {
-  LinearMap map;
-  map.in = in.shape;
-  map.out = out.shape;
-  map.pieces = {piece};
-  const DiagonalIndices diagonals = diagonal_indices(map, in, in_period, out, out_period, slots);
-  Folded best{diagonals.indices.size() + 1, 0, 0};
+Folded folded(const Layer& layer, std::size_t slots) {
+  const DiagonalIndices diagonals = indices_of(layer, slots);
+  Folded best{diagonals.indices.size() + 1, 0};
   for (const BsgsSplit& split : ckks::splits_for(diagonals.modulus)) {
-    if (split.shift == 0 || !std::has_single_bit(split.width)) continue;
+    if (split.shift == 0) continue;
     const ckks::Bsgs bsgs = make_bsgs(diagonals, split);
-    const Folded candidate{bsgs.products(), bsgs.babies.size(), bsgs.groups.size()};
-    if (std::pair(candidate.products, candidate.babies + 2 * candidate.giants) <
-        std::pair(best.products, best.babies + 2 * best.giants))
+    std::set<std::int64_t> babies, giants;
+    for (const auto& baby : bsgs.babies) babies.insert(baby.step);
+    for (const auto& group : bsgs.groups) giants.insert(group.giant);
+    const Folded candidate{bsgs.products(), babies.size() - babies.count(0) + giants.size() -
+                                                giants.count(0) + 2 + diagonals.folds.size()};
+    if (std::pair(candidate.products, candidate.rotations) < std::pair(best.products, best.rotations))
       best = candidate;
   }
   return best;
+}
+Folded folded(const LinearPiece& piece, const Layout& in, std::size_t in_period, const Layout& out,
+              std::size_t out_period, std::size_t slots) {
+  return folded({{piece}, in, in_period, out, out_period}, slots);
 }
 
 // With complex folding at least half of the hybrid method's diagonals are left: 72, 196 and 450 in the three stages.
@@ -270,7 +286,7 @@ TEST(DiagonalCounts, OfResNet20UnderComplexFolding) {
                stage3 = test::grid_layout(64, 8, 8, 4, 32);
   const Folded one = folded(filled(test::convolution(16, 16, 3, 1, 1)), stage1, 16384, stage1, 16384, n);
   EXPECT_EQ(one.products, 72u);
-  EXPECT_LE(one.babies + one.giants, 22u);
+  EXPECT_LE(one.rotations, 23u);
   const Folded two = folded(filled(test::convolution(32, 32, 3, 1, 1)), stage2, 8192, stage2, 8192, n);
   EXPECT_GE(two.products, 196u);
   EXPECT_LE(two.products, 224u);
@@ -299,6 +315,87 @@ TEST(DiagonalCounts, OfTheCryptoNetsConvolutionAreOneForEachOffset) {
   EXPECT_EQ(count(c, in, 4096, out, 4096, 4096), 61u);
   EXPECT_LE(folded(c, in, 4096, out, 4096, 4096).products, 44u);
   EXPECT_LE(folded(c, in, 1024, out, 2048, 4096).products, 18u);
+}
+
+// All linear layers of a network together: the diagonals of the hybrid method, and what complex folding leaves.
+struct Totals {
+  std::size_t diagonals = 0;
+  Folded folded;
+};
+Totals totals(const std::vector<Layer>& network, std::size_t slots) {
+  Totals sum;
+  for (const Layer& layer : network) {
+    const Folded best = folded(layer, slots);
+    sum.diagonals += layer.times * indices_of(layer, slots).indices.size();
+    sum.folded.products += layer.times * best.products;
+    sum.folded.rotations += layer.times * best.rotations;
+  }
+  return sum;
+}
+
+AveragePooling pooling(int side) {
+  AveragePooling pool;
+  pool.kernel_height = pool.kernel_width = pool.stride_height = pool.stride_width = side;
+  return pool;
+}
+Matrix full(int outputs, int inputs) {
+  return {outputs, inputs,
+          std::vector<float>(static_cast<std::size_t>(outputs) * static_cast<std::size_t>(inputs), 1)};
+}
+
+// Convolution 5x5 with stride 2, squares, 100, squares, 10; the input does not repeat. Counts worked out by hand give
+// 205 diagonals, and 116 products with 57 rotations under complex folding; other splits do with less.
+TEST(DiagonalCounts, OfCryptoNets) {
+  Convolution c = filled(test::convolution(1, 5, 5, 2, 1));
+  c.pad_bottom = c.pad_right = 0;
+  const Layout in = test::grid_layout(1, 28, 28, 1, 32), maps = test::grid_layout(5, 13, 13, 2, 32),
+               hidden = test::vector_layout(100);
+  const Totals sum = totals({{{c}, in, 4096, maps, 2048},
+                             {{full(100, 845)}, maps, 2048, hidden, 128},
+                             {{full(10, 100)}, hidden, 128, test::vector_layout(10), 16}},
+                            4096);
+  EXPECT_EQ(sum.diagonals, 205u);
+  EXPECT_LE(sum.folded.products, 116u);
+  EXPECT_LE(sum.folded.rotations, 57u);
+}
+
+// Pools are one layer with what follows them. By hand: 906 diagonals; 468 products and about 125 rotations folded.
+TEST(DiagonalCounts, OfLeNet5) {
+  const Layout in = test::grid_layout(1, 28, 28, 1, 32), first = test::grid_layout(6, 28, 28, 1, 32),
+               second = test::grid_layout(16, 10, 10, 2, 32), third = test::vector_layout(120),
+               fourth = test::vector_layout(84);
+  const std::vector<Layer> network = {
+      {{filled(test::convolution(1, 6, 5, 1, 2))}, in, 8192, first, 8192},
+      {{pooling(2), filled(test::convolution(6, 16, 5, 1, 0))}, first, 8192, second, 4096},
+      {{pooling(2), full(120, 400)}, second, 4096, third, 128},
+      {{full(84, 120)}, third, 128, fourth, 128},
+      {{full(10, 84)}, fourth, 128, test::vector_layout(10), 16}};
+  const std::size_t by_hand[] = {90, 242, 64, 64, 8};
+  for (std::size_t i = 0; i < network.size(); ++i) EXPECT_LE(folded(network[i], 8192).products, by_hand[i]);
+  const Totals sum = totals(network, 8192);
+  EXPECT_EQ(sum.diagonals, 906u);
+  EXPECT_LE(sum.folded.products, 468u);
+  EXPECT_LE(sum.folded.rotations, 125u);
+}
+
+// By hand: 8,068 diagonals; 4,334 products and 693 rotations folded.
+TEST(DiagonalCounts, OfAllOfResNet20) {
+  const Layout image = test::grid_layout(3, 32, 32, 1, 32), stage1 = test::grid_layout(16, 32, 32, 1, 32),
+               stage2 = test::grid_layout(32, 16, 16, 2, 32), stage3 = test::grid_layout(64, 8, 8, 4, 32);
+  std::vector<Layer> network = {
+      {{filled(test::convolution(3, 16, 3, 1, 1))}, image, 16384, stage1, 16384},
+      {{filled(test::convolution(16, 16, 3, 1, 1))}, stage1, 16384, stage1, 16384, 6},
+      {{filled(test::convolution(16, 32, 3, 2, 1))}, stage1, 16384, stage2, 8192},
+      {{filled(test::convolution(16, 32, 1, 2, 0))}, stage1, 16384, stage2, 8192},
+      {{filled(test::convolution(32, 32, 3, 1, 1))}, stage2, 8192, stage2, 8192, 5},
+      {{filled(test::convolution(32, 64, 3, 2, 1))}, stage2, 8192, stage3, 4096},
+      {{filled(test::convolution(32, 64, 1, 2, 0))}, stage2, 8192, stage3, 4096},
+      {{filled(test::convolution(64, 64, 3, 1, 1))}, stage3, 4096, stage3, 4096, 5},
+      {{pooling(8), full(10, 64)}, stage3, 4096, test::vector_layout(10), 16}};
+  const Totals sum = totals(network, 1 << 14);
+  EXPECT_EQ(sum.diagonals, 8068u);
+  EXPECT_LE(sum.folded.products, 4334u);
+  EXPECT_LE(sum.folded.rotations, 693u);
 }
 
 TEST(Bsgs, SplitsSmallOffsetsIntoFewSteps) {
