@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "base/one_line.h"
 #include "ckks/chebyshev.h"
 #include "ckks/evaluator.h"
 #include "plan/checks.h"
@@ -57,6 +58,8 @@ class Validator {
 
   Status check_value(const Value& value) const {
     if (value.name.size() > detail::kMaxNameBytes) return malformed_data("a value's name is too long");
+    // Names are in messages of one line.
+    if (value.name != one_line(value.name)) return malformed_data("a value's name has control characters");
     const std::string what = "value \"" + value.name + "\"";
     // A ciphertext for each element, in their order.
     if (plan_.slots == 1 && value.layout.extent() != value.layout.shape.elements())

@@ -113,6 +113,7 @@ TEST_F(Validate, RefusesLayoutsAndPeriods) {
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[1].layout.grid_width = -4; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[2].period = 4096; }), ErrorCode::kDataMalformed);
   EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].name.assign(300, 'x'); }), ErrorCode::kDataMalformed);
+  EXPECT_EQ(refused(plain, [](Plan& p) { p.values[0].name = "two\nlines"; }), ErrorCode::kDataMalformed);
 }
 
 TEST_F(Validate, RefusesLevelsThatTheOperationsDoNotMake) {
