@@ -38,7 +38,8 @@ class LargeModel(TacitTest):
         process.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(process.returncode, 1, output)
         self.assertRegex(output.splitlines()[-1], '^tacit: compile.too-wide: node "huge" .*64000.*; use fewer')
-        self.assertLess(usage.ru_maxrss * 1024, MOST_BYTES)
+        if not os.environ.get("TACIT_SANITIZE"):  # which takes more than the program
+            self.assertLess(usage.ru_maxrss * 1024, MOST_BYTES)
         self.assertFalse(package.exists())
 
 
