@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacitd: serves compiled models on ciphertexts. It holds no code that could make or use a secret key.
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <tbb/global_control.h>
@@ -212,6 +213,9 @@ Status serve(const server::Config& config) {
   const sigset_t signals = block_signals();
   TACIT_TRY(const server::HttpOptions http, http_options(config));
   server::memory_reserve.put_by();
+  // What is freed of large blocks goes back to the system. By default the allocator puts ever larger ones, up to 32 MiB, into the
+  // arenas of its threads, each of which keeps as much.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
   TACIT_CHECK(server::start_log(config.log_level, config.log_format));
   std::optional<tbb::global_control> cores;
   if (config.threads > 0) cores.emplace(tbb::global_control::max_allowed_parallelism, config.threads);

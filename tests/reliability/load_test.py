@@ -8,7 +8,7 @@ Requests come from `wrk`, and for the overload from Python. Without a package th
 1. Overhead: latency at one client against the time in which the network runs (parameters.compute_ms of the answers).
 2. Busy: the processor time of tacitd at eight clients, as a share of all cores.
 3. Overload: eighty clients on a line of eight places; how long refusals take, and whether what was taken is finished.
-4. Soak: the workload of the crash test, without crashes: errors, and how memory grows after the first fifth."""
+4. Soak: the workload of the crash test, without crashes: errors, and whether memory grows after the first fifth."""
 import argparse
 import json
 import os
@@ -28,6 +28,7 @@ from recording import BIN, ROOT, Proxy, Service, prepare, tacit
 from workload import SETTINGS, load
 
 CORES = len(os.sched_getaffinity(0))
+MOST_GROWTH = 1.05  # of the memory in the soak, from one half to the next
 
 
 def record(folder, package):
@@ -188,13 +189,12 @@ def soak(folder, seconds, failures):
                 time.sleep(min(5, max(deadline - time.monotonic(), 0.1)))
             problems += Check(service.port, ledger, random.random()).run()
             samples.append((time.monotonic() - start, resident(service.process.pid)))
-        steady = [(t, size) for t, size in samples if t > seconds / 5]
-        mean_t = sum(t for t, _ in steady) / len(steady)
-        mean_s = sum(size for _, size in steady) / len(steady)
-        slope = sum((t - mean_t) * (s - mean_s) for t, s in steady) / max(sum((t - mean_t) ** 2 for t, _ in steady), 1e-9)
-        print(f"soak: {seconds} s, {ledger.acknowledged} acknowledgements, {len(problems)} errors; memory {steady[0][1] >> 20} "
-              f"MiB after a fifth, {steady[-1][1] >> 20} MiB at the end, slope {100 * slope * 3600 / mean_s:.2f} % an hour",
-              flush=True)
+        steady = [size / 2**20 for t, size in samples if t > seconds / 5]
+        halves = [sum(part) / max(len(part), 1) for part in (steady[:len(steady) // 2], steady[len(steady) // 2:])]
+        print(f"soak: {seconds} s, {ledger.acknowledged} acknowledgements, {len(problems)} errors; memory after a fifth of it: "
+              f"{halves[0]:.1f} MiB on average, then {halves[1]:.1f} MiB, at most {max(steady, default=0):.1f} MiB", flush=True)
+        if len(steady) >= 10 and halves[1] > MOST_GROWTH * halves[0] + 1:
+            failures.append(f"soak: memory grew from {halves[0]:.1f} to {halves[1]:.1f} MiB")
         failures += problems[:10]
 
 
