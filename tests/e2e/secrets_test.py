@@ -163,6 +163,7 @@ class Secrets(TacitTest):
             self.assertNotIn(form, log, name)
             self.assertNotIn(form.hex().encode(), log, f"{name}, as hex digits")
 
+    @unittest.skipIf(os.environ.get("TACIT_SANITIZE"), "a sanitizer's own memory is terabytes")
     def test_memory(self):
         pid = self.service.process.pid
         if os.geteuid() != 0:
