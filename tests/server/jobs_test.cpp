@@ -190,7 +190,7 @@ TEST_F(JobsTest, AFailedJobAnswersItsError) {
   const Json page = rest(id);
   if (page["state"] == "failed") {
     const Response result = get("/v2/jobs/" + id + "/result");
-    EXPECT_EQ(code_of(result), page["error"]["code"]);
+    EXPECT_EQ(page["error"]["code"], code_of(result));
     EXPECT_GE(result.status, 400);
   }
 }
