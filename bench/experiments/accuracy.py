@@ -4,7 +4,7 @@ simulated noise, and the encrypted one, all on the same test images."""
 import bundled_accuracy
 from laboratory import NETWORKS, costs, say
 
-COUNTS = {"cryptonets": 500, "lenet5": 100, "lenet1": 100, "fashion_mnist": 500, "cifar10": 100}
+COUNT = 500
 QUICK_COUNTS = {"cryptonets": 20, "lenet1": 10, "fashion_mnist": 20}
 
 
@@ -27,7 +27,8 @@ def measure_network(laboratory, network, count):
 
 def experiments(laboratory):
     """For each bundled network that has its data its name, and the function that makes its entry."""
-    for folder, count in (QUICK_COUNTS if laboratory.quick else COUNTS).items():
+    counts = QUICK_COUNTS if laboratory.quick else dict.fromkeys(NETWORKS, COUNT)
+    for folder, count in counts.items():
         network = NETWORKS[folder]
         if laboratory.has(network):
             yield {"network": folder}, lambda: measure_network(laboratory, network, count)
