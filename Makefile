@@ -7,7 +7,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 CTEST := ctest --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
-.PHONY: help setup packages build demo test test-all fuzz package bench format lint clean
+.PHONY: help setup packages build demo test test-all fuzz coverage package bench format lint clean
 
 help:  ## this list
 	@echo "Tacit: classify images that the server never sees."
@@ -42,6 +42,12 @@ fuzz: packages  ## the fuzz targets on all cores, SECONDS=45 each: executions an
 	@test -e build/fuzz/build.ninja || cmake --preset fuzz
 	@cmake --build --preset fuzz
 	@tools/fuzz --seconds $(SECONDS)
+
+coverage: packages  ## how much of the sources the fast tests execute, by folder; build/coverage/html line by line
+	@tools/setup tools/packages_fuzz.txt
+	@test -e build/coverage/build.ninja || cmake --preset coverage
+	@cmake --build --preset coverage
+	@tools/coverage
 
 package: packages  ## Debian packages of both programs, in build/package
 	@test -e build/release/build.ninja || cmake --preset release
