@@ -2,24 +2,16 @@
 // The parameter sets that operations are measured at, and everything that an operation needs.
 #pragma once
 
-#include <cstdlib>
-#include <iostream>
 #include <string>
 
 #include "ckks/encoder.h"
 #include "ckks/evaluator.h"
 #include "secret/keygen.h"
+#include "support/program.h"
 
 namespace tacit::bench {
 
-template <class T>
-T unwrap(Result<T> result) {
-  if (!result.ok()) {
-    std::cerr << result.error().to_line() << "\n";
-    std::exit(1);
-  }
-  return std::move(result).value();
-}
+using program::unwrap;
 
 // q_0 of base_bits, `levels` primes of scale_bits, special_count primes of special_bits; keys of the whole chain.
 struct Setting {

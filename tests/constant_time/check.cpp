@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "constant_time/parameters.h"
 #include "ring/kernels/kernels.h"
 #include "secret/keygen.h"
 
@@ -38,11 +39,7 @@ template <class T>
 T unwrap(Result<T> result) {
   // That an operation succeeded is no secret.
   VALGRIND_MAKE_MEM_DEFINED(&result, sizeof result);
-  if (!result.ok()) {
-    std::cerr << result.error().to_line() << "\n";
-    std::exit(1);
-  }
-  return std::move(result).value();
+  return program::unwrap(std::move(result));
 }
 
 void declassify(ring::Poly& poly) {
@@ -54,14 +51,9 @@ void declassify(ring::Poly& poly) {
 int leak(const secret::SecretKey& key) { return key.coefficients()[7] > 0 ? std::rand() : 0; }
 
 int run(bool leaking) {
-  ckks::ParametersLiteral literal;
-  literal.log_degree = 12;
-  literal.primes = ring::ntt_primes(12, 33, 1);
-  literal.primes.push_back(ring::ntt_primes(12, 27, 1)[0]);
-  literal.special_primes = {ring::ntt_primes(12, 36, 1)[0]};
-  const ckks::Parameters parameters = unwrap(ckks::Parameters::create(literal));
+  const ckks::Parameters parameters = small_parameters();
 
-  const secret::SecretKey key = unwrap(secret::SecretKey::generate(literal.log_degree));
+  const secret::SecretKey key = unwrap(secret::SecretKey::generate(parameters.log_degree()));
   const secret::KeyHolder holder = unwrap(secret::KeyHolder::create(parameters, key));
   for (std::uint32_t element : {ckks::kRelinearisation, ckks::rotation_element(parameters, 1)}) {
     public_seeds = 1;

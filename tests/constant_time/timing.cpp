@@ -13,19 +13,13 @@
 #include <iostream>
 #include <random>
 
+#include "constant_time/parameters.h"
 #include "secret/keygen.h"
 
 namespace tacit {
 namespace {
 
-template <class T>
-T unwrap(Result<T> result) {
-  if (!result.ok()) {
-    std::cerr << result.error().to_line() << "\n";
-    std::exit(1);
-  }
-  return std::move(result).value();
-}
+using program::unwrap;
 
 constexpr std::size_t kSecrets = 16;  // random ones
 enum Kind { kFixed, kRandom };
@@ -44,8 +38,8 @@ struct Moments {
 
 // The largest |t| over all measurements and over those below several quantiles, where interruptions are cut off.
 double largest_t(const std::vector<std::pair<Kind, double>>& times) {
-  std::vector<double> sorted;
-  for (const auto& [kind, time] : times) sorted.push_back(time);
+  std::vector<double> sorted(times.size());
+  std::ranges::transform(times, sorted.begin(), &std::pair<Kind, double>::second);
   std::ranges::sort(sorted);
   double largest = 0;
   for (const double quantile : {0.5, 0.9, 0.99, 1.0}) {
@@ -78,12 +72,7 @@ double measure(std::size_t count, std::mt19937_64& random,
 }
 
 int run(std::size_t count) {
-  ckks::ParametersLiteral literal;
-  literal.log_degree = 12;
-  literal.primes = ring::ntt_primes(12, 33, 1);
-  literal.primes.push_back(ring::ntt_primes(12, 27, 1)[0]);
-  literal.special_primes = {ring::ntt_primes(12, 36, 1)[0]};
-  const ckks::Parameters parameters = unwrap(ckks::Parameters::create(literal));
+  const ckks::Parameters parameters = small_parameters();
   std::random_device device;
   const std::uint64_t seed = (std::uint64_t{device()} << 32) | device();
   std::mt19937_64 random(seed);
@@ -91,15 +80,15 @@ int run(std::size_t count) {
   // [kFixed]: always the same key, and zeros; [kRandom]: several keys, and random numbers.
   std::vector<secret::SecretKey> keys[2];
   std::vector<ckks::Plaintext> plaintexts[2];
-  const secret::SecretKey key = unwrap(secret::SecretKey::generate(literal.log_degree));
+  const secret::SecretKey key = unwrap(secret::SecretKey::generate(parameters.log_degree()));
   for (std::size_t i = 0; i < kSecrets; ++i) {
     for (const Kind kind : {kFixed, kRandom}) {
       keys[kind].push_back(kind == kFixed ? unwrap(secret::SecretKey::from_coefficients(key.coefficients()))
-                                          : unwrap(secret::SecretKey::generate(literal.log_degree)));
+                                          : unwrap(secret::SecretKey::generate(parameters.log_degree())));
       ckks::Plaintext plaintext{ring::Poly(parameters.degree(), 2), 1};
       for (std::size_t limb = 0; limb < 2; ++limb)
         for (ring::u64& x : plaintext.poly.limb(limb))
-          x = kind == kFixed ? 0 : random() % literal.primes[limb];
+          x = kind == kFixed ? 0 : random() % parameters.ring().modulus(limb).value();
       plaintexts[kind].push_back(std::move(plaintext));
     }
   }
