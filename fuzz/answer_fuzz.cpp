@@ -43,7 +43,7 @@ TACIT_FUZZ_TARGET(answer) {
   Error refusal = client::refusal(response, "http://127.0.0.1");
   refusal.code = ErrorCode::kServerError;  // the server chooses it, and may say that it has failed itself
   require_sound(refusal);
-  const std::string shown = client::printable(as_text(body));
+  const std::string shown = client::server_text(as_text(body));
   require(shown.size() <= 400 + 3 &&
               std::ranges::none_of(shown, [](char c) { return (c >= 0 && c < ' ') || c == 127; }),
           "what is shown is one line");

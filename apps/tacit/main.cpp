@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tacit`: the program of those who own data and of those who own models. Exit codes: 0 done, 2 wrong usage,
 // 1 any other error; an error is one line on standard error, "tacit: <code>: <message>".
-#include <algorithm>
-
+#include "base/printable.h"
 #include "verbs.h"
 
 namespace {
@@ -12,11 +11,6 @@ using namespace tacit;
 int report(const Error& error) {
   app::say("tacit: " + error.to_line());
   return error.code == ErrorCode::kInvalidArgument ? 2 : 1;
-}
-
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
 }
 
 int run(int argc, char** argv) {
@@ -43,7 +37,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& help) {  // --help and --version
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    return report(Error{ErrorCode::kInvalidArgument, one_line(error.what()) + "; see tacit --help"});
+    return report(Error{ErrorCode::kInvalidArgument,
+                        printable(error.what(), std::string::npos) + "; see tacit --help"});
   }
   if (Status status = context.run(); !status.ok()) return report(status.error());
   return 0;
@@ -58,6 +53,6 @@ int main(int argc, char** argv) {
     return report(
         Error{ErrorCode::kOutOfMemory, "there is not enough memory for this; close other programs"});
   } catch (const std::exception& exception) {
-    return report(Error{ErrorCode::kInternal, one_line(exception.what())});
+    return report(Error{ErrorCode::kInternal, printable(exception.what(), std::string::npos)});
   }
 }

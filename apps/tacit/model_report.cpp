@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/printable.h"
 #include "graph/text.h"
 
 namespace tacit::app {
@@ -83,7 +84,7 @@ void say_report(const compiler::Report& report) {
   std::vector<std::vector<std::string>> rows = {
       {"layer", "kind", "shape", "slots", "cts", "level", "rotations", "products", "diagonals", "estimate"}};
   for (const compiler::LayerReport& layer : report.layers)
-    rows.push_back({graph::printable(layer.name, 40), layer.kind, shape_text(layer.layout.shape),
+    rows.push_back({printable(layer.name, 40), layer.kind, shape_text(layer.layout.shape),
                     layout_text(layer.layout, layer.period), std::to_string(layer.ciphertexts),
                     std::to_string(layer.level), std::to_string(layer.rotations),
                     std::to_string(layer.products), std::to_string(layer.diagonals),
@@ -100,12 +101,12 @@ void say_report(const compiler::Report& report) {
       format_bytes(report.memory.plaintexts) + " of weights, " + format_bytes(report.memory.keys) +
       " of keys for one client, " + format_bytes(report.memory.ciphertexts) + " while it computes");
   for (const auto& [name, flooding] : report.results)
-    say(report.name + ": the result " + graph::printable(name, 40) + " has " +
+    say(report.name + ": the result " + printable(name, 40) + " has " +
         format_number(flooding.precision_before, 1) + " bits of precision, " +
         format_number(flooding.precision_after, 1) + " after tacitd has added noise of 2^" +
         format_number(flooding.strength_bits, 1) + " times what it hides");
   for (const compiler::ClientView& view : report.client) {
-    const std::string name = graph::printable(view.name, 40);
+    const std::string name = printable(view.name, 40);
     if (view.decrypted)
       say("  the client sees " + name + " (" + shape_text(view.shape) + ") in the clear, to compute " +
           view.function);
@@ -122,11 +123,11 @@ void say_record(const compiler::Record& record) {
              ? std::string()
              : "scale 2^" + std::to_string(trial.scale_bits) + ", log2 QP " + format_number(trial.log_qp, 1) +
                    ", noise " + power_text(trial.noise) + ", " + format_bytes(trial.memory) + "; ") +
-        (trial.taken ? "taken: " : "") + graph::printable(trial.verdict, 200));
+        (trial.taken ? "taken: " : "") + printable(trial.verdict, 200));
   for (const compiler::ActivationFit& fit : record.fits)
-    say("  " + graph::printable(fit.name, 40) + ": " + graph::printable(fit.kind, 40) + " as " +
-        form_of(fit) + " on [-" + format_number(fit.range, 3) + ", " + format_number(fit.range, 3) +
-        "], error " + format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
+    say("  " + printable(fit.name, 40) + ": " + printable(fit.kind, 40) + " as " + form_of(fit) + " on [-" +
+        format_number(fit.range, 3) + ", " + format_number(fit.range, 3) + "], error " +
+        format_number(fit.rms, 4) + " (at most " + format_number(fit.largest, 4) + ")");
   const compiler::Accuracy& accuracy = record.accuracy;
   std::vector<std::vector<std::string>> rows = {
       {"network", "images", "right", "agreeing", "largest error", "mean error", "precision"}};

@@ -6,8 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/printable.h"
 #include "console.h"
-#include "graph/text.h"
 
 namespace tacit::app {
 namespace {
@@ -52,8 +52,6 @@ std::string legend(double x, double y, std::span<const Series> series) {
   }
   return result;
 }
-
-std::string short_name(std::string_view name, std::size_t limit) { return graph::printable(name, limit); }
 
 // 1, 2 or 5 times a power of ten, so that at most about five steps reach `extent`.
 double tick_step(double extent) {
@@ -101,7 +99,7 @@ std::string curve(std::span<const double> xs, std::span<const double> ys, std::s
 
 std::string escape(std::string_view content) {
   std::string result;
-  for (char c : graph::printable(content, content.size() + 1)) {
+  for (char c : printable(content, content.size() + 1)) {
     switch (c) {
       case '&':
         result += "&amp;";
@@ -141,7 +139,7 @@ std::string bar_plot(std::string_view title, std::span<const std::string> names,
   result += line(kLeft, top, kLeft, height - 4, "axis");
   for (std::size_t n = 0; n < names.size(); ++n) {
     const double y = top + group * static_cast<double>(n) + kGap / 2;
-    result += text(kLeft - 8, y + (group - kGap) / 2 + 4, "end", short_name(names[n], 28));
+    result += text(kLeft - 8, y + (group - kGap) / 2 + 4, "end", printable(names[n], 28));
     for (std::size_t s = 0; s < series.size(); ++s) {
       const double value = series[s].values[n];
       if (!std::isfinite(value)) continue;
@@ -184,7 +182,7 @@ std::string layer_plot(std::string_view title, std::span<const std::string> name
     xs.push_back(kLeft + kStep * (static_cast<double>(n) + 0.5));
     const std::string at = number(xs[n] + 4) + " " + number(kBottom + 14);
     result += "<text class=\"label\" text-anchor=\"end\" transform=\"translate(" + at + ") rotate(-45)\">" +
-              escape(short_name(names[n], 22)) + "</text>";
+              escape(printable(names[n], 22)) + "</text>";
   }
   for (std::size_t s = 0; s < series.size(); ++s) {
     std::vector<double> ys;

@@ -5,7 +5,7 @@
 
 #include "ask.h"
 #include "base/file.h"
-#include "client/http.h"
+#include "base/printable.h"
 #include "feature_file.h"
 #include "verbs.h"
 
@@ -69,11 +69,10 @@ Result<std::vector<std::size_t>> find_truth(const ClassifyOptions& options,
   for (const std::string& label : labels) {
     const auto found = std::ranges::find(head.labels, label);
     if (found == head.labels.end())
-      return Error{ErrorCode::kLabelsInvalid, "row " + std::to_string(truth.size()) + " has the label \"" +
-                                                  client::printable(label) +
-                                                  "\", which the head does not know; it knows \"" +
-                                                  client::printable(head.labels.front()) + "\" to \"" +
-                                                  client::printable(head.labels.back()) + "\""};
+      return Error{ErrorCode::kLabelsInvalid,
+                   "row " + std::to_string(truth.size()) + " has the label \"" + printable(label) +
+                       "\", which the head does not know; it knows \"" + printable(head.labels.front()) +
+                       "\" to \"" + printable(head.labels.back()) + "\""};
     truth.push_back(static_cast<std::size_t>(found - head.labels.begin()));
   }
   return truth;
@@ -102,7 +101,7 @@ Status classify(const ClassifyOptions& options) {
     entry["probability"] = (*probabilities)[best];
     entry["probabilities"] = *probabilities;
     predictions.push_back(std::move(entry));
-    lines.push_back(client::printable(name) + ": " + client::printable(head.labels[best]) + " (" +
+    lines.push_back(printable(name) + ": " + printable(head.labels[best]) + " (" +
                     format_number(100 * (*probabilities)[best], 1) + " %)");
   }
   for (const std::string& line : lines) say(line);

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "client/api.h"
-#include "client/http.h"
 #include "client/stratified.h"
 #include "feature_file.h"
 #include "verbs.h"
@@ -76,7 +76,7 @@ void say_score(const Score& training, const Score& held_out, const IndexedLabels
   const std::string which = held_out.rows() > 0 ? "held-out" : "training";
   for (std::size_t c = 0; c < labels.names.size(); ++c) {
     if (shown.total[c] == 0) continue;
-    say("  " + client::printable(labels.names[c]) + ": " + std::to_string(shown.right[c]) + " of " +
+    say("  " + printable(labels.names[c]) + ": " + std::to_string(shown.right[c]) + " of " +
         std::to_string(shown.total[c]) + " " + which + " rows recognised (" +
         format_number(100 * shown.recall(c), 1) + " %)");
   }

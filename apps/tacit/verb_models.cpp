@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tacit models --server URL [--json]: the services offered, with inputs, labels and cost.
+#include "base/printable.h"
 #include "key_options.h"
 #include "verbs.h"
 
@@ -33,8 +34,7 @@ void say_model(const plan::ClientHalf& half) {
                                      : std::to_string(in.channels) + "-channel") +
       " images, " + std::to_string(in.width) + " wide, " + std::to_string(in.height) + " high");
   std::string labels;
-  for (const std::string& label : half.labels)
-    labels += (labels.empty() ? "" : ", ") + client::printable(label);
+  for (const std::string& label : half.labels) labels += (labels.empty() ? "" : ", ") + printable(label);
   say(labels.empty() ? "  outputs: " + std::to_string(half.output_shape().elements())
                      : "  labels: " + labels);
   say("  cost: about " + format_ms(half.estimated_ms) + " of computing, " + format_bytes(half.upload_bytes) +

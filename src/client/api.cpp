@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/printable.h"
+
 namespace tacit::client {
 namespace {
 
@@ -115,11 +117,11 @@ Result<std::vector<OfferedModel>> Api::list_models() {
   for (const json& model : models) {
     const json& name = member(model, "name");
     if (!name.is_string()) return unexpected("to GET /v2/models lists a model without a name");
-    OfferedModel one{printable(name.get_ref<const std::string&>()), ""};
+    OfferedModel one{server_text(name.get_ref<const std::string&>()), ""};
     if (member(model, "state") != "READY") {
       const json& reason = member(model, "reason");
       one.trouble =
-          reason.is_string() ? printable(reason.get_ref<const std::string&>()) : "no reason is given";
+          reason.is_string() ? server_text(reason.get_ref<const std::string&>()) : "no reason is given";
     } else if (!is_model_name(one.name)) {
       return unexpected("to GET /v2/models lists a model without a proper name");
     }

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/printable.h"
+
 namespace tacit::client {
 namespace {
 
@@ -108,7 +110,7 @@ std::string seconds(std::chrono::milliseconds time) {
 }
 
 Error failure(CURLcode code, const Transfer& transfer, const std::string& url, const char* reason) {
-  std::string why = *reason != '\0' ? printable(reason) : std::string(curl_easy_strerror(code));
+  std::string why = *reason != '\0' ? printable(reason, 400) : std::string(curl_easy_strerror(code));
   switch (transfer.stop) {
     case Stop::kTooLarge:
       return Error{ErrorCode::kDataTooLarge, "the answer of " + url + " is larger than the " +
@@ -196,7 +198,7 @@ HttpClient::~HttpClient() = default;
 Result<HttpClient> HttpClient::create(std::string_view url, const HttpOptions& options) {
   auto refuse = [&](std::string_view why) {
     return Error{ErrorCode::kInvalidArgument,
-                 "\"" + printable(url) + "\" " + std::string(why) + "; give it as http://HOST:PORT"};
+                 "\"" + printable(url, 400) + "\" " + std::string(why) + "; give it as http://HOST:PORT"};
   };
   if (!curl_ready()) return Error{ErrorCode::kInternal, "libcurl cannot be used (curl_global_init failed)"};
   bool scheme = url.starts_with("http://") || url.starts_with("https://");
@@ -300,25 +302,17 @@ Error refusal(const HttpResponse& response, std::string_view url) {
   if (code.empty()) {
     return Error{ErrorCode::kServerProtocol,
                  std::string(url) + " answered with HTTP status " + std::to_string(response.status) +
-                     (detail.empty() ? std::string() : " (" + printable(detail) + ")") +
+                     (detail.empty() ? std::string() : " (" + server_text(detail) + ")") +
                      "; is it a Tacit server?"};
   }
   if (auto known = known_code(code)) {
     const std::string advice =
         *known == ErrorCode::kAuthentication ? "; give it with --token-file or in TACIT_TOKEN" : "";
-    return Error{*known, "the server says: " + printable(detail) + advice};
+    return Error{*known, "the server says: " + server_text(detail) + advice};
   }
-  return Error{ErrorCode::kServerError, "the server says: " + printable(code) + ": " + printable(detail)};
+  return Error{ErrorCode::kServerError, "the server says: " + server_text(code) + ": " + server_text(detail)};
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t kLongest = 400;
-  std::string line;
-  for (char c : text.substr(0, kLongest)) {
-    bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-    line.push_back(control ? ' ' : c);
-  }
-  return line + (text.size() > kLongest ? "..." : "");
-}
+std::string server_text(std::string_view text) { return printable(text, 400); }
 
 }  // namespace tacit::client

@@ -76,7 +76,7 @@ Status check_token(std::string_view token);
 // release does not know becomes server.error, an answer that is no problem document server.protocol.
 Error refusal(const HttpResponse& response, std::string_view url);
 
-// Text from a server as it may be shown: one line, no control characters, at most 400 bytes.
-std::string printable(std::string_view text);
+// Text from a server as it may be shown: printable, at most 400 bytes of it.
+std::string server_text(std::string_view text);
 
 }  // namespace tacit::client

@@ -43,7 +43,7 @@ Result<plan::ClientHalf> fetch_client_half(Api& api, std::string_view model) {
     return std::move(half).error().within("the client half of " + std::string(model) + " is refused");
   if (half->name != model) {
     return Error{ErrorCode::kServerProtocol, api.url() + " answered with the model \"" +
-                                                 printable(half->name) + "\" when asked for \"" +
+                                                 server_text(half->name) + "\" when asked for \"" +
                                                  std::string(model) + "\""};
   }
   return half;

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/parallel.h"
-#include "graph/text.h"
+#include "base/printable.h"
 #include "runtime/cost.h"
 #include "runtime/local_noise.h"
 
@@ -111,7 +111,7 @@ class Measurement {
   // The layer of a node: the first that has its name. A polynomial of degree 1 has become part of the layer after it, and
   // gets an entry of its own.
   std::size_t layer_of(const std::string& node) {
-    const std::string name = graph::printable(node, kNameBytes);
+    const std::string name = printable(node, kNameBytes);
     for (std::size_t i = 1; i < accuracy_.layers.size(); ++i)
       if (accuracy_.layers[i].name == name) return i;
     accuracy_.layers.push_back({name});
@@ -152,7 +152,7 @@ class Measurement {
     for (const graph::Node& node : graph.nodes) {
       const double size = *std::ranges::max_element(largest[node.output]);
       if (size == 0) continue;
-      const std::string name = graph::printable(node.name, kNameBytes);
+      const std::string name = printable(node.name, kNameBytes);
       largest_[name] = size;
       for (LayerLoss& layer : accuracy_.layers)
         if (layer.name == name) layer.polynomial_so_far = total_rms(gathered[node.output]) / size;

@@ -180,7 +180,7 @@ Result<plan::Plan> make_plan(const Schedule& schedule, const ckks::Parameters& p
   std::vector<plan::ValueId> ids(network.values.size(), 0);
   const auto add_value = [&](ValueIndex v) {
     ids[v] = static_cast<plan::ValueId>(plan.values.size());
-    plan.values.push_back({graph::printable(network.values[v].name, 200), schedule.packing[v].layout,
+    plan.values.push_back({printable(network.values[v].name, 200), schedule.packing[v].layout,
                            schedule.packing[v].period, schedule.levels[v], scales[v], schedule.bounds[v],
                            normalisation.ranges[v]});
     return ids[v];

@@ -91,7 +91,7 @@ std::vector<std::string> layer_lines(const graph::Graph& graph) {
   std::vector<std::string> lines;
   for (std::size_t i : layers_of(graph)) {
     const graph::Node& node = graph.nodes[i];
-    lines.push_back(std::to_string(lines.size() + 1) + " " + graph::printable(node.name) + " (" +
+    lines.push_back(std::to_string(lines.size() + 1) + " " + printable(node.name) + " (" +
                     std::string(graph::name_of(node.operation)) + ", " +
                     graph::to_string(graph.shape_of(node.output)) + ")");
   }

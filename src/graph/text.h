@@ -7,13 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/printable.h"
 #include "base/result.h"
 
 namespace tacit::graph {
-
-// `text` as valid UTF-8 on one line: control characters and bytes that are not UTF-8 become '?', and what is
-// longer than `limit` bytes is cut, with "..." in place of the rest.
-std::string printable(std::string_view text, std::size_t limit = 100);
 
 // printable(text) in double quotes.
 std::string in_quotes(std::string_view text);

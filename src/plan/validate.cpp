@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "base/one_line.h"
+#include "base/printable.h"
 #include "ckks/chebyshev.h"
 #include "ckks/evaluator.h"
 #include "plan/checks.h"
@@ -59,7 +59,8 @@ class Validator {
   Status check_value(const Value& value) const {
     if (value.name.size() > detail::kMaxNameBytes) return malformed_data("a value's name is too long");
     // Names are in messages of one line.
-    if (value.name != one_line(value.name)) return malformed_data("a value's name has control characters");
+    if (value.name != printable(value.name, std::string::npos))
+      return malformed_data("a value's name cannot be shown on one line");
     const std::string what = "value \"" + value.name + "\"";
     // A ciphertext for each element, in their order.
     if (plan_.slots == 1 && value.layout.extent() != value.layout.shape.elements())

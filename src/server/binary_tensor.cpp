@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "base/one_line.h"
+#include "base/printable.h"
 #include "server/json.h"
 #include "server/limits.h"
 
@@ -47,7 +47,7 @@ Status check_parameters(const Json* parameters, std::initializer_list<std::strin
     for (std::string_view k : known) is_known = is_known || name == k;
     if (!is_known)
       return malformed("\"parameters\" of " + std::string(where) +
-                       " has a member that is not supported here: " + one_line(name.substr(0, 64)));
+                       " has a member that is not supported here: " + printable(name, 64));
   }
   return {};
 }

@@ -15,7 +15,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "base/one_line.h"
+#include "base/printable.h"
 
 namespace tacit::server {
 
@@ -97,7 +97,9 @@ const std::array kSettings = {
 };
 
 // Keys and texts of the file may have any character.
-Error invalid(std::string message) { return Error{ErrorCode::kConfigInvalid, one_line(std::move(message))}; }
+Error invalid(std::string_view message) {
+  return Error{ErrorCode::kConfigInvalid, printable(message, std::string::npos)};
+}
 
 const Setting* find_setting(std::string_view name) {
   const auto found = std::ranges::find(kSettings, name, &Setting::name);
@@ -339,7 +341,7 @@ std::vector<std::string> strange_variables(std::span<const std::string> names) {
   for (const std::string& name : names)
     if (name.starts_with("TACITD_") &&
         std::ranges::find(kSettings, name, environment_name) == kSettings.end())
-      lines.push_back(one_line(name) + " in the environment is no setting and is ignored; " +
+      lines.push_back(printable(name) + " in the environment is no setting and is ignored; " +
                       suggestion(name, environment_name));
   return lines;
 }

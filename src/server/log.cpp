@@ -9,7 +9,7 @@
 #include <memory>
 #include <mutex>
 
-#include "base/one_line.h"
+#include "base/printable.h"
 #include "server/json.h"
 #include "server/time_text.h"
 
@@ -68,7 +68,7 @@ void write(spdlog::level::level_enum level, std::string_view message, LogFields 
 }  // namespace
 
 std::string text_line(std::string_view message, LogFields fields) {
-  std::string line = one_line(std::string(message));
+  std::string line = printable(message, std::string::npos);
   for (const LogField& field : fields)
     line.append(" ").append(field.name).append("=").append(text_value(field));
   return line;

@@ -133,7 +133,7 @@ TEST(Api, ListsModels) {
   ASSERT_EQ(offered->size(), 3u);
   EXPECT_EQ((*offered)[0].name, "a");
   EXPECT_EQ((*offered)[0].trouble, "");
-  EXPECT_EQ((*offered)[1].name, "Bro ken");
+  EXPECT_EQ((*offered)[1].name, "Bro?ken");
   EXPECT_EQ((*offered)[1].trouble, "damaged");
   EXPECT_EQ((*offered)[2].name, "b-1");
 }

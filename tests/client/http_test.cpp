@@ -250,8 +250,11 @@ TEST(Refusal, TextFromAServerCannotDriveTheTerminal) {
   Error error = refusal(answered(400, R"({"code":"json.malformed","detail":"a\u001b[2Jb\r\nc"})"), "u");
   EXPECT_EQ(error.code, ErrorCode::kJsonMalformed);
   for (char c : error.message) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
-  EXPECT_EQ(printable(std::string(1000, 'x')).size(), 403u);
-  EXPECT_EQ(printable("a\tb\x7f"), "a b ");
+  EXPECT_EQ(server_text(std::string(1000, 'x')).size(), 403u);
+  EXPECT_EQ(server_text("a\tb\x7f"), "a?b?");
+  EXPECT_EQ(server_text("\xC2\x9B"
+                        "2J"),
+            "??2J");  // the one-character form of ESC [
 }
 
 }  // namespace
