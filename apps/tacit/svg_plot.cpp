@@ -99,7 +99,7 @@ std::string curve(std::span<const double> xs, std::span<const double> ys, std::s
 
 std::string escape(std::string_view content) {
   std::string result;
-  for (char c : printable(content, content.size() + 1)) {
+  for (char c : printable(content, std::string::npos)) {
     switch (c) {
       case '&':
         result += "&amp;";

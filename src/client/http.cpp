@@ -13,6 +13,9 @@
 namespace tacit::client {
 namespace {
 
+// Of a text of others in a message.
+constexpr std::size_t kShownBytes = 400;
+
 using Clock = std::chrono::steady_clock;
 
 bool curl_ready() {
@@ -110,7 +113,7 @@ std::string seconds(std::chrono::milliseconds time) {
 }
 
 Error failure(CURLcode code, const Transfer& transfer, const std::string& url, const char* reason) {
-  std::string why = *reason != '\0' ? printable(reason, 400) : std::string(curl_easy_strerror(code));
+  std::string why = *reason != '\0' ? printable(reason, kShownBytes) : std::string(curl_easy_strerror(code));
   switch (transfer.stop) {
     case Stop::kTooLarge:
       return Error{ErrorCode::kDataTooLarge, "the answer of " + url + " is larger than the " +
@@ -197,8 +200,8 @@ HttpClient::~HttpClient() = default;
 
 Result<HttpClient> HttpClient::create(std::string_view url, const HttpOptions& options) {
   auto refuse = [&](std::string_view why) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "\"" + printable(url, 400) + "\" " + std::string(why) + "; give it as http://HOST:PORT"};
+    return Error{ErrorCode::kInvalidArgument, "\"" + printable(url, kShownBytes) + "\" " + std::string(why) +
+                                                  "; give it as http://HOST:PORT"};
   };
   if (!curl_ready()) return Error{ErrorCode::kInternal, "libcurl cannot be used (curl_global_init failed)"};
   bool scheme = url.starts_with("http://") || url.starts_with("https://");
@@ -313,6 +316,6 @@ Error refusal(const HttpResponse& response, std::string_view url) {
   return Error{ErrorCode::kServerError, "the server says: " + server_text(code) + ": " + server_text(detail)};
 }
 
-std::string server_text(std::string_view text) { return printable(text, 400); }
+std::string server_text(std::string_view text) { return printable(text, kShownBytes); }
 
 }  // namespace tacit::client
