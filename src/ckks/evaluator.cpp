@@ -55,21 +55,12 @@ Poly negated(const Parameters& parameters, const Poly& a) {
   });
 }
 
-// a + permuted(b).
-Poly add_permuted(const Parameters& parameters, const Poly& a, const ring::Automorphism& automorphism,
-                  const Poly& b) {
-  return limbwise(parameters, a, [&](const ring::Modulus& q, std::size_t i, u64* out) {
-    kernels().permute(automorphism, 0, out, b.data(i), a.degree());
-    kernels().add(q, out, out, a.data(i), a.degree());
-  });
-}
-
 // A ciphertext from its two parts.
-Ciphertext make_pair(Poly c0, Poly c1, double scale) {
+Ciphertext make_pair(std::pair<Poly, Poly> parts, double scale) {
   Ciphertext out;
   out.parts.reserve(2);
-  out.parts.push_back(std::move(c0));
-  out.parts.push_back(std::move(c1));
+  out.parts.push_back(std::move(parts.first));
+  out.parts.push_back(std::move(parts.second));
   out.scale = scale;
   return out;
 }
@@ -180,21 +171,16 @@ Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b)
 Result<Ciphertext> Evaluator::relinearise(const Ciphertext& a, const EvaluationKeys& keys) const {
   TACIT_CHECK(require_size("relinearisation", a, 3));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  auto [d0, d1] = switcher_.switch_key_divided(a.parts[2], nullptr, *key);
-  return make_pair(combine(parameters_, kernels().add, a.parts[0], d0),
-                   combine(parameters_, kernels().add, a.parts[1], d1), a.scale);
+  const Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
+  return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, false), a.scale);
 }
 
 Result<Ciphertext> Evaluator::relinearise_rescale(const Ciphertext& a, const EvaluationKeys& keys) const {
   TACIT_CHECK(require_size("relinearisation", a, 3));
   TACIT_CHECK(require_level_above_zero("rescaling", a));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  ExtendedPair sum(parameters_, a.level(), key->request.shape.special_count);
-  switcher_.switch_key(a.parts[2], nullptr, *key, sum, Into::kFresh);
-  switcher_.add_raised(sum.c0, a.parts[0], sum.special_count);
-  switcher_.add_raised(sum.c1, a.parts[1], sum.special_count);
-  auto [d0, d1] = switcher_.mod_down(sum, true);
-  return make_pair(std::move(d0), std::move(d1),
+  const Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
+  return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, true),
                    a.scale / static_cast<double>(parameters_.prime(a.level()).value()));
 }
 
@@ -224,8 +210,8 @@ Result<Ciphertext> Evaluator::apply_automorphism(const Ciphertext& a, std::uint3
   TACIT_TRY(const SwitchingKey* key, keys.find(element, a.level()));
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
   // The digits of the permuted polynomial, in SEAL's order.
-  auto [d0, d1] = switcher_.switch_key_divided(a.parts[1], &automorphism, *key);
-  return make_pair(add_permuted(parameters_, d0, automorphism, a.parts[0]), std::move(d1), a.scale);
+  const Addend rest = switcher_.raised(&a.parts[0], nullptr, key->request.shape.special_count);
+  return make_pair(switcher_.switch_key_divided(a.parts[1], &automorphism, *key, rest, false), a.scale);
 }
 
 Result<Ciphertext> Evaluator::rotate(const Ciphertext& a, std::int64_t step,
@@ -253,8 +239,8 @@ Result<Ciphertext> Evaluator::rotate_hoisted(const HoistedCiphertext& a, std::in
     return rotate(source, step, keys);
   }
   const ring::Automorphism& automorphism = switcher_.automorphism(element);
-  auto [d0, d1] = switcher_.multiply_divided(a.digits, &automorphism, *key);
-  return make_pair(add_permuted(parameters_, d0, automorphism, source.parts[0]), std::move(d1), source.scale);
+  const Addend rest = switcher_.raised(&source.parts[0], nullptr, shape.special_count);
+  return make_pair(switcher_.multiply_divided(a.digits, &automorphism, *key, rest), source.scale);
 }
 
 }  // namespace tacit::ckks

@@ -43,6 +43,19 @@ struct KeyRows {
   ring::Constants expanded;
 };
 
+// An addend at one limb, as the kernel takes it.
+ring::KeyAddend addend_at(const Addend& addend, const ring::Modulus& q, std::size_t limb,
+                          const ring::Automorphism* permutation) {
+  ring::KeyAddend at{nullptr, nullptr, q.shoup_one(), permutation};
+  if (addend.raise != nullptr) {
+    if (limb >= addend.raise->target_count()) return at;
+    at.factor = addend.raise->product(limb);
+  }
+  if (addend.c0 != nullptr) at.c0 = addend.c0->data(limb);
+  if (addend.c1 != nullptr) at.c1 = addend.c1->data(limb);
+  return at;
+}
+
 // Of a key for a higher level, the limbs in between are skipped.
 std::size_t key_limb_of(const SwitchingKey& key, int level, std::size_t limb) {
   return limb <= static_cast<std::size_t>(level)
@@ -97,6 +110,11 @@ const ring::BaseConverter& KeySwitcher::division(int level, int special_count, b
   return *entry;
 }
 
+Addend KeySwitcher::raised(const Poly* c0, const Poly* c1, int special_count) const {
+  const int level = static_cast<int>((c0 != nullptr ? c0 : c1)->limbs()) - 1;
+  return {c0, c1, &division(level, special_count, false)};
+}
+
 Poly KeySwitcher::prepare_digits(const Poly& poly, const ring::Automorphism* permutation,
                                  const std::vector<ring::BaseConverter>& converters) const {
   Poly prepared(poly.degree(), poly.limbs());
@@ -140,7 +158,7 @@ struct DigitRaiser {
 
 namespace {
 
-// The products of one polynomial's digits with a key, limb by limb.
+// The products of one polynomial's digits with a key, and what they are added to, limb by limb.
 struct LimbSwitcher {
   void operator()(std::size_t i, u64* out0, u64* out1) const {
     const Parameters& parameters = raiser.parameters;
@@ -149,12 +167,16 @@ struct LimbSwitcher {
     Pointers digits;
     for (std::size_t j = 0; j < count; ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
     const KeyRows rows(parameters, key, count, key_limb_of(key, raiser.level, i));
-    kernels().key_product(parameters.ring().modulus(parameters.limb_index(raiser.level, i)),
-                          {digits.data(), rows.b, rows.a, count, nullptr, out0, out1, accumulate}, n);
+    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(raiser.level, i));
+    kernels().key_product(q,
+                          {digits.data(), rows.b, rows.a, count, nullptr, out0, out1, accumulate, 0,
+                           addend_at(addend, q, i, raiser.permutation)},
+                          n);
   }
 
   const DigitRaiser& raiser;
   const SwitchingKey& key;
+  const Addend& addend;
   bool accumulate;
 };
 
@@ -162,13 +184,13 @@ struct LimbSwitcher {
 
 // Prime by prime: a transform's tables serve all digits, and the digits at one prime are used up while they are near.
 void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
-                             ExtendedPair& sum, Into into) const {
+                             const Addend& addend, ExtendedPair& sum, Into into) const {
   assert(static_cast<int>(poly.limbs()) == sum.level + 1 && key.request.shape.level >= sum.level &&
          key.request.shape.special_count == sum.special_count);
   const auto& converters = digit_converters(sum.level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, sum.level};
-  const LimbSwitcher limb{raiser, key, into == Into::kSum};
+  const LimbSwitcher limb{raiser, key, addend, into == Into::kSum};
   parallel_for(sum.c0.limbs(), [&](std::size_t i) { limb(i, sum.c0.data(i), sum.c1.data(i)); });
 }
 
@@ -191,15 +213,31 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
 }
 
 void KeySwitcher::multiply(const Digits& digits, const ring::Automorphism* permutation,
-                           const SwitchingKey& key, const Piece& piece, u64* out0, u64* out1) const {
+                           const SwitchingKey& key, const Addend& addend, const Piece& piece, u64* out0,
+                           u64* out1) const {
   const std::size_t count = digits.polys.size();
   assert(key.request.shape.digit_size == digits.digit_size && key.request.shape.level >= digits.level);
   Pointers x;
   for (std::size_t j = 0; j < count; ++j) x[j] = digits.polys[j].data(piece.limb);
   const KeyRows rows(parameters_, key, count, key_limb_of(key, digits.level, piece.limb), piece.first);
-  kernels().key_product(parameters_.ring().modulus(parameters_.limb_index(digits.level, piece.limb)),
-                        {x.data(), rows.b, rows.a, count, permutation, out0, out1, false, piece.first},
+  const ring::Modulus& q = parameters_.ring().modulus(parameters_.limb_index(digits.level, piece.limb));
+  kernels().key_product(q,
+                        {x.data(), rows.b, rows.a, count, permutation, out0, out1, false, piece.first,
+                         addend_at(addend, q, piece.limb, permutation)},
                         piece.count);
+}
+
+void KeySwitcher::raise(const Addend& addend, const Piece& piece, u64* out0, u64* out1) const {
+  const ring::BaseConverter& p = *addend.raise;
+  if (piece.limb >= p.target_count()) {
+    std::fill_n(out0, piece.count, 0);
+    std::fill_n(out1, piece.count, 0);
+    return;
+  }
+  const ring::Modulus& q = parameters_.ring().modulus(piece.limb);
+  const ring::ShoupConstant factor = p.product(piece.limb);
+  kernels().multiply_constant(q, factor, out0, addend.c0->data(piece.limb) + piece.first, piece.count);
+  kernels().multiply_constant(q, factor, out1, addend.c1->data(piece.limb) + piece.first, piece.count);
 }
 
 void KeySwitcher::add(ExtendedPair& sum, const ExtendedPair& other) const {
@@ -268,15 +306,15 @@ void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::s
 }
 
 template <class MakeLimb>
-std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count,
+std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count, bool rescale,
                                                const MakeLimb& make_limb) const {
-  if (special_count == 1) {  // there would be nothing for a second thread while it is made
+  const ring::BaseConverter& converter = division(level, special_count, rescale);
+  if (converter.source_count() == 1) {  // there would be nothing for a second thread while it is made
     ExtendedPair pair(parameters_, level, special_count);
     parallel_for(pair.c0.limbs(), [&](std::size_t i) { make_limb(i, pair.c0.data(i), pair.c1.data(i)); });
-    return mod_down(pair, false);
+    return mod_down(pair, rescale);
   }
   const std::size_t n = parameters_.degree();
-  const ring::BaseConverter& converter = division(level, special_count, false);
   const std::size_t rows = converter.rounded_count();
   Poly prepared(n, 2 * rows);
   parallel_for(converter.source_count(), [&](std::size_t s) {
@@ -300,20 +338,22 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count,
 }
 
 std::pair<Poly, Poly> KeySwitcher::switch_key_divided(const Poly& poly, const ring::Automorphism* permutation,
-                                                      const SwitchingKey& key) const {
+                                                      const SwitchingKey& key, const Addend& addend,
+                                                      bool rescale) const {
   const int level = static_cast<int>(poly.limbs()) - 1;
   assert(key.request.shape.level >= level);
   const auto& converters = digit_converters(level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
-  return divide_made(level, key.request.shape.special_count, LimbSwitcher{raiser, key, false});
+  return divide_made(level, key.request.shape.special_count, rescale,
+                     LimbSwitcher{raiser, key, addend, false});
 }
 
 std::pair<Poly, Poly> KeySwitcher::multiply_divided(const Digits& digits,
                                                     const ring::Automorphism* permutation,
-                                                    const SwitchingKey& key) const {
-  return divide_made(digits.level, digits.special_count, [&](std::size_t i, u64* out0, u64* out1) {
-    multiply(digits, permutation, key, {i, 0, parameters_.degree()}, out0, out1);
+                                                    const SwitchingKey& key, const Addend& addend) const {
+  return divide_made(digits.level, digits.special_count, false, [&](std::size_t i, u64* out0, u64* out1) {
+    multiply(digits, permutation, key, addend, {i, 0, parameters_.degree()}, out0, out1);
   });
 }
 
@@ -349,27 +389,6 @@ void KeySwitcher::rescale(std::span<const SplitPoly> polys) const {
   for (std::size_t t = 0; t < level; ++t) {
     for (const SplitPoly& poly : polys)
       divide_limb(converter, &poly.last, t, poly.rest->data(t), scratch.data(0), poly.rest->data(t));
-  }
-}
-
-void KeySwitcher::add_raised(Poly& sum, const Poly& poly, int special_count) const {
-  parallel_for(poly.limbs(), [&](std::size_t i) {
-    add_raised(poly, special_count, nullptr, {i, 0, poly.degree()}, sum.data(i));
-  });
-}
-
-void KeySwitcher::add_raised(const Poly& poly, int special_count, const ring::Automorphism* permutation,
-                             const Piece& piece, u64* sum) const {
-  const int level = static_cast<int>(poly.limbs()) - 1;
-  const ring::Modulus& q = parameters_.ring().modulus(piece.limb);
-  const ring::ShoupConstant p = division(level, special_count, false).product(piece.limb);
-  const u64* words = poly.data(piece.limb);
-  if (permutation == nullptr) return kernels().add_multiple(q, p, sum, words + piece.first, piece.count);
-  alignas(kCacheLine) std::array<u64, 512> permuted;
-  for (std::size_t done = 0; done < piece.count; done += permuted.size()) {
-    const std::size_t count = std::min(permuted.size(), piece.count - done);
-    kernels().permute(*permutation, piece.first + done, permuted.data(), words, count);
-    kernels().add_multiple(q, p, sum + done, permuted.data(), count);
   }
 }
 

@@ -35,6 +35,16 @@ struct ExtendedPair {
   ring::Poly c0, c1;
 };
 
+// What a product with a key is added to: polynomials in NTT form, of which either may be missing, permuted as what is
+// switched is.
+struct Addend {
+  const ring::Poly* c0 = nullptr;
+  const ring::Poly* c1 = nullptr;
+  // Knows P modulo q_0 .. q_level, by which polynomials over these are multiplied; without it they are over the product's
+  // primes and are taken as they are.
+  const ring::BaseConverter* raise = nullptr;
+};
+
 // The places [first, first + count) of a limb; both multiples of 8.
 struct Piece {
   std::size_t limb = 0, first = 0, count = 0;
@@ -54,26 +64,32 @@ class KeySwitcher {
  public:
   explicit KeySwitcher(const Parameters& parameters) : parameters_(parameters) {}
 
-  // sum = sum_j d_j (b_j, a_j) modulo QP for the digits d_j of the permuted polynomial (NTT form; its limbs give the
-  // level). The key must have at least that level.
+  // P times polynomials over q_0 .. q_level as an addend; they must outlive it. P = 0 modulo its own primes.
+  Addend raised(const ring::Poly* c0, const ring::Poly* c1, int special_count) const;
+
+  // sum = addend + sum_j d_j (b_j, a_j) modulo QP for the digits d_j of the permuted polynomial (NTT form; its limbs give
+  // the level). The key must have at least that level.
   void switch_key(const ring::Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
-                  ExtendedPair& sum, Into into) const;
+                  const Addend& addend, ExtendedPair& sum, Into into) const;
 
   // The same in two steps, the first of which serves several keys of one shape: the digits of the polynomial are
   // permuted, rather than those of the permuted one taken, which makes another, equally small error.
   Digits decompose(const ring::Poly& poly, const KeyShape& shape) const;
   // A piece of the product, since that is how its callers take it. A key that is kept as a seed is expanded for each.
   void multiply(const Digits& digits, const ring::Automorphism* permutation, const SwitchingKey& key,
-                const Piece& piece, u64* out0, u64* out1) const;
+                const Addend& addend, const Piece& piece, u64* out0, u64* out1) const;
+  // The same for the permutation that changes nothing, which needs no key: out = addend, which has both polynomials.
+  void raise(const Addend& addend, const Piece& piece, u64* out0, u64* out1) const;
 
-  // The pair that switch_key or multiply makes, divided by P: limb by limb, so that the product at one is used up while it
-  // is near.
+  // The pair that switch_key or multiply makes, divided as mod_down does: limb by limb, so that the product at one is used
+  // up while it is near.
   std::pair<ring::Poly, ring::Poly> switch_key_divided(const ring::Poly& poly,
                                                        const ring::Automorphism* permutation,
-                                                       const SwitchingKey& key) const;
+                                                       const SwitchingKey& key, const Addend& addend,
+                                                       bool rescale) const;
   std::pair<ring::Poly, ring::Poly> multiply_divided(const Digits& digits,
                                                      const ring::Automorphism* permutation,
-                                                     const SwitchingKey& key) const;
+                                                     const SwitchingKey& key, const Addend& addend) const;
 
   // sum += other; both of one level and special count.
   void add(ExtendedPair& sum, const ExtendedPair& other) const;
@@ -88,11 +104,6 @@ class KeySwitcher {
   // The same for several polynomials whose last limbs stand apart, each in place: prime by prime, so that a transform's
   // tables serve them all. All have one level, at least 1.
   void rescale(std::span<const SplitPoly> polys) const;
-  // sum += P poly: the limbs of `poly` only, since P = 0 modulo its own primes.
-  void add_raised(ring::Poly& sum, const ring::Poly& poly, int special_count) const;
-  // sum += P permuted(poly) for a piece at a limb of `poly`.
-  void add_raised(const ring::Poly& poly, int special_count, const ring::Automorphism* permutation,
-                  const Piece& piece, u64* sum) const;
 
   const Parameters& parameters() const { return parameters_; }
   const ring::Automorphism& automorphism(std::uint32_t element) const;
@@ -110,9 +121,9 @@ class KeySwitcher {
   // out_c = round(in_c / M) for the product M of the converter's sources.
   void divide(const ring::BaseConverter& converter, int level, std::span<const ring::Poly* const> in,
               std::span<ring::Poly> out) const;
-  // The same for the pair of which make_limb(i, out0, out1) makes limb i, M being P.
+  // The same for the pair of which make_limb(i, out0, out1) makes limb i.
   template <class MakeLimb>
-  std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count,
+  std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count, bool rescale,
                                                 const MakeLimb& make_limb) const;
   // What all end with: limb t of a quotient, of that of the dividend and of the source limbs y as conversions take them.
   // `scratch` may be `out`, `out` may be the dividend.

@@ -88,20 +88,6 @@ Result<const SwitchingKey*> LinearTransform::find_key(const Evaluator& evaluator
   return Error{ErrorCode::kKeyMissing, "the keys of one linear transform must share their special primes"};
 }
 
-void LinearTransform::rotate(const KeySwitcher& switcher, const Ciphertext& input,
-                             const AlignedVector<Digits>& digits, const Rotation& rotation,
-                             const Piece& piece, u64* out0, u64* out1) const {
-  const bool raised = piece.limb < input.parts[0].limbs();  // P is 0 modulo its own primes
-  if (rotation.key != nullptr) {
-    switcher.multiply(digits[rotation.digits], rotation.automorphism, *rotation.key, piece, out0, out1);
-  } else {
-    std::fill_n(out0, piece.count, 0);
-    std::fill_n(out1, piece.count, 0);
-    if (raised) switcher.add_raised(input.parts[1], domain_.special_count, nullptr, piece, out1);
-  }
-  if (raised) switcher.add_raised(input.parts[0], domain_.special_count, rotation.automorphism, piece, out0);
-}
-
 // Piece by piece: the babies of one are made, used by all groups and forgotten in the cache, while the keys and the
 // constants stream past once.
 Result<AlignedVector<ExtendedPair>> LinearTransform::multiply(const Evaluator& evaluator,
@@ -116,15 +102,19 @@ Result<AlignedVector<ExtendedPair>> LinearTransform::multiply(const Evaluator& e
   bool expanding = false;
   for (std::size_t b = 0; b < layout_.babies.size(); ++b) {
     if (b > 0 && layout_.babies[b].input != layout_.babies[b - 1].input) of_input = digits.size();
-    if (rotation_element(parameters, layout_.babies[b].step) == 1) continue;
+    const auto& parts = inputs[layout_.babies[b].input].parts;
+    if (rotation_element(parameters, layout_.babies[b].step) == 1) {
+      rotations[b].rest = switcher.raised(&parts[0], &parts[1], domain_.special_count);
+      continue;
+    }
     TACIT_TRY(const SwitchingKey* key, find_key(evaluator, layout_.babies[b].step, keys));
     const KeyShape& shape = key->request.shape;
     const auto found = std::find_if(digits.begin() + static_cast<std::ptrdiff_t>(of_input), digits.end(),
                                     [&](const Digits& made) { return made.digit_size == shape.digit_size; });
     rotations[b] = {key, &switcher.automorphism(key->request.element),
-                    static_cast<std::size_t>(found - digits.begin())};
-    if (found == digits.end())
-      digits.push_back(switcher.decompose(inputs[layout_.babies[b].input].parts[1], shape));
+                    static_cast<std::size_t>(found - digits.begin()),
+                    switcher.raised(&parts[0], nullptr, domain_.special_count)};
+    if (found == digits.end()) digits.push_back(switcher.decompose(parts[1], shape));
     expanding = expanding || key->a.limbs() == 0;
   }
   AlignedVector<ExtendedPair> products;
@@ -143,7 +133,13 @@ Result<AlignedVector<ExtendedPair>> LinearTransform::multiply(const Evaluator& e
     x1.reserve(baby_count);
     for (std::size_t b = 0; b < baby_count; ++b) {
       u64 *const out0 = babies.data() + 2 * b * count, *const out1 = out0 + count;
-      rotate(switcher, inputs[layout_.babies[b].input], digits, rotations[b], piece, out0, out1);
+      const Rotation& rotation = rotations[b];
+      if (rotation.key != nullptr) {
+        switcher.multiply(digits[rotation.digits], rotation.automorphism, *rotation.key, rotation.rest, piece,
+                          out0, out1);
+      } else {
+        switcher.raise(rotation.rest, piece, out0, out1);
+      }
       x0.push_back(out0);
       x1.push_back(out1);
     }
@@ -165,9 +161,8 @@ Result<AlignedVector<ExtendedPair>> LinearTransform::multiply(const Evaluator& e
 
 Status LinearTransform::add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
                                     const EvaluationKeys& keys, ExtendedPair& sum, Into into) const {
-  const Parameters& parameters = evaluator.parameters();
   const KeySwitcher& switcher = evaluator.switcher();
-  if (rotation_element(parameters, giant) == 1) {
+  if (rotation_element(evaluator.parameters(), giant) == 1) {
     if (into == Into::kFresh) {
       std::swap(sum, product);
     } else {
@@ -177,13 +172,8 @@ Status LinearTransform::add_rotated(const Evaluator& evaluator, std::int64_t gia
   }
   TACIT_TRY(const SwitchingKey* key, find_key(evaluator, giant, keys));
   const ring::Automorphism& automorphism = switcher.automorphism(key->request.element);
-  switcher.switch_key(switcher.mod_down(product.c1, domain_.level), &automorphism, *key, sum, into);
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) {
-    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(domain_.level, i));
-    u64* permuted = product.c1.data(i);  // no longer needed
-    kernels().permute(automorphism, 0, permuted, product.c0.data(i), parameters.degree());
-    kernels().add(q, sum.c0.data(i), sum.c0.data(i), permuted, parameters.degree());
-  });
+  switcher.switch_key(switcher.mod_down(product.c1, domain_.level), &automorphism, *key, {&product.c0}, sum,
+                      into);
   return {};
 }
 

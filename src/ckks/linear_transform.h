@@ -64,6 +64,7 @@ class LinearTransform {
     const SwitchingKey* key = nullptr;
     const ring::Automorphism* automorphism = nullptr;
     std::size_t digits = 0;  // which of several
+    Addend rest;             // what the key does not switch
   };
 
   LinearTransform() = default;
@@ -76,9 +77,6 @@ class LinearTransform {
   // The products of one output, rotated by their giants, added up and divided.
   Result<Ciphertext> sum_up(const Evaluator& evaluator, std::span<ExtendedPair> products,
                             std::span<const std::int64_t> giants, const EvaluationKeys& keys) const;
-  // A piece of the rotated input, P times too large, modulo QP.
-  void rotate(const KeySwitcher& switcher, const Ciphertext& input, const AlignedVector<Digits>& digits,
-              const Rotation& rotation, const Piece& piece, u64* out0, u64* out1) const;
   // A group's sum of products, rotated by its giant step, into `sum`. The product is used up.
   Status add_rotated(const Evaluator& evaluator, std::int64_t giant, ExtendedPair& product,
                      const EvaluationKeys& keys, ExtendedPair& sum, Into into) const;

@@ -236,17 +236,25 @@ void for_each_sum_case(const Check& check) {
 }
 
 TEST_P(EveryKernel, KeyProductMatchesPortable) {
-  const Automorphism automorphism(SumCase::kLogDegree, 27);
+  const Automorphism automorphism(SumCase::kLogDegree, 27), other(SumCase::kLogDegree, 5);
   for_each_sum_case([&](const SumCase& c) {
+    const u64 *words0 = c.x1.front(), *words1 = c.start.data();
+    const ShoupConstant factor = c.q.shoup(c.q.value() - 1);
     for (bool accumulate : {false, true}) {
-      for (const Automorphism* permutation :
-           std::initializer_list<const Automorphism*>{nullptr, &automorphism}) {
+      for (const auto& [permutation, addend] :
+           std::initializer_list<std::pair<const Automorphism*, KeyAddend>>{
+               {nullptr, {}},
+               {&automorphism, {}},
+               {nullptr, {words0, nullptr, factor, &automorphism}},
+               {nullptr, {nullptr, words1, factor, nullptr}},
+               {&automorphism, {words0, words1, c.q.shoup_one(), &other}}}) {
         Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
         auto run = [&](const Kernels& k, Words* out, std::size_t first, std::size_t count) {
-          k.key_product(c.q,
-                        {c.x0.data(), c.constants0.limb(0, first), c.constants1.limb(0, first), c.terms(),
-                         permutation, out[0].data() + first, out[1].data() + first, accumulate, first},
-                        count);
+          k.key_product(
+              c.q,
+              {c.x0.data(), c.constants0.limb(0, first), c.constants1.limb(0, first), c.terms(), permutation,
+               out[0].data() + first, out[1].data() + first, accumulate, first, addend},
+              count);
         };
         run(kPortableKernels, expected, 0, c.kSize);
         for (std::size_t first = 0, count = c.kSize / 2; count > 0; first += count, count /= 2) {
@@ -307,14 +315,22 @@ TEST_P(EveryKernel, PlainProductMatchesPortable) {
 TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
   std::mt19937_64 random(kSeed);
   for_each_sum_case([&](const SumCase& c) {
+    const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix()), factor = random() % q;
     Words by_key[2] = {Words(c.kSize), Words(c.kSize)};
     tested().key_product(c.q,
-                         {c.x0.data(), c.constants0.limb(0), c.constants1.limb(0), c.terms(), nullptr,
-                          by_key[0].data(), by_key[1].data(), false},
+                         {c.x0.data(),
+                          c.constants0.limb(0),
+                          c.constants1.limb(0),
+                          c.terms(),
+                          nullptr,
+                          by_key[0].data(),
+                          by_key[1].data(),
+                          false,
+                          0,
+                          {nullptr, c.start.data(), c.q.shoup(factor), nullptr}},
                          c.kSize);
     const std::vector<Words> by_plain = Grouping(c, true, random).run(tested(), c);
     ASSERT_EQ(by_plain.size(), 2u);
-    const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix());
     Words constant0(c.kSize), constant1(c.kSize);
     Words expected[3] = {Words(c.kSize), Words(c.kSize), Words(c.kSize)};
     for (Words& words : expected) std::ranges::fill(words, 0);
@@ -328,6 +344,8 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
         expected[2][i] = (expected[2][i] + product(c.x1[j][i], constant0[i])) % q;
       }
     }
+    for (std::size_t i = 0; i < c.kSize; ++i)
+      expected[1][i] = static_cast<u64>((expected[1][i] + u128{factor} * c.start[i]) % q);
     ASSERT_EQ(by_key[0], expected[0]);
     ASSERT_EQ(by_key[1], expected[1]);
     ASSERT_EQ(by_plain[0], expected[0]);

@@ -108,15 +108,15 @@ Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row
   }
 }
 
-// Two columns of sums at once for eight places: add_term(j, half, sum0, sum1) adds term j to both at four of them.
-template <class Sums, class AddTerm>
-void two_columns(const Lanes& lanes, const Sums& sums, std::size_t terms, bool accumulate, u64* out0,
-                 u64* out1, const AddTerm& add_term) {
+// Two columns of sums at once for eight places: start(c, half) is what that of column c starts from at four of them, of
+// magnitude below 2q, and add_term(j, half, sum0, sum1) adds term j to both.
+template <class Sums, class Start, class AddTerm>
+void two_columns(const Lanes& lanes, const Sums& sums, std::size_t terms, u64* out0, u64* out1,
+                 const Start& start, const AddTerm& add_term) {
   u64* const out[2] = {out0, out1};
   Vector result[2][2];  // column, half
   for (std::size_t c = 0; c < 2; ++c) {
-    for (std::size_t half = 0; half < 2; ++half)
-      result[c][half] = accumulate ? to_doubles(load(out[c] + 4 * half)) : _mm256_setzero_pd();
+    for (std::size_t half = 0; half < 2; ++half) result[c][half] = start(c, half);
   }
   for (std::size_t first = 0; first < terms; first += sums.terms_per_reduction) {
     const std::size_t last = std::min(first + sums.terms_per_reduction, terms);
@@ -147,18 +147,30 @@ void with_sums(const Modulus& modulus, const Run& run) {
 }
 
 void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
-  std::optional<BlockPermutation> permutation;
+  std::optional<BlockPermutation> permutation, addend_permutation;
   if (p.permutation != nullptr) permutation.emplace(*p.permutation);
+  if (p.addend.permutation != nullptr) addend_permutation.emplace(*p.addend.permutation);
+  const u64 *const outs[2] = {p.out0, p.out1}, *const addends[2] = {p.addend.c0, p.addend.c1};
   with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto width) {
+    const Factor factor = lanes.factor_centred(p.addend.factor.value);
+    const auto start = [&](std::size_t i, std::size_t c, std::size_t half) {
+      const Vector result = p.accumulate ? to_doubles(load(outs[c] + i + 4 * half)) : _mm256_setzero_pd();
+      if (addends[c] == nullptr) return result;
+      const Words words = addend_permutation ? addend_permutation->words(addends[c], (p.first + i) / 8, half)
+                                             : load(addends[c] + p.first + i + 4 * half);
+      return add(result, lanes.multiply(to_doubles(words), factor));
+    };
     const auto run = [&](const auto& words) {
       for (std::size_t i = 0; i < n; i += 8) {
-        two_columns(lanes, sums, p.terms, p.accumulate, p.out0 + i, p.out1 + i,
-                    [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
-                      const auto x = sums.operand(words(p.x[j], i, half));
-                      const std::size_t at = i + 4 * half;
-                      sums.add_product(sum0, x, sums.operand(load_constant<width>(p.key0, at, j)));
-                      sums.add_product(sum1, x, sums.operand(load_constant<width>(p.key1, at, j)));
-                    });
+        two_columns(
+            lanes, sums, p.terms, p.out0 + i, p.out1 + i,
+            [&](std::size_t c, std::size_t half) { return start(i, c, half); },
+            [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
+              const auto x = sums.operand(words(p.x[j], i, half));
+              const std::size_t at = i + 4 * half;
+              sums.add_product(sum0, x, sums.operand(load_constant<width>(p.key0, at, j)));
+              sums.add_product(sum1, x, sums.operand(load_constant<width>(p.key1, at, j)));
+            });
       }
     };
     if (permutation) {
@@ -176,13 +188,15 @@ void plain_product(const Modulus& modulus, const PlainProduct& p, std::size_t n)
     for (std::size_t i = 0; i < n; i += 8) {
       std::size_t first = 0;
       for (std::size_t g = 0; g < p.groups; ++g) {
-        two_columns(lanes, sums, p.ends[g] - first, false, p.out0[g] + i, p.out1[g] + i,
-                    [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
-                      const std::size_t at = i + 4 * half, term = first + j;
-                      const auto plain = sums.operand(load_constant<width>(p.plain, at, term));
-                      sums.add_product(sum0, sums.operand(load(p.x0[p.factor[term]] + at)), plain);
-                      sums.add_product(sum1, sums.operand(load(p.x1[p.factor[term]] + at)), plain);
-                    });
+        two_columns(
+            lanes, sums, p.ends[g] - first, p.out0[g] + i, p.out1[g] + i,
+            [](std::size_t, std::size_t) { return _mm256_setzero_pd(); },
+            [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
+              const std::size_t at = i + 4 * half, term = first + j;
+              const auto plain = sums.operand(load_constant<width>(p.plain, at, term));
+              sums.add_product(sum0, sums.operand(load(p.x0[p.factor[term]] + at)), plain);
+              sums.add_product(sum1, sums.operand(load(p.x1[p.factor[term]] + at)), plain);
+            });
         first = p.ends[g];
       }
     }

@@ -132,14 +132,13 @@ Vector load_constant(const ConstantRows& rows, std::size_t place, std::size_t ro
   }
 }
 
-// Two columns of sums at once for eight places: columns(j, sum0, sum1) adds term j to both.
+// Two columns of sums at once for eight places, from residues on: columns(j, sum0, sum1) adds term j to both.
 struct TwoColumns {
   explicit TwoColumns(const Modulus& q) : lanes(q), few(few_terms(q)) {}
 
   template <class Columns>
-  [[gnu::always_inline]] void operator()(std::size_t terms, bool accumulate, u64* out0, u64* out1,
-                                         const Columns& columns) const {
-    Vector result0 = accumulate ? load(out0) : zero(), result1 = accumulate ? load(out1) : zero();
+  [[gnu::always_inline]] void operator()(std::size_t terms, Vector result0, Vector result1, u64* out0,
+                                         u64* out1, const Columns& columns) const {
     if (terms <= few) {
       Sum sum0, sum1;
       for (std::size_t j = 0; j < terms; ++j) columns(j, sum0, sum1);
@@ -162,30 +161,46 @@ struct TwoColumns {
   std::size_t few;
 };
 
-// Asks for what the permutation will bring from the digits to the eight places of block b, into the second-level cache:
+// Asks for what a permutation will bring from `count` limbs to the eight places of block b, into the second-level cache:
 // it jumps about in them, where the processor foresees nothing. Inlined, or GCC drops the call as one without effects.
-[[gnu::always_inline]] inline void prefetch_permuted(const KeyProduct& p, std::size_t b) {
-  const auto& blocks = p.permutation->blocks;
+[[gnu::always_inline]] inline void prefetch_permuted(const Automorphism& permutation, std::size_t b,
+                                                     const u64* const* limbs, std::size_t count) {
+  const auto& blocks = permutation.blocks;
   const std::size_t from = blocks[std::min(b, blocks.size() - 1)] & ~7u;
-  for (std::size_t j = 0; j < p.terms; ++j) __builtin_prefetch(p.x[j] + from, /*rw=*/0, /*locality=*/2);
+  for (std::size_t j = 0; j < count; ++j) __builtin_prefetch(limbs[j] + from, /*rw=*/0, /*locality=*/2);
 }
 
 template <int kWidth>
 void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
   constexpr std::size_t kBlocksAhead = 16;
   const TwoColumns two_columns(modulus);
+  const ShoupLanes factor(p.addend.factor);
   for (std::size_t i = 0; i < n; i += 8) {
+    const std::size_t block = (p.first + i) / 8;
+    auto start = [&](const u64* out, const u64* addend) {
+      const Vector result = p.accumulate ? load(out + i) : zero();
+      if (addend == nullptr) return result;
+      Vector word;
+      if (p.addend.permutation != nullptr) {
+        prefetch_permuted(*p.addend.permutation, block + kBlocksAhead, &addend, 1);
+        word = Permuted(*p.addend.permutation, block).of(addend);
+      } else {
+        word = load(addend + p.first + i);
+      }
+      return two_columns.lanes.canonical_from_four_q(
+          add(result, two_columns.lanes.multiply_lazy(factor, word)));
+    };
     auto run = [&](const auto& word) {
-      two_columns(p.terms, p.accumulate, p.out0 + i, p.out1 + i, [&](std::size_t j, Sum& sum0, Sum& sum1) {
-        const Vector x = word(p.x[j]);
-        sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
-        sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
-      });
+      two_columns(p.terms, start(p.out0, p.addend.c0), start(p.out1, p.addend.c1), p.out0 + i, p.out1 + i,
+                  [&](std::size_t j, Sum& sum0, Sum& sum1) {
+                    const Vector x = word(p.x[j]);
+                    sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
+                    sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
+                  });
     };
     if (p.permutation != nullptr) {
-      const std::size_t block = (p.first + i) / 8;
       const Permuted permuted(*p.permutation, block);
-      prefetch_permuted(p, block + kBlocksAhead);
+      prefetch_permuted(*p.permutation, block + kBlocksAhead, p.x, p.terms);
       run([&](const u64* x) { return permuted.of(x); });
     } else {
       run([&](const u64* x) { return load(x + p.first + i); });
@@ -215,7 +230,7 @@ void plain_product_of_width(const Modulus& modulus, const PlainProduct& p, std::
         __builtin_prefetch(p.x0[asked] + i + kAhead, /*rw=*/0, /*locality=*/2);
         __builtin_prefetch(p.x1[asked] + i + kAhead, /*rw=*/0, /*locality=*/2);
       }
-      two_columns(p.ends[g] - first, false, p.out0[g] + i, p.out1[g] + i,
+      two_columns(p.ends[g] - first, zero(), zero(), p.out0[g] + i, p.out1[g] + i,
                   [&](std::size_t j, Sum& sum0, Sum& sum1) {
                     const Vector plain = load_constant<kWidth>(p.plain, i, first + j);
                     const u64* x = p.scratch + kPair * p.factor[first + j];

@@ -13,8 +13,17 @@
 
 namespace tacit::ring {
 
-// out_c[i] = [accumulate] out_c[i] + sum_j x_j[p(first + i)] key_{c,j}[i] for c = 0, 1, with one reduction for a run of
-// terms. p is the automorphism's permutation, or none. Two columns, since both halves of a key meet the same digit.
+// What sums of products with a key are added to: words c_c times a factor, permuted or not.
+struct KeyAddend {
+  const u64* c0 = nullptr;  // either may be none; no outputs
+  const u64* c1 = nullptr;
+  ShoupConstant factor;
+  const Automorphism* permutation = nullptr;
+};
+
+// out_c[i] = [accumulate] out_c[i] + factor addend_c[p'(first + i)] + sum_j x_j[p(first + i)] key_{c,j}[i] for c = 0, 1, with
+// one reduction for a run of terms. p and p' are automorphisms' permutations, or none. Two columns, since both halves of
+// a key meet the same digit.
 struct KeyProduct {
   const u64* const* x = nullptr;
   ConstantRows key0, key1;  // a row for each term, at least; Montgomery form
@@ -23,7 +32,8 @@ struct KeyProduct {
   u64* out0 = nullptr;
   u64* out1 = nullptr;
   bool accumulate = false;
-  std::size_t first = 0;  // a multiple of 8; what is not `x` begins at this place
+  std::size_t first = 0;  // a multiple of 8; what is neither `x` nor an addend begins at this place
+  KeyAddend addend = {};
 };
 
 // out_{g,c}[i] = sum over the terms j of group g of plain_j[i] x_{c,f(j)}[i] for c = 0, 1: both halves of a ciphertext

@@ -133,22 +133,29 @@ u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row, std::
   return word & ((u64{1} << (8 * width)) - 1);
 }
 
+// p(i) for the permutation p of an automorphism, or of none.
+std::size_t permuted_place(const Automorphism* permutation, std::size_t i) {
+  if (permutation == nullptr) return i;
+  const std::uint32_t block = permutation->blocks[i / 8];
+  return (block & ~7u) + permutation->order[block & 7][i % 8];
+}
+
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
   const std::size_t width = ConstantRows::width(q);
-  for (std::size_t b = 0; b < n / 8; ++b) {
-    const std::uint32_t block = p.permutation ? p.permutation->blocks[p.first / 8 + b] : 0;
-    for (std::size_t t = 0; t < 8; ++t) {
-      const std::size_t i = 8 * b + t;
-      const std::size_t from =
-          p.permutation ? (block & ~7u) + p.permutation->order[block & 7][t] : p.first + i;
-      p.out0[i] = sum_products(q, p.accumulate ? p.out0[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant(p.key0, i, j, width);
-      });
-      p.out1[i] = sum_products(q, p.accumulate ? p.out1[i] : 0, p.terms, [&](std::size_t j) {
-        return u128{p.x[j][from]} * constant(p.key1, i, j, width);
-      });
+  const auto column = [&](u64* out, const ConstantRows& key, const u64* addend) {
+    for (std::size_t i = 0; i < n; ++i) {
+      u64 start = p.accumulate ? out[i] : 0;
+      if (addend != nullptr) {
+        const u64 word = addend[permuted_place(p.addend.permutation, p.first + i)];
+        start = q.add(start, q.multiply_shoup(p.addend.factor, word));
+      }
+      const std::size_t from = permuted_place(p.permutation, p.first + i);
+      out[i] = sum_products(q, start, p.terms,
+                            [&](std::size_t j) { return u128{p.x[j][from]} * constant(key, i, j, width); });
     }
-  }
+  };
+  column(p.out0, p.key0, p.addend.c0);
+  column(p.out1, p.key1, p.addend.c1);
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
