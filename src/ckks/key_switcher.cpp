@@ -147,9 +147,7 @@ struct DigitRaiser {
     }
     Pointers y;
     for (std::size_t s = 0; s < count; ++s) y[s] = prepared.data(first + s);
-    const u64* words =
-        converter.convert(limb < first ? limb : limb - count, scratch, y.data(), poly.degree());
-    kernels().forward_ntt(parameters.ring().ntt(parameters.limb_index(level, limb)), scratch, words);
+    converter.convert(limb < first ? limb : limb - count, scratch, y.data());
     return scratch;
   }
 };
@@ -270,21 +268,11 @@ void round_quotients(const ring::BaseConverter& converter, Poly& prepared) {
   const std::size_t rows = converter.rounded_count();
   if (converter.source_count() == 1) return;
   parallel_for(prepared.limbs() / rows, [&](std::size_t c) {
-    converter.round_quotient(prepared.data(c * rows + rows - 1), rows_of(converter, prepared, c).data(),
-                             prepared.degree());
+    converter.round_quotient(prepared.data(c * rows + rows - 1), rows_of(converter, prepared, c).data());
   });
 }
 
 }  // namespace
-
-void KeySwitcher::divide_limb(const ring::BaseConverter& converter, const u64* const* y, std::size_t t,
-                              const u64* dividend, u64* scratch, u64* out) const {
-  const std::size_t n = parameters_.degree();
-  converter.convert_rounded(t, scratch, y, n);
-  kernels().forward_ntt(parameters_.ring().ntt(t), scratch, scratch);
-  kernels().subtract_multiply(parameters_.ring().modulus(t), converter.inverse_product(t), out, dividend,
-                              scratch, n);
-}
 
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::span<const Poly* const> in,
                          std::span<Poly> out) const {
@@ -300,8 +288,8 @@ void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::s
   for (Poly& poly : out) poly = Poly(n, converter.target_count());
   parallel_for(converter.target_count(), [&](std::size_t t) {
     for (std::size_t c = 0; c < in.size(); ++c)
-      divide_limb(converter, rows_of(converter, prepared, c).data(), t, in[c]->data(t), out[c].data(t),
-                  out[c].data(t));
+      converter.divide(t, out[c].data(t), in[c]->data(t), out[c].data(t),
+                       rows_of(converter, prepared, c).data());
   });
 }
 
@@ -331,8 +319,8 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count, boo
     Poly made(n, 2);
     make_limb(t, made.data(0), made.data(1));
     for (std::size_t c = 0; c < 2; ++c)
-      divide_limb(converter, rows_of(converter, prepared, c).data(), t, made.data(c), out[c].data(t),
-                  out[c].data(t));
+      converter.divide(t, out[c].data(t), made.data(c), out[c].data(t),
+                       rows_of(converter, prepared, c).data());
   });
   return {std::move(out[0]), std::move(out[1])};
 }
@@ -388,7 +376,7 @@ void KeySwitcher::rescale(std::span<const SplitPoly> polys) const {
   Poly scratch(parameters_.degree(), 1);
   for (std::size_t t = 0; t < level; ++t) {
     for (const SplitPoly& poly : polys)
-      divide_limb(converter, &poly.last, t, poly.rest->data(t), scratch.data(0), poly.rest->data(t));
+      converter.divide(t, poly.rest->data(t), poly.rest->data(t), scratch.data(0), &poly.last);
   }
 }
 

@@ -125,10 +125,6 @@ class KeySwitcher {
   template <class MakeLimb>
   std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count, bool rescale,
                                                 const MakeLimb& make_limb) const;
-  // What all end with: limb t of a quotient, of that of the dividend and of the source limbs y as conversions take them.
-  // `scratch` may be `out`, `out` may be the dividend.
-  void divide_limb(const ring::BaseConverter& converter, const u64* const* y, std::size_t t,
-                   const u64* dividend, u64* scratch, u64* out) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;

@@ -8,7 +8,6 @@
 #include "base/parallel.h"
 #include "ckks/cost.h"
 #include "ckks/linear_transform.h"
-#include "ring/base_converter.h"
 #include "ring/kernels/kernels.h"
 #include "ring/poly.h"
 
@@ -238,13 +237,12 @@ UnitCosts measure_kernels(const Parameters& parameters) {
       kernels.forward_ntt(table, limb, limb);
     }
   });
-  // From the first special prime, as when a ciphertext is divided by P.
-  const ring::BaseConverter converter(parameters.ring(), {parameters.special_index(0)}, {0});
+  // From the first special prime, as when a ciphertext is divided by it.
+  const u64 special = parameters.ring().modulus(parameters.special_index(0)).value();
+  const u64 offset = (special / 2 / q.value() + 1) * q.value();
   costs.conversion = time_per_limb(lanes, kLimbs, [&](std::size_t lane) {
-    for (std::size_t i = 0; i < kLimbs; ++i) {
-      const u64* source = in[lane][i].data(0);
-      converter.convert_rounded(0, out[lane][i].data(0), &source, n);
-    }
+    for (std::size_t i = 0; i < kLimbs; ++i)
+      kernels.lift_centred(special, offset, out[lane][i].data(0), in[lane][i].data(0), n);
   });
   costs.pointwise = time_per_limb(lanes, 2 * kLimbs, [&](std::size_t lane) {
     for (std::size_t i = 0; i < kLimbs; ++i) {

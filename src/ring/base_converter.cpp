@@ -37,23 +37,53 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
   }
 }
 
-const u64* BaseConverter::convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const {
-  if (sources_.size() == 1) return y[0];
-  kernels().convert_base(context_->modulus(targets_[t]), {y, factors_[t].data(), sources_.size(), scratch},
-                         n);
-  return scratch;
+namespace {
+
+// A stream of two functions.
+template <class Make, class Finish>
+class Stream final : public NttStream {
+ public:
+  Stream(const Make& make, const Finish& finish) : make_(make), finish_(finish) {}
+  void make(std::size_t first, u64* words, std::size_t count) const override { make_(first, words, count); }
+  void finish(std::size_t first, std::size_t count) const override { finish_(first, count); }
+
+ private:
+  const Make& make_;
+  const Finish& finish_;
+};
+
+}  // namespace
+
+void BaseConverter::convert(std::size_t t, u64* out, const u64* const* y) const {
+  const NttTable& table = context_->ntt(targets_[t]);
+  if (sources_.size() == 1) return kernels().forward_ntt(table, out, y[0]);
+  const auto make = [&](std::size_t first, u64* words, std::size_t count) {
+    kernels().convert_base(table.modulus, {y, factors_[t].data(), sources_.size(), words, first}, count);
+  };
+  const auto finish = [](std::size_t, std::size_t) {};
+  kernels().forward_ntt_streamed(table, out, Stream(make, finish));
 }
 
-void BaseConverter::round_quotient(u64* out, const u64* const* y, std::size_t n) const {
-  kernels().rounded_quotient({y, inverses_.data(), sources_.size(), out}, n);
+void BaseConverter::round_quotient(u64* out, const u64* const* y) const {
+  kernels().rounded_quotient({y, inverses_.data(), sources_.size(), out}, context_->degree());
 }
 
-void BaseConverter::convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const {
-  if (sources_.size() == 1) {
-    kernels().lift_centred(context_->modulus(sources_[0]).value(), lifts_[t], out, y[0], n);
-  } else {
-    kernels().convert_base(context_->modulus(targets_[t]), {y, factors_[t].data(), rounded_count(), out}, n);
-  }
+void BaseConverter::divide(std::size_t t, u64* out, const u64* dividend, u64* scratch,
+                           const u64* const* y) const {
+  const NttTable& table = context_->ntt(targets_[t]);
+  const auto make = [&](std::size_t first, u64* words, std::size_t count) {
+    if (sources_.size() == 1) {
+      const u64 m = context_->modulus(sources_[0]).value();
+      kernels().lift_centred(m, lifts_[t], words, y[0] + first, count);
+    } else {
+      kernels().convert_base(table.modulus, {y, factors_[t].data(), rounded_count(), words, first}, count);
+    }
+  };
+  const auto finish = [&](std::size_t first, std::size_t count) {
+    kernels().subtract_multiply(table.modulus, inverse_products_[t], out + first, dividend + first,
+                                scratch + first, count);
+  };
+  kernels().forward_ntt_streamed(table, scratch, Stream(make, finish));
 }
 
 }  // namespace tacit::ring

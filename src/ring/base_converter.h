@@ -8,7 +8,8 @@
 
 namespace tacit::ring {
 
-// From the basis of primes m_j, M = prod m_j, to single primes t. Everything here is in coefficient domain.
+// From the basis of primes m_j, M = prod m_j, to single primes t: from coefficients to values, since what follows a
+// conversion is a forward transform, which takes its words as they are made.
 class BaseConverter {
  public:
   // Positions in the context; the sources are distinct, no target is a source.
@@ -21,20 +22,20 @@ class BaseConverter {
 
   // For the inverse transform of limb j whose result y_j = x (M / m_j)^-1 modulo m_j the conversions take.
   const InverseScale& scale(std::size_t j) const { return scales_[j]; }
-  // Words that a forward transform modulo target t takes, congruent to x + u M for some 0 <= u < source_count(), where
-  // 0 <= x < M is the number that the y_j stand for. They are written to `scratch` (n words), unless y holds them.
-  const u64* convert(std::size_t t, u64* scratch, const u64* const* y, std::size_t n) const;
+  // The values modulo target t of the polynomial x + u M for some 0 <= u < source_count(), where 0 <= x < M is the number
+  // that the y_j stand for. `out` is in no y.
+  void convert(std::size_t t, u64* out, const u64* const* y) const;
   // Rounded conversions from several sources take one array more, after the y_j: how often M goes into the sum of the
   // y_j M / m_j, rounded, which is one for all targets.
   std::size_t rounded_count() const { return source_count() == 1 ? 1 : source_count() + 1; }
-  // Makes it, n words, of the y_j. Not for a single source.
-  void round_quotient(u64* out, const u64* const* y, std::size_t n) const;
-  // Words that a forward transform modulo target t takes, congruent to the representative of x in [-M/2, M/2); within
-  // 2^-48 M of the ends either one of the two, but always the right one for a single source. y has rounded_count() arrays.
-  void convert_rounded(std::size_t t, u64* out, const u64* const* y, std::size_t n) const;
+  // Makes it of the y_j. Not for a single source.
+  void round_quotient(u64* out, const u64* const* y) const;
+  // Values modulo target t: out = (dividend - r) / M, where r is the representative of x in [-M/2, M/2); within 2^-48 M of
+  // the ends either one of the two, but always the right one for a single source. y has rounded_count() arrays. `scratch`
+  // may be `out`, and `out` may be the dividend, but not both.
+  void divide(std::size_t t, u64* out, const u64* dividend, u64* scratch, const u64* const* y) const;
 
-  // M^-1 modulo target t, and M modulo target t.
-  ShoupConstant inverse_product(std::size_t t) const { return inverse_products_[t]; }
+  // M modulo target t.
   ShoupConstant product(std::size_t t) const { return products_[t]; }
 
  private:

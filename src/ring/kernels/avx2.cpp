@@ -227,7 +227,7 @@ void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n
       for (std::size_t j = first; j < last; ++j) {
         const Vector factor = to_doubles(broadcast(p.factors[j]));
         for (std::size_t half = 0; half < 2; ++half)
-          sums.add_product(sum[half], to_doubles(load(p.y[j] + i + 4 * half)), factor);
+          sums.add_product(sum[half], to_doubles(load(p.y[j] + p.first + i + 4 * half)), factor);
       }
       for (std::size_t half = 0; half < 2; ++half)
         result[half] = lanes.reduce(add(result[half], sums.reduce_montgomery(sum[half])));
@@ -306,6 +306,7 @@ const Kernels kAvx2Kernels = {
     "avx2",
     avx2::available,
     avx2::forward_ntt,
+    avx2::forward_ntt_streamed,
     avx2::inverse_ntt,
     avx2::add_limbs,
     avx2::subtract_limbs,

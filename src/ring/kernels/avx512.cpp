@@ -276,7 +276,7 @@ void convert_few(const Modulus& modulus, const BaseConversion& p, std::size_t n)
   const u64* y[kTerms];
   Vector factors[kTerms];
   for (std::size_t j = 0; j < kTerms; ++j) {
-    y[j] = p.y[j];
+    y[j] = p.y[j] + p.first;
     factors[j] = broadcast(p.factors[j]);
   }
   for (std::size_t i = 0; i < n; i += 8) {
@@ -299,7 +299,8 @@ void convert_base(const Modulus& modulus, const BaseConversion& p, std::size_t n
     for (std::size_t first = 0; first < p.terms; first += kTermsPerReduction) {
       const std::size_t last = std::min(first + kTermsPerReduction, p.terms);
       Sum sum;
-      for (std::size_t j = first; j < last; ++j) sum.add_product(load(p.y[j] + i), broadcast(p.factors[j]));
+      for (std::size_t j = first; j < last; ++j)
+        sum.add_product(load(p.y[j] + p.first + i), broadcast(p.factors[j]));
       result = add_modulo(lanes.q, result, lanes.reduce_montgomery(sum.high, sum.low));
     }
     store(p.out + i, result);
@@ -348,6 +349,7 @@ const Kernels kAvx512Kernels = {
     "avx512",
     avx512::available,
     avx512::forward_ntt,
+    avx512::forward_ntt_streamed,
     avx512::inverse_ntt,
     avx512::add_limbs,
     avx512::subtract_limbs,

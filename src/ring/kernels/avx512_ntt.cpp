@@ -12,6 +12,10 @@
 // algorithms 3 and 4), with words that are clear above.
 #include "ring/kernels/avx512.h"
 
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
 namespace tacit::ring::avx512 {
 namespace {
 
@@ -325,20 +329,21 @@ void inverse_leaf(const Inverse& t, std::size_t root, std::size_t first) {
 
 // --- passes ------------------------------------------------------------------------------------------------------------
 
-// kStages stages on the 2^kStages rows of a block, `row` words each, whose first stage has its root at `root`.
-// kFirst: the first pass of a transform, whose inputs are any numbers below kLazyLimit.
-template <int kStages, Reduce kReduce, bool kFirst>
+// kStages stages on `columns` words of each of the 2^kStages rows of a block, `row` words apart, whose first stage has its
+// root at `root`. kFirst: the first pass of a transform, whose inputs are any numbers below kLazyLimit. kPacked: of the
+// inputs there are those columns only, row after row.
+template <int kStages, Reduce kReduce, bool kFirst, bool kPacked = false>
 void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, std::size_t row, u64* out,
-                  const u64* in) {
+                  const u64* in, std::size_t columns) {
   // Less than 2q is subtracted in each stage.
   const Vector raise = broadcast(2 * table.modulus.value() * static_cast<u64>(table.log_degree));
   constexpr std::size_t kRows = std::size_t{1} << kStages;
   const PassRoots<kStages> roots(table.roots, table.root_quotients, root);
-  for (std::size_t i = 0; i < row; i += 8) {
+  for (std::size_t i = 0; i < columns; i += 8) {
     Vector x[kRows];
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kRows; ++r) {
-      x[r] = load(in + i + r * row);
+      x[r] = load(in + i + r * (kPacked ? columns : row));
       if (kFirst && r < kRows / 2) {
         if (kReduce == Reduce::kNever) x[r] = add(x[r], raise);
         if (kReduce == Reduce::kEachStage) x[r] = lanes.reduce_lazy(x[r]);
@@ -347,6 +352,19 @@ void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, s
     forward_stages<kStages, kReduce, kFirst>(lanes, x, roots);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kRows; ++r) store(out + i + r * row, x[r]);
+  }
+}
+
+// The first pass of a transform whose input is made on the way, some columns at a time, which stay in the first-level
+// cache.
+template <int kStages, Reduce kReduce>
+void forward_pass_streamed(const NttTable& table, const Lanes& lanes, u64* out, const NttStream& stream) {
+  constexpr std::size_t kRows = std::size_t{1} << kStages, kMaxColumns = 128;
+  const std::size_t row = table.degree() / kRows, count = std::min(row, kMaxColumns);
+  alignas(kCacheLine) std::array<u64, kRows * kMaxColumns> made;
+  for (std::size_t first = 0; first < row; first += count) {
+    for (std::size_t r = 0; r < kRows; ++r) stream.make(r * row + first, made.data() + r * count, count);
+    forward_pass<kStages, kReduce, true, true>(table, lanes, 1, row, out + first, made.data(), count);
   }
 }
 
@@ -372,14 +390,14 @@ void inverse_pass(const Inverse& t, std::size_t root, std::size_t row, u64* a) {
 // All stages of the block of 2^log_size words whose first stage has its root at `root`.
 template <Reduce kReduce, bool kFirst>
 void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, int log_size, u64* out,
-                   const u64* in) {
+                   const u64* in);
+
+// What follows a block's first pass; done(first, count) after each part of it.
+template <Reduce kReduce, class Done>
+void forward_parts(const NttTable& table, const Lanes& lanes, std::size_t root, int log_size, u64* out,
+                   const Done& done) {
   const int stages = stages_of_pass(log_size);
   const std::size_t parts = std::size_t{1} << stages, row = std::size_t{1} << (log_size - stages);
-  if (stages == 3) {
-    forward_pass<3, kReduce, kFirst>(table, lanes, root, row, out, in);
-  } else {
-    forward_pass<2, kReduce, kFirst>(table, lanes, root, row, out, in);
-  }
   for (std::size_t j = 0; j < parts; ++j) {
     u64* part = out + j * row;
     if (log_size - stages == kLeafLogSize) {
@@ -387,6 +405,43 @@ void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, 
     } else {
       forward_block<kReduce, false>(table, lanes, parts * root + j, log_size - stages, part, part);
     }
+    done(j * row, row);
+  }
+}
+
+template <Reduce kReduce, bool kFirst>
+void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, int log_size, u64* out,
+                   const u64* in) {
+  const int stages = stages_of_pass(log_size);
+  const std::size_t row = std::size_t{1} << (log_size - stages);
+  if (stages == 3) {
+    forward_pass<3, kReduce, kFirst>(table, lanes, root, row, out, in, row);
+  } else {
+    forward_pass<2, kReduce, kFirst>(table, lanes, root, row, out, in, row);
+  }
+  forward_parts<kReduce>(table, lanes, root, log_size, out, [](std::size_t, std::size_t) {});
+}
+
+template <Reduce kReduce>
+void forward_streamed(const NttTable& table, const Lanes& lanes, u64* out, const NttStream& stream) {
+  if (stages_of_pass(table.log_degree) == 3) {
+    forward_pass_streamed<3, kReduce>(table, lanes, out, stream);
+  } else {
+    forward_pass_streamed<2, kReduce>(table, lanes, out, stream);
+  }
+  forward_parts<kReduce>(table, lanes, 1, table.log_degree, out,
+                         [&](std::size_t first, std::size_t count) { stream.finish(first, count); });
+}
+
+// Calls run(how a forward transform for this prime reduces, as a type).
+template <class Run>
+void with_forward_reduce(const Modulus& modulus, const Run& run) {
+  if (modulus.bits() <= kForwardNeverBits) {
+    run(std::integral_constant<Reduce, Reduce::kNever>{});
+  } else if (modulus.bits() <= kEachPassBits) {
+    run(std::integral_constant<Reduce, Reduce::kEachPass>{});
+  } else {
+    run(std::integral_constant<Reduce, Reduce::kEachStage>{});
   }
 }
 
@@ -417,14 +472,16 @@ constexpr int kMinLogDegree = 10;
 void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   if (table.log_degree < kMinLogDegree) return kPortableKernels.forward_ntt(table, out, in);
   const Lanes lanes(table.modulus);
-  const int bits = table.modulus.bits();
-  if (bits <= kForwardNeverBits) {
-    forward_block<Reduce::kNever, true>(table, lanes, 1, table.log_degree, out, in);
-  } else if (bits <= kEachPassBits) {
-    forward_block<Reduce::kEachPass, true>(table, lanes, 1, table.log_degree, out, in);
-  } else {
-    forward_block<Reduce::kEachStage, true>(table, lanes, 1, table.log_degree, out, in);
-  }
+  with_forward_reduce(table.modulus, [&](auto reduce) {
+    forward_block<reduce, true>(table, lanes, 1, table.log_degree, out, in);
+  });
+}
+
+void forward_ntt_streamed(const NttTable& table, u64* out, const NttStream& stream) {
+  if (table.log_degree < kMinLogDegree) return kPortableKernels.forward_ntt_streamed(table, out, stream);
+  const Lanes lanes(table.modulus);
+  with_forward_reduce(table.modulus,
+                      [&](auto reduce) { forward_streamed<reduce>(table, lanes, out, stream); });
 }
 
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,

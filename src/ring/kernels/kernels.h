@@ -103,12 +103,13 @@ struct TensorProduct {
   u64 *d0 = nullptr, *d1 = nullptr, *d2 = nullptr;
 };
 
-// out[i] = sum_j y_j[i] factor_j modulo q. y_j may be any residues below 2^50; `factors` are in Montgomery form.
+// out[i] = sum_j y_j[first + i] factor_j modulo q. y_j may be any residues below 2^50; `factors` are in Montgomery form.
 struct BaseConversion {
   const u64* const* y = nullptr;
   const u64* factors = nullptr;
   std::size_t terms = 0;
   u64* out = nullptr;
+  std::size_t first = 0;  // a multiple of 8
 };
 
 // out[i] = floor(sum_j y_j[i] / m_j + 1/2) for residues y_j modulo m_j, in doubles, term after term.
@@ -119,6 +120,18 @@ struct RoundedQuotient {
   u64* out = nullptr;
 };
 
+// What a forward transform takes its words from and gives its values to, a piece at a time, while they are in a near cache.
+class NttStream {
+ public:
+  // Writes the words from place `first` on to `words`; of any kind that forward_ntt takes.
+  virtual void make(std::size_t first, u64* words, std::size_t count) const = 0;
+  // The values from place `first` on are there, and nothing will touch them any more.
+  virtual void finish(std::size_t first, std::size_t count) const = 0;
+
+ protected:
+  ~NttStream() = default;
+};
+
 struct Kernels {
   const char* name;
   // Whether this machine has the instructions.
@@ -126,6 +139,9 @@ struct Kernels {
 
   // Coefficients to values in the order of NttTable. `in` may hold any words below kLazyLimit.
   void (*forward_ntt)(const NttTable& table, u64* out, const u64* in);
+  // The same of words that are in no memory: each piece of them is made just before the first stages, and finished just
+  // after the last. A piece is a multiple of 8 places; together they are all places once.
+  void (*forward_ntt_streamed)(const NttTable& table, u64* out, const NttStream& stream);
   // Values to coefficients times the number that `scale` stands for. The values are first permuted by `permutation`,
   // unless it is null; out may be in only where it is.
   void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation,

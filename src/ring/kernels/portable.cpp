@@ -37,6 +37,12 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   }
 }
 
+void forward_ntt_streamed(const NttTable& table, u64* out, const NttStream& stream) {
+  stream.make(0, out, table.degree());
+  forward_ntt(table, out, out);
+  stream.finish(0, table.degree());
+}
+
 void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
   for (std::size_t b = 0; b < n / 8; ++b) {
     const std::uint32_t block = automorphism.blocks[first / 8 + b];
@@ -215,7 +221,8 @@ void tensor_product(const Modulus& q, const TensorProduct& p, std::size_t n) {
 
 void convert_base(const Modulus& q, const BaseConversion& p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i)
-    p.out[i] = sum_products(q, 0, p.terms, [&](std::size_t j) { return u128{p.y[j][i]} * p.factors[j]; });
+    p.out[i] =
+        sum_products(q, 0, p.terms, [&](std::size_t j) { return u128{p.y[j][p.first + i]} * p.factors[j]; });
 }
 
 void rounded_quotient(const RoundedQuotient& p, std::size_t n) {
@@ -250,11 +257,17 @@ void keystream(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::si
 }  // namespace
 
 const Kernels kPortableKernels = {
-    "portable",        available,    forward_ntt,      inverse_ntt,       add,
-    subtract,          negate,       multiply,         multiply_constant, add_multiple,
-    subtract_multiply, permute,      key_product,      plain_product,     scalar_product,
-    tensor_product,    convert_base, rounded_quotient, lift_centred,      sample_uniform,
-    keystream,
+    "portable",       available,
+    forward_ntt,      forward_ntt_streamed,
+    inverse_ntt,      add,
+    subtract,         negate,
+    multiply,         multiply_constant,
+    add_multiple,     subtract_multiply,
+    permute,          key_product,
+    plain_product,    scalar_product,
+    tensor_product,   convert_base,
+    rounded_quotient, lift_centred,
+    sample_uniform,   keystream,
 };
 
 }  // namespace tacit::ring
