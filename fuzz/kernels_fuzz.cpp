@@ -144,12 +144,30 @@ struct Case {
   std::size_t n;
 };
 
+// From one array to another.
+struct ArrayStream final : NttStream {
+  ArrayStream(const Words& in_words, const Words& transformed, Words& out_words)
+      : in(in_words), values(transformed), out(out_words) {}
+  void make(std::size_t first, u64* words, std::size_t count) const override {
+    std::copy_n(in.data() + first, count, words);
+  }
+  void finish(std::size_t first, std::size_t count) const override {
+    std::copy_n(values.data() + first, count, out.data() + first);
+  }
+  const Words &in, &values;
+  Words& out;
+};
+
 void forward_ntt(Case& c) {
   const NttTable& table = table_of(c.log_degree, c.q.value());
-  const bool in_place = c.input.flag();
+  const bool streamed = c.input.flag(), in_place = c.input.flag();
   compare("forward_ntt", c.q, c.n,
           {c.input.words(c.n, c.input.flag() ? kLazyLimit : c.q.value()), Words(c.n, 0)},
           [&](const Kernels& k, std::vector<Words>& b) {
+            if (streamed) {
+              Words values(c.n);
+              return k.forward_ntt_streamed(table, values.data(), ArrayStream(b[0], values, b[1]));
+            }
             k.forward_ntt(table, b[in_place ? 0 : 1].data(), b[0].data());
           });
 }

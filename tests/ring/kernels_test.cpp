@@ -40,6 +40,24 @@ TEST(PortableNtt, RootIsTheSmallestPrimitiveOne) {
   EXPECT_EQ(psi, expected);
 }
 
+// The words of an array, and where what comes of them goes; counts how often each place is made and finished.
+class ArrayStream final : public NttStream {
+ public:
+  ArrayStream(const Words& in, const Words& values, Words& out)
+      : made(in.size()), finished(in.size()), in_(in), values_(values), out_(out) {}
+  void make(std::size_t first, u64* words, std::size_t count) const override {
+    for (std::size_t i = 0; i < count; ++i) words[i] = in_[first + i], ++made[first + i];
+  }
+  void finish(std::size_t first, std::size_t count) const override {
+    for (std::size_t i = first; i < first + count; ++i) out_[i] = values_[i], ++finished[i];
+  }
+  mutable std::vector<int> made, finished;
+
+ private:
+  const Words &in_, &values_;
+  Words& out_;
+};
+
 // Every size and both ranges of primes: those that need a reduction in each stage, and those that do not.
 TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
   std::mt19937_64 random(kSeed);
@@ -58,6 +76,12 @@ TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
               << "log_degree " << log_degree << ", " << bits << " bits, seed " << kSeed;
           tested().forward_ntt(table, in_place.data(), in_place.data());
           ASSERT_EQ(in_place, expected) << "in place, log_degree " << log_degree << ", " << bits << " bits";
+          Words values(a.size()), finished(a.size());
+          const ArrayStream stream(a, values, finished);
+          tested().forward_ntt_streamed(table, values.data(), stream);
+          ASSERT_EQ(finished, expected) << "streamed, log_degree " << log_degree << ", " << bits << " bits";
+          ASSERT_EQ(stream.made, std::vector<int>(a.size(), 1));
+          ASSERT_EQ(stream.finished, stream.made);
           for (u64 x : expected) ASSERT_LT(x, q.value());
         }
       }
