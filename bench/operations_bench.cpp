@@ -51,10 +51,8 @@ Operation rotate_hoisted(Scheme& s) {
 
 Operation multiply_relinearise(Scheme& s) {
   s.need_key(ckks::kRelinearisation);
-  return {s.switch_transforms(), s.key_bytes(), [&s] {
-            const Ciphertext product = unwrap(s.evaluator.multiply(s.ciphertext, s.ciphertext));
-            return done(s.evaluator.relinearise(product, s.keys));
-          }};
+  return {s.switch_transforms(), s.key_bytes(),
+          [&s] { return done(s.evaluator.multiply_relinearise(s.ciphertext, s.ciphertext, s.keys)); }};
 }
 
 Operation relinearise_rescale(Scheme& s) {

@@ -239,12 +239,18 @@ void key_product(Case& c) {
   const std::size_t terms = c.input.integer<std::size_t>(1, kMaxTerms);
   const bool permuted = c.input.flag(), accumulate = c.input.flag();
   const bool added[2] = {c.input.flag(), c.input.flag()}, addends_permuted = c.input.flag();
+  const bool by_product = added[0] && added[1] && c.input.flag();
   const Automorphism automorphism = c.automorphism(), of_addends = c.automorphism();
   const std::size_t first = 8 * c.input.integer<std::size_t>(0, c.n / 8 - 1);
   const Constants key0 = random_constants(c, terms), key1 = random_constants(c, terms);
-  const Terms x(c, terms), addends(c, 2);
-  const KeyAddend addend{added[0] ? addends.pointers[0] : nullptr, added[1] ? addends.pointers[1] : nullptr,
-                         c.q.shoup(c.input.residue(c.q.value())), addends_permuted ? &of_addends : nullptr};
+  const Terms x(c, terms), addends(c, 4);
+  KeyAddend addend{added[0] ? addends.pointers[0] : nullptr,
+                   added[1] ? addends.pointers[1] : nullptr,
+                   c.q.shoup(c.input.residue(c.q.value())),
+                   addends_permuted && !by_product ? &of_addends : nullptr,
+                   nullptr,
+                   nullptr};
+  if (by_product) addend.b0 = addends.pointers[2], addend.b1 = addends.pointers[3];
   compare("key_product", c.q, c.n, {c.residues(), c.residues()},
           [&](const Kernels& k, std::vector<Words>& b) {
             k.key_product(c.q,

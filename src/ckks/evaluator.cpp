@@ -33,6 +33,12 @@ Status require_level_above_zero(const char* operation, const Ciphertext& a) {
                std::string(operation) + " takes a level, and this ciphertext has none left"};
 }
 
+Status require_factors(const Ciphertext& a, const Ciphertext& b) {
+  if (a.level() != b.level()) return level_error("multiplication", a.level(), b.level());
+  TACIT_CHECK(require_size("multiplication", a, 2));
+  return require_size("multiplication", b, 2);
+}
+
 // out = f(limb, a, b) for every limb of the two polynomials.
 template <class F>
 Poly limbwise(const Parameters& parameters, const Poly& a, const F& f) {
@@ -152,9 +158,7 @@ Result<Ciphertext> Evaluator::multiply_scalar(const Ciphertext& a, double c, dou
 }
 
 Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b) const {
-  if (a.level() != b.level()) return level_error("multiplication", a.level(), b.level());
-  TACIT_CHECK(require_size("multiplication", a, 2));
-  TACIT_CHECK(require_size("multiplication", b, 2));
+  TACIT_CHECK(require_factors(a, b));
   const std::size_t n = parameters_.degree(), limbs = a.parts[0].limbs();
   Ciphertext out;
   out.scale = a.scale * b.scale;
@@ -181,13 +185,37 @@ Result<Ciphertext> Evaluator::relinearise_rescale(const Ciphertext& a, const Eva
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
   const Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
   return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, true),
-                   a.scale / static_cast<double>(parameters_.prime(a.level()).value()));
+                   scale_after_rescale(a.scale, a.level()));
+}
+
+Result<Ciphertext> Evaluator::multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
+                                                   const EvaluationKeys& keys, bool rescale) const {
+  TACIT_CHECK(require_factors(a, b));
+  if (rescale) TACIT_CHECK(require_level_above_zero("rescaling", a));
+  TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
+  Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
+  rest.b0 = &b.parts[0];
+  rest.b1 = &b.parts[1];
+  const Poly last = combine(parameters_, kernels().multiply, a.parts[1], b.parts[1]);
+  const double scale = a.scale * b.scale;
+  return make_pair(switcher_.switch_key_divided(last, nullptr, *key, rest, rescale),
+                   rescale ? scale_after_rescale(scale, a.level()) : scale);
+}
+
+Result<Ciphertext> Evaluator::multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
+                                                   const EvaluationKeys& keys) const {
+  return multiply_relinearise(a, b, keys, false);
+}
+
+Result<Ciphertext> Evaluator::multiply_relinearise_rescale(const Ciphertext& a, const Ciphertext& b,
+                                                           const EvaluationKeys& keys) const {
+  return multiply_relinearise(a, b, keys, true);
 }
 
 Result<Ciphertext> Evaluator::rescale(const Ciphertext& a) const {
   TACIT_CHECK(require_level_above_zero("rescaling", a));
   Ciphertext out;
-  out.scale = a.scale / static_cast<double>(parameters_.prime(a.level()).value());
+  out.scale = scale_after_rescale(a.scale, a.level());
   for (const Poly& part : a.parts) out.parts.push_back(switcher_.rescale(part));
   return out;
 }

@@ -40,6 +40,11 @@ class Evaluator {
   Result<Ciphertext> relinearise(const Ciphertext& a, const EvaluationKeys& keys) const;
   // relinearise, then rescale, with one rounding: what SEAL needs two for. One level down; scale / q_level.
   Result<Ciphertext> relinearise_rescale(const Ciphertext& a, const EvaluationKeys& keys) const;
+  // multiply, then relinearise or relinearise_rescale, to the same words, without the product's first parts in between.
+  Result<Ciphertext> multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
+                                          const EvaluationKeys& keys) const;
+  Result<Ciphertext> multiply_relinearise_rescale(const Ciphertext& a, const Ciphertext& b,
+                                                  const EvaluationKeys& keys) const;
   // One level down; scale / q_level. kLevelMismatch at level 0.
   Result<Ciphertext> rescale(const Ciphertext& a) const;
   // Forgets limbs; value and scale stay. `level` must not be above the ciphertext's.
@@ -60,6 +65,12 @@ class Evaluator {
   const KeySwitcher& switcher() const { return switcher_; }
 
  private:
+  Result<Ciphertext> multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
+                                          const EvaluationKeys& keys, bool rescale) const;
+  double scale_after_rescale(double scale, int level) const {
+    return scale / static_cast<double>(parameters_.prime(level).value());
+  }
+
   Parameters parameters_;
   KeySwitcher switcher_;
 };

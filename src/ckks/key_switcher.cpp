@@ -46,13 +46,17 @@ struct KeyRows {
 // An addend at one limb, as the kernel takes it.
 ring::KeyAddend addend_at(const Addend& addend, const ring::Modulus& q, std::size_t limb,
                           const ring::Automorphism* permutation) {
-  ring::KeyAddend at{nullptr, nullptr, q.shoup_one(), permutation};
+  ring::KeyAddend at{nullptr, nullptr, q.shoup_one(), permutation, nullptr, nullptr};
   if (addend.raise != nullptr) {
     if (limb >= addend.raise->target_count()) return at;
     at.factor = addend.raise->product(limb);
   }
   if (addend.c0 != nullptr) at.c0 = addend.c0->data(limb);
   if (addend.c1 != nullptr) at.c1 = addend.c1->data(limb);
+  if (addend.b0 != nullptr) {
+    at.b0 = addend.b0->data(limb);
+    at.b1 = addend.b1->data(limb);
+  }
   return at;
 }
 
@@ -112,7 +116,7 @@ const ring::BaseConverter& KeySwitcher::division(int level, int special_count, b
 
 Addend KeySwitcher::raised(const Poly* c0, const Poly* c1, int special_count) const {
   const int level = static_cast<int>((c0 != nullptr ? c0 : c1)->limbs()) - 1;
-  return {c0, c1, &division(level, special_count, false)};
+  return {c0, c1, &division(level, special_count, false), nullptr, nullptr};
 }
 
 Poly KeySwitcher::prepare_digits(const Poly& poly, const ring::Automorphism* permutation,

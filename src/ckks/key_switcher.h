@@ -36,13 +36,15 @@ struct ExtendedPair {
 };
 
 // What a product with a key is added to: polynomials in NTT form, of which either may be missing, permuted as what is
-// switched is.
+// switched is; or the first two parts of (c0 + c1 s)(b0 + b1 s), all four being there, permuted by nothing.
 struct Addend {
   const ring::Poly* c0 = nullptr;
   const ring::Poly* c1 = nullptr;
   // Knows P modulo q_0 .. q_level, by which polynomials over these are multiplied; without it they are over the product's
   // primes and are taken as they are.
   const ring::BaseConverter* raise = nullptr;
+  const ring::Poly* b0 = nullptr;
+  const ring::Poly* b1 = nullptr;
 };
 
 // The places [first, first + count) of a limb; both multiples of 8.

@@ -168,21 +168,16 @@ Result<CipherVector> CipherArithmetic::multiply(const Vector& a, const Vector& b
   TACIT_CHECK(check_same_count(a, b));
   const int level = std::min(this->level(a), this->level(b));
   return for_each_ciphertext(a.size(), [&](std::size_t i) -> Result<Ciphertext> {
-    const auto product = [&]() -> Result<Ciphertext> {
-      if (a[i].level() == b[i].level()) return evaluator().multiply(a[i], b[i]);
-      TACIT_TRY(const Ciphertext low_a, evaluator().drop(a[i], level));
-      TACIT_TRY(const Ciphertext low_b, evaluator().drop(b[i], level));
-      return evaluator().multiply(low_a, low_b);
-    };
-    TACIT_TRY(const Ciphertext made, product());
-    return evaluator().relinearise_rescale(made, *keys_);
+    if (a[i].level() == b[i].level()) return evaluator().multiply_relinearise_rescale(a[i], b[i], *keys_);
+    TACIT_TRY(const Ciphertext low_a, evaluator().drop(a[i], level));
+    TACIT_TRY(const Ciphertext low_b, evaluator().drop(b[i], level));
+    return evaluator().multiply_relinearise_rescale(low_a, low_b, *keys_);
   });
 }
 
 Result<CipherVector> CipherArithmetic::square(const Vector& a) {
   return for_each_ciphertext(a.size(), [&](std::size_t i) -> Result<Ciphertext> {
-    TACIT_TRY(const Ciphertext product, evaluator().square(a[i]));
-    return evaluator().relinearise_rescale(product, *keys_);
+    return evaluator().multiply_relinearise_rescale(a[i], a[i], *keys_);
   });
 }
 

@@ -94,6 +94,7 @@ TEST(Allocations, OfOperationsAreNoneOnceTheyWereDone) {
       {"multiply", [&] { return e.multiply(x, x).ok(); }},
       {"relinearise", [&] { return e.relinearise(product, s.keys).ok(); }},
       {"relinearise_rescale", [&] { return e.relinearise_rescale(product, s.keys).ok(); }},
+      {"multiply_relinearise", [&] { return e.multiply_relinearise(x, x, s.keys).ok(); }},
       {"rescale", [&] { return e.rescale(x).ok(); }},
       {"drop", [&] { return e.drop(x, 1).ok(); }},
       {"rotate", [&] { return e.rotate(x, 1, s.keys).ok(); }},

@@ -92,13 +92,21 @@ TEST_F(EvaluatorTest, MultipliesRelinearisesRescales) {
     const std::string name = "digits of " + std::to_string(shape.digit_size) + ", special primes " +
                              std::to_string(shape.special_count);
     for (int level : {6, 4, 1}) {
-      const Ciphertext product = unwrap(e.multiply(fresh(x_, level), fresh(y_, level)));
+      const Ciphertext x = fresh(x_, level), y = fresh(y_, level);
+      const Ciphertext product = unwrap(e.multiply(x, y));
       EXPECT_EQ(product.size(), 3u);
       expect_close(product, expected, name + " before relinearisation");
-      expect_close(unwrap(e.rescale(unwrap(e.relinearise(product, scheme_.keys)))), expected, name);
+      const Ciphertext relinearised = unwrap(e.relinearise(product, scheme_.keys));
+      expect_close(unwrap(e.rescale(relinearised)), expected, name);
+      const Ciphertext at_once = unwrap(e.multiply_relinearise(x, y, scheme_.keys));
+      EXPECT_EQ(at_once.parts, relinearised.parts) << name;
+      EXPECT_EQ(at_once.scale, relinearised.scale);
       const Ciphertext merged = unwrap(e.relinearise_rescale(product, scheme_.keys));
       EXPECT_EQ(merged.level(), level - 1);
       expect_close(merged, expected, name + " merged");
+      const Ciphertext merged_at_once = unwrap(e.multiply_relinearise_rescale(x, y, scheme_.keys));
+      EXPECT_EQ(merged_at_once.parts, merged.parts) << name;
+      EXPECT_EQ(merged_at_once.scale, merged.scale);
     }
   }
 }
@@ -206,6 +214,9 @@ TEST_F(EvaluatorTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(e.add(a, b).error().code, ErrorCode::kLevelMismatch);
   EXPECT_EQ(e.add(a, other_scale).error().code, ErrorCode::kScaleMismatch);
   EXPECT_EQ(e.multiply(a, b).error().code, ErrorCode::kLevelMismatch);
+  EXPECT_EQ(e.multiply_relinearise(a, b, scheme_.keys).error().code, ErrorCode::kLevelMismatch);
+  EXPECT_EQ(e.multiply_relinearise(a, a, scheme_.keys).error().code, ErrorCode::kKeyMissing);
+  EXPECT_EQ(e.multiply_relinearise_rescale(zero, zero, scheme_.keys).error().code, ErrorCode::kLevelMismatch);
   EXPECT_EQ(e.rescale(zero).error().code, ErrorCode::kLevelMismatch);
   EXPECT_EQ(e.drop(b, 3).error().code, ErrorCode::kLevelMismatch);
   EXPECT_EQ(e.rotate(a, 1, scheme_.keys).error().code, ErrorCode::kKeyMissing);

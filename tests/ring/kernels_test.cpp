@@ -269,9 +269,10 @@ TEST_P(EveryKernel, KeyProductMatchesPortable) {
            std::initializer_list<std::pair<const Automorphism*, KeyAddend>>{
                {nullptr, {}},
                {&automorphism, {}},
-               {nullptr, {words0, nullptr, factor, &automorphism}},
-               {nullptr, {nullptr, words1, factor, nullptr}},
-               {&automorphism, {words0, words1, c.q.shoup_one(), &other}}}) {
+               {nullptr, {words0, nullptr, factor, &automorphism, nullptr, nullptr}},
+               {nullptr, {nullptr, words1, factor, nullptr, nullptr, nullptr}},
+               {&automorphism, {words0, words1, c.q.shoup_one(), &other, nullptr, nullptr}},
+               {nullptr, {words0, words1, factor, nullptr, c.x0.back(), c.x1.back()}}}) {
         Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
         auto run = [&](const Kernels& k, Words* out, std::size_t first, std::size_t count) {
           k.key_product(
@@ -340,19 +341,25 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
   std::mt19937_64 random(kSeed);
   for_each_sum_case([&](const SumCase& c) {
     const u64 q = c.q.value(), inverse_radix = c.q.inverse(c.q.radix()), factor = random() % q;
-    Words by_key[2] = {Words(c.kSize), Words(c.kSize)};
-    tested().key_product(c.q,
-                         {c.x0.data(),
-                          c.constants0.limb(0),
-                          c.constants1.limb(0),
-                          c.terms(),
-                          nullptr,
-                          by_key[0].data(),
-                          by_key[1].data(),
-                          false,
-                          0,
-                          {nullptr, c.start.data(), c.q.shoup(factor), nullptr}},
-                         c.kSize);
+    const auto by_key = [&](const KeyAddend& addend) {
+      std::array<Words, 2> out = {Words(c.kSize), Words(c.kSize)};
+      const KeyProduct product{c.x0.data(),
+                               c.constants0.limb(0),
+                               c.constants1.limb(0),
+                               c.terms(),
+                               nullptr,
+                               out[0].data(),
+                               out[1].data(),
+                               false,
+                               0,
+                               addend};
+      tested().key_product(c.q, product, c.kSize);
+      return out;
+    };
+    const u64 *a0 = c.start.data(), *a1 = c.x1.front(), *b0 = c.x0.back(), *b1 = c.x1.back();
+    const std::array<Words, 2> onto_words =
+                                   by_key({nullptr, a1, c.q.shoup(factor), nullptr, nullptr, nullptr}),
+                               onto_product = by_key({a0, a1, c.q.shoup(factor), nullptr, b0, b1});
     const std::vector<Words> by_plain = Grouping(c, true, random).run(tested(), c);
     ASSERT_EQ(by_plain.size(), 2u);
     Words constant0(c.kSize), constant1(c.kSize);
@@ -368,10 +375,17 @@ TEST_P(EveryKernel, SumsOfProductsAreThoseOfIntegers) {
         expected[2][i] = (expected[2][i] + product(c.x1[j][i], constant0[i])) % q;
       }
     }
-    for (std::size_t i = 0; i < c.kSize; ++i)
-      expected[1][i] = static_cast<u64>((expected[1][i] + u128{factor} * c.start[i]) % q);
-    ASSERT_EQ(by_key[0], expected[0]);
-    ASSERT_EQ(by_key[1], expected[1]);
+    for (std::size_t i = 0; i < c.kSize; ++i) {
+      const auto plus_factor_times = [&](u64 sum, u64 x) {
+        return static_cast<u64>((sum + u128{factor} * x) % q);
+      };
+      ASSERT_EQ(onto_words[0][i], expected[0][i]);
+      ASSERT_EQ(onto_words[1][i], plus_factor_times(expected[1][i], a1[i]));
+      const u64 d0 = c.q.multiply(a0[i], b0[i]);
+      const u64 d1 = static_cast<u64>((u128{a0[i]} * b1[i] + u128{a1[i]} * b0[i]) % q);
+      ASSERT_EQ(onto_product[0][i], plus_factor_times(expected[0][i], d0));
+      ASSERT_EQ(onto_product[1][i], plus_factor_times(expected[1][i], d1));
+    }
     ASSERT_EQ(by_plain[0], expected[0]);
     ASSERT_EQ(by_plain[1], expected[2]);
   });

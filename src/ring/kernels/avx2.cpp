@@ -109,7 +109,7 @@ Words load_constant(const ConstantRows& rows, std::size_t place, std::size_t row
 }
 
 // Two columns of sums at once for eight places: start(c, half) is what that of column c starts from at four of them, of
-// magnitude below 2q, and add_term(j, half, sum0, sum1) adds term j to both.
+// magnitude below 3q, and add_term(j, half, sum0, sum1) adds term j to both.
 template <class Sums, class Start, class AddTerm>
 void two_columns(const Lanes& lanes, const Sums& sums, std::size_t terms, u64* out0, u64* out1,
                  const Start& start, const AddTerm& add_term) {
@@ -155,6 +155,14 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
     const Factor factor = lanes.factor_centred(p.addend.factor.value);
     const auto start = [&](std::size_t i, std::size_t c, std::size_t half) {
       const Vector result = p.accumulate ? to_doubles(load(outs[c] + i + 4 * half)) : _mm256_setzero_pd();
+      if (p.addend.b0 != nullptr) {
+        const std::size_t at = p.first + i + 4 * half;
+        const auto product = [&](const u64* x, const u64* y) {
+          return lanes.multiply(lanes.multiply(to_doubles(load(x + at)), factor), to_doubles(load(y + at)));
+        };
+        if (c == 0) return add(result, product(p.addend.c0, p.addend.b0));
+        return add(result, add(product(p.addend.c0, p.addend.b1), product(p.addend.c1, p.addend.b0)));
+      }
       if (addends[c] == nullptr) return result;
       const Words words = addend_permutation ? addend_permutation->words(addends[c], (p.first + i) / 8, half)
                                              : load(addends[c] + p.first + i + 4 * half);

@@ -170,33 +170,66 @@ struct TwoColumns {
   for (std::size_t j = 0; j < count; ++j) __builtin_prefetch(limbs[j] + from, /*rw=*/0, /*locality=*/2);
 }
 
-template <int kWidth>
-void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
-  constexpr std::size_t kBlocksAhead = 16;
+constexpr std::size_t kBlocksAhead = 16;
+
+// What addends add to the two residues at the places of block b.
+struct NoAddend {
+  void operator()(const Lanes&, std::size_t, Vector&, Vector&) const {}
+};
+
+struct WordsAddend {
+  [[gnu::always_inline]] void operator()(const Lanes& lanes, std::size_t b, Vector& sum0,
+                                         Vector& sum1) const {
+    add_column(lanes, b, addend.c0, sum0);
+    add_column(lanes, b, addend.c1, sum1);
+  }
+  [[gnu::always_inline]] void add_column(const Lanes& lanes, std::size_t b, const u64* words,
+                                         Vector& sum) const {
+    if (words == nullptr) return;
+    Vector word;
+    if (addend.permutation != nullptr) {
+      prefetch_permuted(*addend.permutation, b + kBlocksAhead, &words, 1);
+      word = Permuted(*addend.permutation, b).of(words);
+    } else {
+      word = load(words + 8 * b);
+    }
+    sum = lanes.canonical_from_four_q(add(sum, lanes.multiply_lazy(factor, word)));
+  }
+  const KeyAddend& addend;
+  ShoupLanes factor;
+};
+
+struct ProductAddend {
+  [[gnu::always_inline]] void operator()(const Lanes& lanes, std::size_t b, Vector& sum0,
+                                         Vector& sum1) const {
+    const Vector c0 = lanes.multiply_lazy(factor, load(addend.c0 + 8 * b)),
+                 c1 = lanes.multiply_lazy(factor, load(addend.c1 + 8 * b));
+    const Vector b0 = load(addend.b0 + 8 * b), b1 = load(addend.b1 + 8 * b);
+    Sum d0, d1;
+    d0.add_product(c0, b0);
+    d1.add_product(c0, b1);
+    d1.add_product(c1, b0);
+    sum0 = add_modulo(lanes.q, sum0, lanes.reduce_montgomery(d0.high, d0.low));
+    sum1 = add_modulo(lanes.q, sum1, lanes.reduce_montgomery(d1.high, d1.low));
+  }
+  const KeyAddend& addend;
+  ShoupLanes factor;  // in Montgomery form, which makes up for the division by 2^52 of a sum's reduction
+};
+
+template <int kWidth, class Addend>
+void key_product_onto(const Addend& addend, const Modulus& modulus, const KeyProduct& p, std::size_t n) {
   const TwoColumns two_columns(modulus);
-  const ShoupLanes factor(p.addend.factor);
   for (std::size_t i = 0; i < n; i += 8) {
     const std::size_t block = (p.first + i) / 8;
-    auto start = [&](const u64* out, const u64* addend) {
-      const Vector result = p.accumulate ? load(out + i) : zero();
-      if (addend == nullptr) return result;
-      Vector word;
-      if (p.addend.permutation != nullptr) {
-        prefetch_permuted(*p.addend.permutation, block + kBlocksAhead, &addend, 1);
-        word = Permuted(*p.addend.permutation, block).of(addend);
-      } else {
-        word = load(addend + p.first + i);
-      }
-      return two_columns.lanes.canonical_from_four_q(
-          add(result, two_columns.lanes.multiply_lazy(factor, word)));
-    };
+    Vector start0 = p.accumulate ? load(p.out0 + i) : zero(),
+           start1 = p.accumulate ? load(p.out1 + i) : zero();
+    addend(two_columns.lanes, block, start0, start1);
     auto run = [&](const auto& word) {
-      two_columns(p.terms, start(p.out0, p.addend.c0), start(p.out1, p.addend.c1), p.out0 + i, p.out1 + i,
-                  [&](std::size_t j, Sum& sum0, Sum& sum1) {
-                    const Vector x = word(p.x[j]);
-                    sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
-                    sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
-                  });
+      two_columns(p.terms, start0, start1, p.out0 + i, p.out1 + i, [&](std::size_t j, Sum& sum0, Sum& sum1) {
+        const Vector x = word(p.x[j]);
+        sum0.add_product(x, load_constant<kWidth>(p.key0, i, j));
+        sum1.add_product(x, load_constant<kWidth>(p.key1, i, j));
+      });
     };
     if (p.permutation != nullptr) {
       const Permuted permuted(*p.permutation, block);
@@ -209,7 +242,17 @@ void key_product_of_width(const Modulus& modulus, const KeyProduct& p, std::size
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
-  with_constant_width(q, [&](auto width) { key_product_of_width<width>(q, p, n); });
+  const KeyAddend& addend = p.addend;
+  with_constant_width(q, [&](auto width) {
+    if (addend.b0 != nullptr) {
+      const ShoupLanes factor(q.shoup(q.to_montgomery(addend.factor.value)));
+      key_product_onto<width>(ProductAddend{addend, factor}, q, p, n);
+    } else if (addend.c0 != nullptr || addend.c1 != nullptr) {
+      key_product_onto<width>(WordsAddend{addend, ShoupLanes(addend.factor)}, q, p, n);
+    } else {
+      key_product_onto<width>(NoAddend{}, q, p, n);
+    }
+  });
 }
 
 template <int kWidth>

@@ -13,15 +13,18 @@
 
 namespace tacit::ring {
 
-// What sums of products with a key are added to: words c_c times a factor, permuted or not.
+// What sums of products with a key are added to: words c_c times a factor, permuted or not; or, where there are words b_c,
+// the first two parts of (c_0 + c_1 s)(b_0 + b_1 s) times it, permuted by nothing.
 struct KeyAddend {
   const u64* c0 = nullptr;  // either may be none; no outputs
   const u64* c1 = nullptr;
   ShoupConstant factor;
   const Automorphism* permutation = nullptr;
+  const u64* b0 = nullptr;  // both or none
+  const u64* b1 = nullptr;
 };
 
-// out_c[i] = [accumulate] out_c[i] + factor addend_c[p'(first + i)] + sum_j x_j[p(first + i)] key_{c,j}[i] for c = 0, 1, with
+// out_c[i] = [accumulate] out_c[i] + addend_c[p'(first + i)] + sum_j x_j[p(first + i)] key_{c,j}[i] for c = 0, 1, with
 // one reduction for a run of terms. p and p' are automorphisms' permutations, or none. Two columns, since both halves of
 // a key meet the same digit.
 struct KeyProduct {

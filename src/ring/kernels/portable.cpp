@@ -148,20 +148,29 @@ std::size_t permuted_place(const Automorphism* permutation, std::size_t i) {
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
   const std::size_t width = ConstantRows::width(q);
-  const auto column = [&](u64* out, const ConstantRows& key, const u64* addend) {
+  const KeyAddend& addend = p.addend;
+  const ShoupConstant radix = q.shoup(q.radix());
+  const auto addend_at = [&](std::size_t c, std::size_t i) {
+    const auto times_factor = [&](const u64* words) {
+      return words == nullptr ? 0
+                              : q.multiply_shoup(addend.factor, words[permuted_place(addend.permutation, i)]);
+    };
+    if (addend.b0 == nullptr) return times_factor(c == 0 ? addend.c0 : addend.c1);
+    const u64 c0 = times_factor(addend.c0);
+    const u128 product = c == 0 ? u128{c0} * addend.b0[i]
+                                : u128{c0} * addend.b1[i] + u128{times_factor(addend.c1)} * addend.b0[i];
+    return q.multiply_shoup(radix, q.reduce_montgomery(product));
+  };
+  const auto column = [&](std::size_t c, u64* out, const ConstantRows& key) {
     for (std::size_t i = 0; i < n; ++i) {
-      u64 start = p.accumulate ? out[i] : 0;
-      if (addend != nullptr) {
-        const u64 word = addend[permuted_place(p.addend.permutation, p.first + i)];
-        start = q.add(start, q.multiply_shoup(p.addend.factor, word));
-      }
+      const u64 start = q.add(p.accumulate ? out[i] : 0, addend_at(c, p.first + i));
       const std::size_t from = permuted_place(p.permutation, p.first + i);
       out[i] = sum_products(q, start, p.terms,
                             [&](std::size_t j) { return u128{p.x[j][from]} * constant(key, i, j, width); });
     }
   };
-  column(p.out0, p.key0, p.addend.c0);
-  column(p.out1, p.key1, p.addend.c1);
+  column(0, p.out0, p.key0);
+  column(1, p.out1, p.key1);
 }
 
 void plain_product(const Modulus& q, const PlainProduct& p, std::size_t n) {
