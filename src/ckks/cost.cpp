@@ -66,22 +66,23 @@ KernelCounts mod_down_counts(int level, int special_count, bool rescale, int pol
   return counts;
 }
 
-KernelCounts raise_counts(int level, bool permuted, int polys) {
+KernelCounts raise_counts(int level, int polys) {
   KernelCounts counts;
-  counts.pointwise_limbs = (permuted ? 2 : 1) * count(polys) * count(level + 1);
+  counts.pointwise_limbs = count(polys) * count(level + 1);
   return counts;
 }
 
 KernelCounts rotate_counts(int level, const KeyShape& shape) {
   KernelCounts counts = switch_key_counts(level, shape, true);
   counts += mod_down_counts(level, shape.special_count, false, 2);
-  counts.pointwise_limbs += 2 * count(level + 1);
+  counts += raise_counts(level, 1);
   return counts;
 }
 
-KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape) {
+KernelCounts multiply_relinearise_rescale_counts(int level, const KeyShape& shape) {
   KernelCounts counts = switch_key_counts(level, shape, false);
-  counts += raise_counts(level, false, 2);
+  counts.pointwise_limbs += count(level + 1);  // the last part
+  counts += raise_counts(level, 4);            // the first two, of four polynomials
   counts += mod_down_counts(level, shape.special_count, true, 2);
   return counts;
 }
@@ -103,13 +104,13 @@ KernelCounts transform_counts(const TransformShape& shape) {
   std::set<std::pair<std::uint32_t, int>> decomposed;  // inputs, by digit size
   for (const auto& [input, digit_size] : shape.babies) {
     if (digit_size == 0) {
-      counts += raise_counts(level, false, 2);
+      counts += raise_counts(level, 2);
       continue;
     }
     if (decomposed.insert({input, digit_size}).second)
       counts += decompose_counts(level, {level, digit_size, special_count});
     counts += multiply_counts(level, {level, digit_size, special_count});
-    counts += raise_counts(level, true, 1);
+    counts += raise_counts(level, 1);
   }
   counts.plain_limbs += shape.products * pair;
   const std::size_t chains = LinearTransform::chains(shape.outputs);
@@ -119,7 +120,7 @@ KernelCounts transform_counts(const TransformShape& shape) {
     if (digit_size != 0) {
       counts += mod_down_counts(level, special_count, false, 1);
       counts += switch_key_counts(level, {level, digit_size, special_count}, true);
-      counts.pointwise_limbs += pair;
+      counts.pointwise_limbs += pair / 2;  // what the key does not switch
     } else if (before >= chains) {
       counts.pointwise_limbs += pair;  // onto a chain's sum; the first of a chain is its sum
     }

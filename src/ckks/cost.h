@@ -32,11 +32,11 @@ KernelCounts multiply_counts(int level, const KeyShape& shape);
 KernelCounts switch_key_counts(int level, const KeyShape& shape, bool permuted);
 // KeySwitcher::mod_down of `polys` polynomials; with no special primes and `rescale`, KeySwitcher::rescale.
 KernelCounts mod_down_counts(int level, int special_count, bool rescale, int polys);
-// KeySwitcher::add_raised of `polys` polynomials.
-KernelCounts raise_counts(int level, bool permuted, int polys);
-// Evaluator::rotate (and conjugate), and Evaluator::relinearise_rescale.
+// An Addend of `polys` polynomials over q_0 .. q_level.
+KernelCounts raise_counts(int level, int polys);
+// Evaluator::rotate (and conjugate), and Evaluator::multiply_relinearise_rescale.
 KernelCounts rotate_counts(int level, const KeyShape& shape);
-KernelCounts relinearise_rescale_counts(int level, const KeyShape& shape);
+KernelCounts multiply_relinearise_rescale_counts(int level, const KeyShape& shape);
 
 // The inputs of a linear transform and the keys that it finds.
 struct TransformDomain {

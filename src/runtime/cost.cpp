@@ -132,8 +132,7 @@ Result<CostVector> CostArithmetic::multiply(const Vector& a, const Vector& b) {
   if (level < 1) return Error{ErrorCode::kLevelMismatch, "a product at level 0 has no level left"};
   TACIT_TRY(const ckks::KeyShape shape, shape_of(ckks::kRelinearisation));
   Cost cost;
-  cost += ckks::relinearise_rescale_counts(level, shape);
-  cost.pointwise_limbs += 5 * limbs_at(level);  // four products and a sum
+  cost += ckks::multiply_relinearise_rescale_counts(level, shape);
   cost.ciphertext_products += 1;
   cost_ += cost *= a.ciphertexts;
   return Vector{level - 1, a.scale * b.scale / prime(level), a.ciphertexts};
