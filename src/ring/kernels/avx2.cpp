@@ -153,26 +153,15 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
   const u64 *const outs[2] = {p.out0, p.out1}, *const addends[2] = {p.addend.c0, p.addend.c1};
   with_sums(modulus, [&](const Lanes& lanes, const auto& sums, auto width) {
     const Factor factor = lanes.factor_centred(p.addend.factor.value);
-    const auto start = [&](std::size_t i, std::size_t c, std::size_t half) {
-      const Vector result = p.accumulate ? to_doubles(load(outs[c] + i + 4 * half)) : _mm256_setzero_pd();
-      if (p.addend.b0 != nullptr) {
-        const std::size_t at = p.first + i + 4 * half;
-        const auto product = [&](const u64* x, const u64* y) {
-          return lanes.multiply(lanes.multiply(to_doubles(load(x + at)), factor), to_doubles(load(y + at)));
-        };
-        if (c == 0) return add(result, product(p.addend.c0, p.addend.b0));
-        return add(result, add(product(p.addend.c0, p.addend.b1), product(p.addend.c1, p.addend.b0)));
-      }
-      if (addends[c] == nullptr) return result;
-      const Words words = addend_permutation ? addend_permutation->words(addends[c], (p.first + i) / 8, half)
-                                             : load(addends[c] + p.first + i + 4 * half);
-      return add(result, lanes.multiply(to_doubles(words), factor));
-    };
-    const auto run = [&](const auto& words) {
+    const auto run = [&](const auto& words, const auto& addend) {
       for (std::size_t i = 0; i < n; i += 8) {
         two_columns(
             lanes, sums, p.terms, p.out0 + i, p.out1 + i,
-            [&](std::size_t c, std::size_t half) { return start(i, c, half); },
+            [&](std::size_t c, std::size_t half) {
+              const Vector old =
+                  p.accumulate ? to_doubles(load(outs[c] + i + 4 * half)) : _mm256_setzero_pd();
+              return add(old, addend(c, i, half));
+            },
             [&](std::size_t j, std::size_t half, auto& sum0, auto& sum1) {
               const auto x = sums.operand(words(p.x[j], i, half));
               const std::size_t at = i + 4 * half;
@@ -181,12 +170,35 @@ void key_product(const Modulus& modulus, const KeyProduct& p, std::size_t n) {
             });
       }
     };
-    if (permutation) {
-      run([&](const u64* x, std::size_t i, std::size_t half) {
-        return permutation->words(x, (p.first + i) / 8, half);
+    const auto run_onto = [&](const auto& addend) {
+      if (permutation) {
+        run([&](const u64* x, std::size_t i,
+                std::size_t half) { return permutation->words(x, (p.first + i) / 8, half); },
+            addend);
+      } else {
+        run([&](const u64* x, std::size_t i, std::size_t half) { return load(x + p.first + i + 4 * half); },
+            addend);
+      }
+    };
+    if (p.addend.b0 != nullptr) {
+      run_onto([&](std::size_t c, std::size_t i, std::size_t half) {
+        const std::size_t at = p.first + i + 4 * half;
+        const auto product = [&](const u64* x, const u64* y) {
+          return lanes.multiply(lanes.multiply(to_doubles(load(x + at)), factor), to_doubles(load(y + at)));
+        };
+        return c == 0 ? product(p.addend.c0, p.addend.b0)
+                      : add(product(p.addend.c0, p.addend.b1), product(p.addend.c1, p.addend.b0));
+      });
+    } else if (p.addend.c0 != nullptr || p.addend.c1 != nullptr) {
+      run_onto([&](std::size_t c, std::size_t i, std::size_t half) {
+        if (addends[c] == nullptr) return _mm256_setzero_pd();
+        const Words words = addend_permutation
+                                ? addend_permutation->words(addends[c], (p.first + i) / 8, half)
+                                : load(addends[c] + p.first + i + 4 * half);
+        return lanes.multiply(to_doubles(words), factor);
       });
     } else {
-      run([&](const u64* x, std::size_t i, std::size_t half) { return load(x + p.first + i + 4 * half); });
+      run_onto([](std::size_t, std::size_t, std::size_t) { return _mm256_setzero_pd(); });
     }
   });
 }
