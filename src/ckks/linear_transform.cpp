@@ -72,6 +72,7 @@ std::vector<KeyRequest> LinearTransform::key_requests(const Parameters& paramete
     add(rotation_element(parameters, giant), domain_.level, domain_.giant_digit_size);
   shapes.erase(1);  // the identity
   std::vector<KeyRequest> requests;
+  requests.reserve(shapes.size());
   for (const auto& [element, shape] : shapes) requests.push_back({element, shape});
   return requests;
 }
