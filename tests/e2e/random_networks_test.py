@@ -25,6 +25,8 @@ FIRST_SEED = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 40000
 IMAGES = 24
 # A seed's network is compiled in one of these ways.
 MODES = [(), ("--mode", "throughput"), ("--mode", "small-keys"), ("--refresh",), ("--layers", ":1", "--client-rest")]
+# Found wanting once: outputs that depend on no input, an image in each slot.
+FOUND = [41066]
 # What the compiler may say of a network that the importer takes.
 REFUSALS = {"compile.unsupported", "compile.too-wide", "compile.too-deep", "compile.precision"}
 
@@ -62,7 +64,7 @@ class RandomNetworks(TacitTest):
 
     def test_networks_agree_or_are_refused(self):
         outcomes = {}
-        for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
+        for seed in [*range(FIRST_SEED, FIRST_SEED + COUNT), *FOUND]:
             with self.subTest(seed=seed, mode=MODES[seed % len(MODES)]):
                 code = self.outcome(seed)
                 outcomes[code] = outcomes.get(code, 0) + 1
