@@ -172,20 +172,14 @@ Result<Ciphertext> Evaluator::multiply(const Ciphertext& a, const Ciphertext& b)
   return out;
 }
 
-Result<Ciphertext> Evaluator::relinearise(const Ciphertext& a, const EvaluationKeys& keys) const {
+Result<Ciphertext> Evaluator::relinearise(const Ciphertext& a, const EvaluationKeys& keys,
+                                          bool rescale) const {
   TACIT_CHECK(require_size("relinearisation", a, 3));
+  if (rescale) TACIT_CHECK(require_level_above_zero("rescaling", a));
   TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
   const Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
-  return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, false), a.scale);
-}
-
-Result<Ciphertext> Evaluator::relinearise_rescale(const Ciphertext& a, const EvaluationKeys& keys) const {
-  TACIT_CHECK(require_size("relinearisation", a, 3));
-  TACIT_CHECK(require_level_above_zero("rescaling", a));
-  TACIT_TRY(const SwitchingKey* key, keys.find(kRelinearisation, a.level()));
-  const Addend rest = switcher_.raised(&a.parts[0], &a.parts[1], key->request.shape.special_count);
-  return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, true),
-                   scale_after_rescale(a.scale, a.level()));
+  return make_pair(switcher_.switch_key_divided(a.parts[2], nullptr, *key, rest, rescale),
+                   rescale ? scale_after_rescale(a.scale, a.level()) : a.scale);
 }
 
 Result<Ciphertext> Evaluator::multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
@@ -200,16 +194,6 @@ Result<Ciphertext> Evaluator::multiply_relinearise(const Ciphertext& a, const Ci
   const double scale = a.scale * b.scale;
   return make_pair(switcher_.switch_key_divided(last, nullptr, *key, rest, rescale),
                    rescale ? scale_after_rescale(scale, a.level()) : scale);
-}
-
-Result<Ciphertext> Evaluator::multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
-                                                   const EvaluationKeys& keys) const {
-  return multiply_relinearise(a, b, keys, false);
-}
-
-Result<Ciphertext> Evaluator::multiply_relinearise_rescale(const Ciphertext& a, const Ciphertext& b,
-                                                           const EvaluationKeys& keys) const {
-  return multiply_relinearise(a, b, keys, true);
 }
 
 Result<Ciphertext> Evaluator::rescale(const Ciphertext& a) const {

@@ -37,14 +37,22 @@ class Evaluator {
   Result<Ciphertext> multiply(const Ciphertext& a, const Ciphertext& b) const;
   Result<Ciphertext> square(const Ciphertext& a) const { return multiply(a, a); }
   // (c_0, c_1, c_2) to (c_0, c_1).
-  Result<Ciphertext> relinearise(const Ciphertext& a, const EvaluationKeys& keys) const;
+  Result<Ciphertext> relinearise(const Ciphertext& a, const EvaluationKeys& keys) const {
+    return relinearise(a, keys, false);
+  }
   // relinearise, then rescale, with one rounding: what SEAL needs two for. One level down; scale / q_level.
-  Result<Ciphertext> relinearise_rescale(const Ciphertext& a, const EvaluationKeys& keys) const;
+  Result<Ciphertext> relinearise_rescale(const Ciphertext& a, const EvaluationKeys& keys) const {
+    return relinearise(a, keys, true);
+  }
   // multiply, then relinearise or relinearise_rescale, to the same words, without the product's first parts in between.
   Result<Ciphertext> multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
-                                          const EvaluationKeys& keys) const;
+                                          const EvaluationKeys& keys) const {
+    return multiply_relinearise(a, b, keys, false);
+  }
   Result<Ciphertext> multiply_relinearise_rescale(const Ciphertext& a, const Ciphertext& b,
-                                                  const EvaluationKeys& keys) const;
+                                                  const EvaluationKeys& keys) const {
+    return multiply_relinearise(a, b, keys, true);
+  }
   // One level down; scale / q_level. kLevelMismatch at level 0.
   Result<Ciphertext> rescale(const Ciphertext& a) const;
   // Forgets limbs; value and scale stay. `level` must not be above the ciphertext's.
@@ -65,6 +73,7 @@ class Evaluator {
   const KeySwitcher& switcher() const { return switcher_; }
 
  private:
+  Result<Ciphertext> relinearise(const Ciphertext& a, const EvaluationKeys& keys, bool rescale) const;
   Result<Ciphertext> multiply_relinearise(const Ciphertext& a, const Ciphertext& b,
                                           const EvaluationKeys& keys, bool rescale) const;
   double scale_after_rescale(double scale, int level) const {

@@ -43,13 +43,15 @@ void forward_ntt_streamed(const NttTable& table, u64* out, const NttStream& stre
   stream.finish(0, table.degree());
 }
 
+// p(i) for the permutation p of an automorphism, or of none.
+std::size_t permuted_place(const Automorphism* permutation, std::size_t i) {
+  if (permutation == nullptr) return i;
+  const std::uint32_t block = permutation->blocks[i / 8];
+  return (block & ~7u) + permutation->order[block & 7][i % 8];
+}
+
 void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
-  for (std::size_t b = 0; b < n / 8; ++b) {
-    const std::uint32_t block = automorphism.blocks[first / 8 + b];
-    const u64* source = in + (block & ~7u);
-    const auto& order = automorphism.order[block & 7];
-    for (std::size_t t = 0; t < 8; ++t) out[8 * b + t] = source[order[t]];
-  }
+  for (std::size_t i = 0; i < n; ++i) out[i] = in[permuted_place(&automorphism, first + i)];
 }
 
 // Gentleman-Sande butterflies with values in [0, 2q); the last stage multiplies by the scale.
@@ -137,13 +139,6 @@ u64 constant(const ConstantRows& rows, std::size_t place, std::size_t row, std::
   u64 word;  // its high bytes belong to what comes next
   std::memcpy(&word, rows.at(place, row, width), sizeof word);
   return word & ((u64{1} << (8 * width)) - 1);
-}
-
-// p(i) for the permutation p of an automorphism, or of none.
-std::size_t permuted_place(const Automorphism* permutation, std::size_t i) {
-  if (permutation == nullptr) return i;
-  const std::uint32_t block = permutation->blocks[i / 8];
-  return (block & ~7u) + permutation->order[block & 7][i % 8];
 }
 
 void key_product(const Modulus& q, const KeyProduct& p, std::size_t n) {
