@@ -44,7 +44,9 @@ class Incidents(TacitTest):
         state = self.folder / "keys-damaged"
         self.assertIn("is whole", tacitd("check", "--state", state).stderr)
         piece = next((state / "blobs").rglob("pieces/*"))
-        piece.write_bytes(piece.read_bytes()[:-1] + b"\0")
+        content = bytearray(piece.read_bytes())
+        content[-1] ^= 1
+        piece.write_bytes(content)
         done = tacitd("check", "--state", state)
         self.assertEqual(done.returncode, 1)
         self.assertIn("state.corrupt", done.stderr)
