@@ -160,15 +160,27 @@ struct ArrayStream final : NttStream {
 
 void forward_ntt(Case& c) {
   const NttTable& table = table_of(c.log_degree, c.q.value());
-  const bool streamed = c.input.flag(), in_place = c.input.flag();
+  const bool in_place = c.input.flag();
   compare("forward_ntt", c.q, c.n,
           {c.input.words(c.n, c.input.flag() ? kLazyLimit : c.q.value()), Words(c.n, 0)},
           [&](const Kernels& k, std::vector<Words>& b) {
-            if (streamed) {
-              Words values(c.n);
-              return k.forward_ntt_streamed(table, values.data(), ArrayStream(b[0], values, b[1]));
-            }
             k.forward_ntt(table, b[in_place ? 0 : 1].data(), b[0].data());
+          });
+}
+
+// One transform, or one together with another prime's.
+void forward_ntt_streamed(Case& c) {
+  const NttTable& table = table_of(c.log_degree, c.q.value());
+  const NttTable& other = table_of(c.log_degree, c.input.prime(c.log_degree));
+  const std::size_t count = c.input.flag() ? 2 : 1;
+  compare("forward_ntt_streamed", c.q, c.n,
+          {c.input.words(c.n, kLazyLimit), Words(c.n, 0), c.input.words(c.n, kLazyLimit), Words(c.n, 0)},
+          [&](const Kernels& k, std::vector<Words>& b) {
+            std::vector<Words> values(2, Words(c.n));
+            const ArrayStream streams[] = {{b[0], values[0], b[1]}, {b[2], values[1], b[3]}};
+            const StreamedNtt transforms[] = {{&table, values[0].data(), &streams[0]},
+                                              {&other, values[1].data(), &streams[1]}};
+            k.forward_ntt_streamed({transforms, count});
           });
 }
 
@@ -390,9 +402,10 @@ void keystream(Case& c) {
   });
 }
 
-constexpr void (*kEntries[])(Case&) = {forward_ntt,  inverse_ntt,    elementwise,    permute,
-                                       key_product,  plain_product,  tensor_product, convert_base,
-                                       lift_centred, sample_uniform, keystream,      scalar_product};
+constexpr void (*kEntries[])(Case&) = {forward_ntt,   forward_ntt_streamed, inverse_ntt,    elementwise,
+                                       permute,       key_product,          plain_product,  tensor_product,
+                                       convert_base,  lift_centred,         sample_uniform, keystream,
+                                       scalar_product};
 
 }  // namespace
 }  // namespace tacit::ring

@@ -19,6 +19,36 @@ namespace {
 // One pointer for each digit or source prime, and one for a quotient.
 using Pointers = std::array<const u64*, kMaxPrimes + 1>;
 
+// Limbs next to each other that are made together, which brings what they are made from near only once.
+struct Run {
+  std::size_t first, count;
+};
+
+constexpr std::size_t kMaxRun = ring::BaseConverter::kMaxTargets;
+
+// Where a run's limbs of the two polynomials of a pair go.
+using RunPair = std::array<std::array<u64*, 2>, kMaxRun>;
+
+RunPair run_of(ExtendedPair& pair, Run run) {
+  RunPair out{};
+  for (std::size_t i = 0; i < run.count; ++i)
+    out[i] = {pair.c0.data(run.first + i), pair.c1.data(run.first + i)};
+  return out;
+}
+
+// Calls body(run) for runs that are all limbs together: an even number of them, of nearly one size, which two threads share
+// without waiting. Shorter limbs are better made alone: most of one stays in the first-level cache from pass to pass.
+template <class Body>
+void for_each_run(std::size_t degree, std::size_t limbs, const Body& body) {
+  constexpr std::size_t kMinDegree = std::size_t{1} << 14;
+  const std::size_t runs =
+      degree < kMinDegree ? limbs : std::min(limbs, (limbs + 2 * kMaxRun - 1) / (2 * kMaxRun) * 2);
+  parallel_for(runs, [&](std::size_t k) {
+    const std::size_t first = k * limbs / runs;
+    body(Run{first, (k + 1) * limbs / runs - first});
+  });
+}
+
 // The halves of a key at one prime; what is kept as a seed is expanded.
 struct KeyRows {
   // Limb `limb`, from place `first` on, of at least the first `count` digits.
@@ -132,7 +162,7 @@ Poly KeySwitcher::prepare_digits(const Poly& poly, const ring::Automorphism* per
 
 namespace {
 
-// Digit j at one prime, in NTT form: words that the polynomial has itself, or that are made in `scratch`.
+// Makes digits at some primes, in NTT form.
 struct DigitRaiser {
   const Parameters& parameters;
   const std::vector<ring::BaseConverter>& converters;
@@ -141,39 +171,53 @@ struct DigitRaiser {
   const ring::Automorphism* permutation;
   int level;
 
-  const u64* raise(std::size_t j, std::size_t limb, u64* scratch) const {
+  // The limbs of digit j: words that the polynomial has itself, or that are made in scratch(i) for limb i of the run.
+  template <class Scratch>
+  std::array<const u64*, kMaxRun> raise(std::size_t j, Run run, const Scratch& scratch) const {
     const ring::BaseConverter& converter = converters[j];
     const std::size_t first = j * converters[0].source_count(), count = converter.source_count();
-    if (limb >= first && limb < first + count) {  // a digit's own primes keep what they had
-      if (permutation == nullptr) return poly.data(limb);
-      kernels().permute(*permutation, 0, scratch, poly.data(limb), poly.degree());
-      return scratch;
+    std::array<const u64*, kMaxRun> words{};
+    std::array<ring::BaseConverter::Conversion, kMaxRun> conversions;
+    std::size_t converted = 0;
+    for (std::size_t i = 0; i < run.count; ++i) {
+      const std::size_t limb = run.first + i;
+      if (limb < first || limb >= first + count) {
+        conversions[converted++] = {limb < first ? limb : limb - count, scratch(i)};
+      } else if (permutation == nullptr) {  // a digit's own primes keep what they had
+        words[i] = poly.data(limb);
+        continue;
+      } else {
+        kernels().permute(*permutation, 0, scratch(i), poly.data(limb), poly.degree());
+      }
+      words[i] = scratch(i);
     }
     Pointers y;
     for (std::size_t s = 0; s < count; ++s) y[s] = prepared.data(first + s);
-    converter.convert(limb < first ? limb : limb - count, scratch, y.data());
-    return scratch;
+    converter.convert({conversions.data(), converted}, y.data());
+    return words;
   }
 };
 
-}  // namespace
-
-namespace {
-
-// The products of one polynomial's digits with a key, and what they are added to, limb by limb.
-struct LimbSwitcher {
-  void operator()(std::size_t i, u64* out0, u64* out1) const {
+// The products of one polynomial's digits with a key, and what they are added to, run by run.
+struct RunSwitcher {
+  void operator()(Run run, const RunPair& out) const {
     const Parameters& parameters = raiser.parameters;
     const std::size_t n = parameters.degree(), count = raiser.converters.size();
-    Poly scratch(n, count);
-    Pointers digits;
-    for (std::size_t j = 0; j < count; ++j) digits[j] = raiser.raise(j, i, scratch.data(j));
-    const KeyRows rows(parameters, key, count, key_limb_of(key, raiser.level, i));
-    const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(raiser.level, i));
-    kernels().key_product(q,
-                          {digits.data(), rows.b, rows.a, count, nullptr, out0, out1, accumulate, 0,
-                           addend_at(addend, q, i, raiser.permutation)},
-                          n);
+    Poly scratch(n, run.count * count);
+    std::array<Pointers, kMaxRun> digits;
+    for (std::size_t j = 0; j < count; ++j) {
+      const auto words = raiser.raise(j, run, [&](std::size_t i) { return scratch.data(i * count + j); });
+      for (std::size_t i = 0; i < run.count; ++i) digits[i][j] = words[i];
+    }
+    for (std::size_t i = 0; i < run.count; ++i) {
+      const std::size_t limb = run.first + i;
+      const KeyRows rows(parameters, key, count, key_limb_of(key, raiser.level, limb));
+      const ring::Modulus& q = parameters.ring().modulus(parameters.limb_index(raiser.level, limb));
+      kernels().key_product(q,
+                            {digits[i].data(), rows.b, rows.a, count, nullptr, out[i][0], out[i][1],
+                             accumulate, 0, addend_at(addend, q, limb, raiser.permutation)},
+                            n);
+    }
   }
 
   const DigitRaiser& raiser;
@@ -184,7 +228,7 @@ struct LimbSwitcher {
 
 }  // namespace
 
-// Prime by prime: a transform's tables serve all digits, and the digits at one prime are used up while they are near.
+// A few primes at a time: a transform's tables serve all digits, and the digits are used up while they are near.
 void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permutation, const SwitchingKey& key,
                              const Addend& addend, ExtendedPair& sum, Into into) const {
   assert(static_cast<int>(poly.limbs()) == sum.level + 1 && key.request.shape.level >= sum.level &&
@@ -192,8 +236,8 @@ void KeySwitcher::switch_key(const Poly& poly, const ring::Automorphism* permuta
   const auto& converters = digit_converters(sum.level, key.request.shape);
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, sum.level};
-  const LimbSwitcher limb{raiser, key, addend, into == Into::kSum};
-  parallel_for(sum.c0.limbs(), [&](std::size_t i) { limb(i, sum.c0.data(i), sum.c1.data(i)); });
+  const RunSwitcher make_run{raiser, key, addend, into == Into::kSum};
+  for_each_run(poly.degree(), sum.c0.limbs(), [&](Run run) { make_run(run, run_of(sum, run)); });
 }
 
 Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
@@ -204,11 +248,12 @@ Digits KeySwitcher::decompose(const Poly& poly, const KeyShape& shape) const {
   Digits digits{level, shape.digit_size, shape.special_count, {}};
   const std::size_t limbs = extended_limbs(level, shape.special_count);
   for (std::size_t j = 0; j < converters.size(); ++j) digits.polys.emplace_back(poly.degree(), limbs);
-  parallel_for(limbs, [&](std::size_t i) {
+  for_each_run(poly.degree(), limbs, [&](Run run) {
     for (std::size_t j = 0; j < converters.size(); ++j) {
-      u64* out = digits.polys[j].data(i);
-      const u64* words = raiser.raise(j, i, out);
-      if (words != out) std::copy_n(words, poly.degree(), out);
+      const auto out = [&](std::size_t i) { return digits.polys[j].data(run.first + i); };
+      const auto words = raiser.raise(j, run, out);
+      for (std::size_t i = 0; i < run.count; ++i)
+        if (words[i] != out(i)) std::copy_n(words[i], poly.degree(), out(i));
     }
   });
   return digits;
@@ -276,6 +321,18 @@ void round_quotients(const ring::BaseConverter& converter, Poly& prepared) {
   });
 }
 
+// out = (dividend - conversion) / M at the targets of a run, where dividend(i) has limb i of them.
+template <class Dividend>
+void divide_run(const ring::BaseConverter& converter, Run run, const Pointers& y, Poly& out,
+                const Dividend& dividend) {
+  std::array<ring::BaseConverter::Division, kMaxRun> divisions;
+  for (std::size_t i = 0; i < run.count; ++i) {
+    u64* const limb = out.data(run.first + i);
+    divisions[i] = {run.first + i, limb, dividend(i), limb};
+  }
+  converter.divide({divisions.data(), run.count}, y.data());
+}
+
 }  // namespace
 
 void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::span<const Poly* const> in,
@@ -290,20 +347,21 @@ void KeySwitcher::divide(const ring::BaseConverter& converter, int level, std::s
   });
   round_quotients(converter, prepared);
   for (Poly& poly : out) poly = Poly(n, converter.target_count());
-  parallel_for(converter.target_count(), [&](std::size_t t) {
-    for (std::size_t c = 0; c < in.size(); ++c)
-      converter.divide(t, out[c].data(t), in[c]->data(t), out[c].data(t),
-                       rows_of(converter, prepared, c).data());
+  for_each_run(n, converter.target_count(), [&](Run run) {
+    for (std::size_t c = 0; c < in.size(); ++c) {
+      divide_run(converter, run, rows_of(converter, prepared, c), out[c],
+                 [&](std::size_t i) { return in[c]->data(run.first + i); });
+    }
   });
 }
 
-template <class MakeLimb>
+template <class MakeRun>
 std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count, bool rescale,
-                                               const MakeLimb& make_limb) const {
+                                               const MakeRun& make_run) const {
   const ring::BaseConverter& converter = division(level, special_count, rescale);
   if (converter.source_count() == 1) {  // there would be nothing for a second thread while it is made
     ExtendedPair pair(parameters_, level, special_count);
-    parallel_for(pair.c0.limbs(), [&](std::size_t i) { make_limb(i, pair.c0.data(i), pair.c1.data(i)); });
+    for_each_run(parameters_.degree(), pair.c0.limbs(), [&](Run run) { make_run(run, run_of(pair, run)); });
     return mod_down(pair, rescale);
   }
   const std::size_t n = parameters_.degree();
@@ -311,7 +369,7 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count, boo
   Poly prepared(n, 2 * rows);
   parallel_for(converter.source_count(), [&](std::size_t s) {
     Poly made(n, 2);
-    make_limb(limb_of_source(converter, level, s), made.data(0), made.data(1));
+    make_run(Run{limb_of_source(converter, level, s), 1}, RunPair{{{made.data(0), made.data(1)}}});
     for (std::size_t c = 0; c < 2; ++c) {
       kernels().inverse_ntt(parameters_.ring().ntt(converter.source(s)), converter.scale(s), nullptr,
                             prepared.data(c * rows + s), made.data(c));
@@ -319,12 +377,15 @@ std::pair<Poly, Poly> KeySwitcher::divide_made(int level, int special_count, boo
   });
   round_quotients(converter, prepared);
   Poly out[] = {Poly(n, converter.target_count()), Poly(n, converter.target_count())};
-  parallel_for(converter.target_count(), [&](std::size_t t) {
-    Poly made(n, 2);
-    make_limb(t, made.data(0), made.data(1));
-    for (std::size_t c = 0; c < 2; ++c)
-      converter.divide(t, out[c].data(t), made.data(c), out[c].data(t),
-                       rows_of(converter, prepared, c).data());
+  for_each_run(n, converter.target_count(), [&](Run run) {
+    Poly made(n, 2 * run.count);
+    RunPair pairs{};
+    for (std::size_t i = 0; i < run.count; ++i) pairs[i] = {made.data(2 * i), made.data(2 * i + 1)};
+    make_run(run, pairs);
+    for (std::size_t c = 0; c < 2; ++c) {
+      divide_run(converter, run, rows_of(converter, prepared, c), out[c],
+                 [&](std::size_t i) { return pairs[i][c]; });
+    }
   });
   return {std::move(out[0]), std::move(out[1])};
 }
@@ -338,14 +399,17 @@ std::pair<Poly, Poly> KeySwitcher::switch_key_divided(const Poly& poly, const ri
   const Poly prepared = prepare_digits(poly, permutation, converters);
   const DigitRaiser raiser{parameters_, converters, poly, prepared, permutation, level};
   return divide_made(level, key.request.shape.special_count, rescale,
-                     LimbSwitcher{raiser, key, addend, false});
+                     RunSwitcher{raiser, key, addend, false});
 }
 
 std::pair<Poly, Poly> KeySwitcher::multiply_divided(const Digits& digits,
                                                     const ring::Automorphism* permutation,
                                                     const SwitchingKey& key, const Addend& addend) const {
-  return divide_made(digits.level, digits.special_count, false, [&](std::size_t i, u64* out0, u64* out1) {
-    multiply(digits, permutation, key, addend, {i, 0, parameters_.degree()}, out0, out1);
+  return divide_made(digits.level, digits.special_count, false, [&](Run run, const RunPair& out) {
+    for (std::size_t i = 0; i < run.count; ++i) {
+      multiply(digits, permutation, key, addend, {run.first + i, 0, parameters_.degree()}, out[i][0],
+               out[i][1]);
+    }
   });
 }
 
@@ -379,8 +443,11 @@ void KeySwitcher::rescale(std::span<const SplitPoly> polys) const {
     kernels().inverse_ntt(parameters_.ring().ntt(level), converter.scale(0), nullptr, poly.last, poly.last);
   Poly scratch(parameters_.degree(), 1);
   for (std::size_t t = 0; t < level; ++t) {
-    for (const SplitPoly& poly : polys)
-      converter.divide(t, poly.rest->data(t), poly.rest->data(t), scratch.data(0), &poly.last);
+    for (const SplitPoly& poly : polys) {
+      const ring::BaseConverter::Division division{t, poly.rest->data(t), poly.rest->data(t),
+                                                   scratch.data(0)};
+      converter.divide({&division, 1}, &poly.last);
+    }
   }
 }
 

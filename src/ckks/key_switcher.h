@@ -83,8 +83,8 @@ class KeySwitcher {
   // The same for the permutation that changes nothing, which needs no key: out = addend, which has both polynomials.
   void raise(const Addend& addend, const Piece& piece, u64* out0, u64* out1) const;
 
-  // The pair that switch_key or multiply makes, divided as mod_down does: limb by limb, so that the product at one is used
-  // up while it is near.
+  // The pair that switch_key or multiply makes, divided as mod_down does: a few limbs at a time, so that the product at
+  // these is used up while it is near.
   std::pair<ring::Poly, ring::Poly> switch_key_divided(const ring::Poly& poly,
                                                        const ring::Automorphism* permutation,
                                                        const SwitchingKey& key, const Addend& addend,
@@ -123,10 +123,10 @@ class KeySwitcher {
   // out_c = round(in_c / M) for the product M of the converter's sources.
   void divide(const ring::BaseConverter& converter, int level, std::span<const ring::Poly* const> in,
               std::span<ring::Poly> out) const;
-  // The same for the pair of which make_limb(i, out0, out1) makes limb i.
-  template <class MakeLimb>
+  // The same for the pair of which make_run(run, out) makes some limbs.
+  template <class MakeRun>
   std::pair<ring::Poly, ring::Poly> divide_made(int level, int special_count, bool rescale,
-                                                const MakeLimb& make_limb) const;
+                                                const MakeRun& make_run) const;
 
   Parameters parameters_;
   mutable std::mutex mutex_;

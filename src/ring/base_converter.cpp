@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/base_converter.h"
 
+#include <array>
+#include <optional>
+
 #include "ring/kernels/kernels.h"
 
 namespace tacit::ring {
@@ -37,53 +40,103 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
   }
 }
 
-namespace {
-
-// A stream of two functions.
-template <class Make, class Finish>
-class Stream final : public NttStream {
+// The coefficients of a conversion to one target.
+class BaseConverter::Converted : public NttStream {
  public:
-  Stream(const Make& make, const Finish& finish) : make_(make), finish_(finish) {}
-  void make(std::size_t first, u64* words, std::size_t count) const override { make_(first, words, count); }
-  void finish(std::size_t first, std::size_t count) const override { finish_(first, count); }
+  // Of the first `terms` sources, or of all and the quotient.
+  Converted(const BaseConverter& converter, std::size_t target, std::size_t terms, const u64* const* y)
+      : q_(&converter.context_->modulus(converter.targets_[target])),
+        y_(y),
+        factors_(converter.factors_[target].data()),
+        terms_(terms) {}
+
+  void make(std::size_t first, u64* words, std::size_t count) const override {
+    kernels().convert_base(*q_, {y_, factors_, terms_, words, first}, count);
+  }
+  void finish(std::size_t, std::size_t) const override {}
+
+ protected:
+  const Modulus* q_;
+  const u64* const* y_;
 
  private:
-  const Make& make_;
-  const Finish& finish_;
+  const u64* factors_;
+  std::size_t terms_;
+};
+
+// Those of a rounded conversion, whose values are what is left of a division.
+class BaseConverter::Divided final : public Converted {
+ public:
+  Divided(const BaseConverter& converter, const Division& division, const u64* const* y)
+      : Converted(converter, division.target, converter.rounded_count(), y),
+        division_(division),
+        inverse_(converter.inverse_products_[division.target]) {
+    if (converter.source_count() > 1) return;
+    source_ = converter.context_->modulus(converter.sources_[0]).value();
+    lift_ = converter.lifts_[division.target];
+  }
+
+  void make(std::size_t first, u64* words, std::size_t count) const override {
+    if (source_ == 0) return Converted::make(first, words, count);
+    kernels().lift_centred(source_, lift_, words, y_[0] + first, count);
+  }
+  void finish(std::size_t first, std::size_t count) const override {
+    kernels().subtract_multiply(*q_, inverse_, division_.out + first, division_.dividend + first,
+                                division_.scratch + first, count);
+  }
+
+ private:
+  Division division_;
+  ShoupConstant inverse_;
+  u64 source_ = 0, lift_ = 0;  // for a single source
+};
+
+namespace {
+
+// The transforms of up to kMaxTargets streams.
+template <class Stream>
+class Transforms {
+ public:
+  template <class... Arguments>
+  void add(const NttTable& table, u64* out, const Arguments&... arguments) {
+    streams_[count_].emplace(arguments...);
+    transforms_[count_] = {&table, out, &*streams_[count_]};
+    ++count_;
+  }
+  void run() const {
+    if (count_ > 0) kernels().forward_ntt_streamed({transforms_.data(), count_});
+  }
+
+ private:
+  std::array<std::optional<Stream>, BaseConverter::kMaxTargets> streams_;
+  std::array<StreamedNtt, BaseConverter::kMaxTargets> transforms_;
+  std::size_t count_ = 0;
 };
 
 }  // namespace
 
-void BaseConverter::convert(std::size_t t, u64* out, const u64* const* y) const {
-  const NttTable& table = context_->ntt(targets_[t]);
-  if (sources_.size() == 1) return kernels().forward_ntt(table, out, y[0]);
-  const auto make = [&](std::size_t first, u64* words, std::size_t count) {
-    kernels().convert_base(table.modulus, {y, factors_[t].data(), sources_.size(), words, first}, count);
-  };
-  const auto finish = [](std::size_t, std::size_t) {};
-  kernels().forward_ntt_streamed(table, out, Stream(make, finish));
+void BaseConverter::convert(std::span<const Conversion> conversions, const u64* const* y) const {
+  Transforms<Converted> transforms;
+  for (const auto& [target, out] : conversions) {
+    const NttTable& table = context_->ntt(targets_[target]);
+    if (source_count() == 1) {
+      kernels().forward_ntt(table, out, y[0]);
+    } else {
+      transforms.add(table, out, *this, target, source_count(), y);
+    }
+  }
+  transforms.run();
 }
 
 void BaseConverter::round_quotient(u64* out, const u64* const* y) const {
   kernels().rounded_quotient({y, inverses_.data(), sources_.size(), out}, context_->degree());
 }
 
-void BaseConverter::divide(std::size_t t, u64* out, const u64* dividend, u64* scratch,
-                           const u64* const* y) const {
-  const NttTable& table = context_->ntt(targets_[t]);
-  const auto make = [&](std::size_t first, u64* words, std::size_t count) {
-    if (sources_.size() == 1) {
-      const u64 m = context_->modulus(sources_[0]).value();
-      kernels().lift_centred(m, lifts_[t], words, y[0] + first, count);
-    } else {
-      kernels().convert_base(table.modulus, {y, factors_[t].data(), rounded_count(), words, first}, count);
-    }
-  };
-  const auto finish = [&](std::size_t first, std::size_t count) {
-    kernels().subtract_multiply(table.modulus, inverse_products_[t], out + first, dividend + first,
-                                scratch + first, count);
-  };
-  kernels().forward_ntt_streamed(table, scratch, Stream(make, finish));
+void BaseConverter::divide(std::span<const Division> divisions, const u64* const* y) const {
+  Transforms<Divided> transforms;
+  for (const Division& division : divisions)
+    transforms.add(context_->ntt(targets_[division.target]), division.scratch, *this, division, y);
+  transforms.run();
 }
 
 }  // namespace tacit::ring

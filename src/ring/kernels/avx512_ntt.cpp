@@ -355,19 +355,6 @@ void forward_pass(const NttTable& table, const Lanes& lanes, std::size_t root, s
   }
 }
 
-// The first pass of a transform whose input is made on the way, some columns at a time, which stay in the first-level
-// cache.
-template <int kStages, Reduce kReduce>
-void forward_pass_streamed(const NttTable& table, const Lanes& lanes, u64* out, const NttStream& stream) {
-  constexpr std::size_t kRows = std::size_t{1} << kStages, kMaxColumns = 128;
-  const std::size_t row = table.degree() / kRows, count = std::min(row, kMaxColumns);
-  alignas(kCacheLine) std::array<u64, kRows * kMaxColumns> made;
-  for (std::size_t first = 0; first < row; first += count) {
-    for (std::size_t r = 0; r < kRows; ++r) stream.make(r * row + first, made.data() + r * count, count);
-    forward_pass<kStages, kReduce, true, true>(table, lanes, 1, row, out + first, made.data(), count);
-  }
-}
-
 // The inverse of the same, in place.
 template <int kStages, Reduce kReduce, bool kLast>
 void inverse_pass(const Inverse& t, std::size_t root, std::size_t row, u64* a) {
@@ -422,17 +409,6 @@ void forward_block(const NttTable& table, const Lanes& lanes, std::size_t root, 
   forward_parts<kReduce>(table, lanes, root, log_size, out, [](std::size_t, std::size_t) {});
 }
 
-template <Reduce kReduce>
-void forward_streamed(const NttTable& table, const Lanes& lanes, u64* out, const NttStream& stream) {
-  if (stages_of_pass(table.log_degree) == 3) {
-    forward_pass_streamed<3, kReduce>(table, lanes, out, stream);
-  } else {
-    forward_pass_streamed<2, kReduce>(table, lanes, out, stream);
-  }
-  forward_parts<kReduce>(table, lanes, 1, table.log_degree, out,
-                         [&](std::size_t first, std::size_t count) { stream.finish(first, count); });
-}
-
 // Calls run(how a forward transform for this prime reduces, as a type).
 template <class Run>
 void with_forward_reduce(const Modulus& modulus, const Run& run) {
@@ -442,6 +418,24 @@ void with_forward_reduce(const Modulus& modulus, const Run& run) {
     run(std::integral_constant<Reduce, Reduce::kEachPass>{});
   } else {
     run(std::integral_constant<Reduce, Reduce::kEachStage>{});
+  }
+}
+
+// The first passes of transforms whose inputs are made on the way, some columns at a time, which stay in the first-level
+// cache.
+template <int kStages>
+void forward_first_passes(std::span<const StreamedNtt> transforms) {
+  constexpr std::size_t kRows = std::size_t{1} << kStages, kMaxColumns = 128;
+  const std::size_t row = transforms.front().table->degree() / kRows, count = std::min(row, kMaxColumns);
+  alignas(kCacheLine) std::array<u64, kRows * kMaxColumns> made;
+  for (std::size_t first = 0; first < row; first += count) {
+    for (const StreamedNtt& t : transforms) {
+      for (std::size_t r = 0; r < kRows; ++r) t.stream->make(r * row + first, made.data() + r * count, count);
+      const Lanes lanes(t.table->modulus);
+      with_forward_reduce(t.table->modulus, [&](auto reduce) {
+        forward_pass<kStages, reduce, true, true>(*t.table, lanes, 1, row, t.out + first, made.data(), count);
+      });
+    }
   }
 }
 
@@ -477,11 +471,21 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   });
 }
 
-void forward_ntt_streamed(const NttTable& table, u64* out, const NttStream& stream) {
-  if (table.log_degree < kMinLogDegree) return kPortableKernels.forward_ntt_streamed(table, out, stream);
-  const Lanes lanes(table.modulus);
-  with_forward_reduce(table.modulus,
-                      [&](auto reduce) { forward_streamed<reduce>(table, lanes, out, stream); });
+void forward_ntt_streamed(std::span<const StreamedNtt> transforms) {
+  const int log_degree = transforms.front().table->log_degree;
+  if (log_degree < kMinLogDegree) return kPortableKernels.forward_ntt_streamed(transforms);
+  if (stages_of_pass(log_degree) == 3) {
+    forward_first_passes<3>(transforms);
+  } else {
+    forward_first_passes<2>(transforms);
+  }
+  for (const StreamedNtt& t : transforms) {
+    const Lanes lanes(t.table->modulus);
+    with_forward_reduce(t.table->modulus, [&](auto reduce) {
+      forward_parts<reduce>(*t.table, lanes, 1, log_degree, t.out,
+                            [&](std::size_t first, std::size_t count) { t.stream->finish(first, count); });
+    });
+  }
 }
 
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,

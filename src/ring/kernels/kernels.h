@@ -135,6 +135,14 @@ class NttStream {
   ~NttStream() = default;
 };
 
+// A forward transform of words that are in no memory: each piece of them is made just before the first stages, and finished
+// just after the last. A piece is a multiple of 8 places; together they are all places once.
+struct StreamedNtt {
+  const NttTable* table = nullptr;
+  u64* out = nullptr;
+  const NttStream* stream = nullptr;
+};
+
 struct Kernels {
   const char* name;
   // Whether this machine has the instructions.
@@ -142,9 +150,9 @@ struct Kernels {
 
   // Coefficients to values in the order of NttTable. `in` may hold any words below kLazyLimit.
   void (*forward_ntt)(const NttTable& table, u64* out, const u64* in);
-  // The same of words that are in no memory: each piece of them is made just before the first stages, and finished just
-  // after the last. A piece is a multiple of 8 places; together they are all places once.
-  void (*forward_ntt_streamed)(const NttTable& table, u64* out, const NttStream& stream);
+  // Streamed transforms of one degree. Their pieces are made in turns, so that what several of them are made from is near
+  // for all but the first.
+  void (*forward_ntt_streamed)(std::span<const StreamedNtt> transforms);
   // Values to coefficients times the number that `scale` stands for. The values are first permuted by `permutation`,
   // unless it is null; out may be in only where it is.
   void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation,
