@@ -82,7 +82,10 @@ void subtract_multiply(const Modulus& modulus, ShoupConstant constant, u64* out,
 }
 
 void permute(const Automorphism& automorphism, std::size_t first, u64* out, const u64* in, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += 8) store(out + i, Permuted(automorphism, (first + i) / 8).of(in));
+  for (std::size_t i = 0; i < n; i += 8) {
+    prefetch_permuted(automorphism, (first + i) / 8, &in, 1);
+    store(out + i, Permuted(automorphism, (first + i) / 8).of(in));
+  }
 }
 
 // --- sums of products --------------------------------------------------------------------------------------------------
@@ -161,17 +164,6 @@ struct TwoColumns {
   std::size_t few;
 };
 
-// Asks for what a permutation will bring from `count` limbs to the eight places of block b, into the second-level cache:
-// it jumps about in them, where the processor foresees nothing. Inlined, or GCC drops the call as one without effects.
-[[gnu::always_inline]] inline void prefetch_permuted(const Automorphism& permutation, std::size_t b,
-                                                     const u64* const* limbs, std::size_t count) {
-  const auto& blocks = permutation.blocks;
-  const std::size_t from = blocks[std::min(b, blocks.size() - 1)] & ~7u;
-  for (std::size_t j = 0; j < count; ++j) __builtin_prefetch(limbs[j] + from, /*rw=*/0, /*locality=*/2);
-}
-
-constexpr std::size_t kBlocksAhead = 16;
-
 // What addends add to the two residues at the places of block b.
 struct NoAddend {
   void operator()(const Lanes&, std::size_t, Vector&, Vector&) const {}
@@ -188,7 +180,7 @@ struct WordsAddend {
     if (words == nullptr) return;
     Vector word;
     if (addend.permutation != nullptr) {
-      prefetch_permuted(*addend.permutation, b + kBlocksAhead, &words, 1);
+      prefetch_permuted(*addend.permutation, b, &words, 1);
       word = Permuted(*addend.permutation, b).of(words);
     } else {
       word = load(words + 8 * b);
@@ -233,7 +225,7 @@ void key_product_onto(const Addend& addend, const Modulus& modulus, const KeyPro
     };
     if (p.permutation != nullptr) {
       const Permuted permuted(*p.permutation, block);
-      prefetch_permuted(*p.permutation, block + kBlocksAhead, p.x, p.terms);
+      prefetch_permuted(*p.permutation, block, p.x, p.terms);
       run([&](const u64* x) { return permuted.of(x); });
     } else {
       run([&](const u64* x) { return load(x + p.first + i); });

@@ -289,6 +289,7 @@ struct Inverse {
   // Eight words of the input, through the permutation if there is one.
   Vector eight_words(std::size_t block) const {
     if (permutation == nullptr) return load(in + 8 * block);
+    prefetch_permuted(*permutation, block, &in, 1);
     return Permuted(*permutation, block).of(in);
   }
 };
