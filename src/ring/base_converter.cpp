@@ -41,7 +41,7 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
 }
 
 // The coefficients of a conversion to one target.
-class BaseConverter::Converted : public NttStream {
+class BaseConverter::Converted final : public NttStream {
  public:
   // Of the first `terms` sources, or of all and the quotient.
   Converted(const BaseConverter& converter, std::size_t target, std::size_t terms, const u64* const* y)
@@ -55,40 +55,39 @@ class BaseConverter::Converted : public NttStream {
   }
   void finish(std::size_t, std::size_t) const override {}
 
- protected:
+ private:
   const Modulus* q_;
   const u64* const* y_;
-
- private:
   const u64* factors_;
   std::size_t terms_;
 };
 
 // Those of a rounded conversion, whose values are what is left of a division.
-class BaseConverter::Divided final : public Converted {
+class BaseConverter::Divided final : public NttStream {
  public:
   Divided(const BaseConverter& converter, const Division& division, const u64* const* y)
-      : Converted(converter, division.target, converter.rounded_count(), y),
+      : converter_(&converter),
         division_(division),
-        inverse_(converter.inverse_products_[division.target]) {
-    if (converter.source_count() > 1) return;
-    source_ = converter.context_->modulus(converter.sources_[0]).value();
-    lift_ = converter.lifts_[division.target];
-  }
+        converted_(converter, division.target, converter.rounded_count(), y),
+        y_(y) {}
 
   void make(std::size_t first, u64* words, std::size_t count) const override {
-    if (source_ == 0) return Converted::make(first, words, count);
-    kernels().lift_centred(source_, lift_, words, y_[0] + first, count);
+    if (converter_->source_count() > 1) return converted_.make(first, words, count);
+    const Modulus& m = converter_->context_->modulus(converter_->sources_[0]);
+    kernels().lift_centred(m.value(), converter_->lifts_[division_.target], words, y_[0] + first, count);
   }
   void finish(std::size_t first, std::size_t count) const override {
-    kernels().subtract_multiply(*q_, inverse_, division_.out + first, division_.dividend + first,
-                                division_.scratch + first, count);
+    const auto& [target, out, dividend, scratch] = division_;
+    kernels().subtract_multiply(converter_->context_->modulus(converter_->targets_[target]),
+                                converter_->inverse_products_[target], out + first, dividend + first,
+                                scratch + first, count);
   }
 
  private:
+  const BaseConverter* converter_;
   Division division_;
-  ShoupConstant inverse_;
-  u64 source_ = 0, lift_ = 0;  // for a single source
+  Converted converted_;
+  const u64* const* y_;
 };
 
 namespace {
@@ -99,8 +98,7 @@ class Transforms {
  public:
   template <class... Arguments>
   void add(const NttTable& table, u64* out, const Arguments&... arguments) {
-    streams_[count_].emplace(arguments...);
-    transforms_[count_] = {&table, out, &*streams_[count_]};
+    transforms_[count_] = {&table, out, &streams_[count_].emplace(arguments...)};
     ++count_;
   }
   void run() const {

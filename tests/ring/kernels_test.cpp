@@ -140,22 +140,22 @@ TEST_P(EveryKernel, KeyProductMatchesPortable) {
   for_each_sum_case([&](const SumCase& c) {
     const u64 *words0 = c.x1.front(), *words1 = c.start.data();
     const ShoupConstant factor = c.q.shoup(c.q.value() - 1);
+    const std::pair<const Automorphism*, KeyAddend> variants[] = {
+        {nullptr, {}},
+        {&automorphism, {}},
+        {nullptr, {words0, nullptr, factor, &automorphism, nullptr, nullptr}},
+        {nullptr, {nullptr, words1, factor, nullptr, nullptr, nullptr}},
+        {&automorphism, {words0, words1, c.q.shoup_one(), &other, nullptr, nullptr}},
+        {nullptr, {words0, words1, factor, nullptr, c.x0.back(), c.x1.back()}}};
     for (bool accumulate : {false, true}) {
-      for (const auto& [permutation, addend] :
-           std::initializer_list<std::pair<const Automorphism*, KeyAddend>>{
-               {nullptr, {}},
-               {&automorphism, {}},
-               {nullptr, {words0, nullptr, factor, &automorphism, nullptr, nullptr}},
-               {nullptr, {nullptr, words1, factor, nullptr, nullptr, nullptr}},
-               {&automorphism, {words0, words1, c.q.shoup_one(), &other, nullptr, nullptr}},
-               {nullptr, {words0, words1, factor, nullptr, c.x0.back(), c.x1.back()}}}) {
+      for (const auto& variant : variants) {
         Words expected[2] = {c.start, c.start}, actual[2] = {c.start, c.start};
         auto run = [&](const Kernels& k, Words* out, std::size_t first, std::size_t count) {
-          k.key_product(
-              c.q,
-              {c.x0.data(), c.constants0.limb(0, first), c.constants1.limb(0, first), c.terms(), permutation,
-               out[0].data() + first, out[1].data() + first, accumulate, first, addend},
-              count);
+          k.key_product(c.q,
+                        {c.x0.data(), c.constants0.limb(0, first), c.constants1.limb(0, first), c.terms(),
+                         variant.first, out[0].data() + first, out[1].data() + first, accumulate, first,
+                         variant.second},
+                        count);
         };
         run(kPortableKernels, expected, 0, c.kSize);
         for (std::size_t first = 0, count = c.kSize / 2; count > 0; first += count, count /= 2) {
@@ -377,6 +377,7 @@ TEST_P(EveryKernel, BaseConversionMatchesPortable) {
           factors.push_back(pattern == Pattern::kLargest ? q.value() - 1 : random() % q.value());
           inverses.push_back(1.0 / static_cast<double>(sources[j]));
         }
+        y.reserve(terms);
         for (const Words& w : words) y.push_back(w.data());
         Words expected(n), actual(n);
         auto convert = [&](const Kernels& k, Words& out) {
