@@ -144,18 +144,18 @@ struct Case {
   std::size_t n;
 };
 
-// From one array to another.
-struct ArrayStream final : NttStream {
-  ArrayStream(const Words& in_words, const Words& transformed, Words& out_words)
-      : in(in_words), values(transformed), out(out_words) {}
-  void make(std::size_t first, u64* words, std::size_t count) const override {
-    std::copy_n(in.data() + first, count, words);
+// Each transform from one array to the next.
+struct ArrayStreams final : NttStream {
+  ArrayStreams(std::vector<Words>& all, const std::vector<Words>& transformed)
+      : arrays(all), values(transformed) {}
+  void make(std::size_t t, std::size_t first, u64* words, std::size_t count) const override {
+    std::copy_n(arrays[2 * t].data() + first, count, words);
   }
-  void finish(std::size_t first, std::size_t count) const override {
-    std::copy_n(values.data() + first, count, out.data() + first);
+  void finish(std::size_t t, std::size_t first, std::size_t count) const override {
+    std::copy_n(values[t].data() + first, count, arrays[2 * t + 1].data() + first);
   }
-  const Words &in, &values;
-  Words& out;
+  std::vector<Words>& arrays;
+  const std::vector<Words>& values;
 };
 
 void forward_ntt(Case& c) {
@@ -177,10 +177,8 @@ void forward_ntt_streamed(Case& c) {
           {c.input.words(c.n, kLazyLimit), Words(c.n, 0), c.input.words(c.n, kLazyLimit), Words(c.n, 0)},
           [&](const Kernels& k, std::vector<Words>& b) {
             std::vector<Words> values(2, Words(c.n));
-            const ArrayStream streams[] = {{b[0], values[0], b[1]}, {b[2], values[1], b[3]}};
-            const StreamedNtt transforms[] = {{&table, values[0].data(), &streams[0]},
-                                              {&other, values[1].data(), &streams[1]}};
-            k.forward_ntt_streamed({transforms, count});
+            const StreamedNtt transforms[] = {{&table, values[0].data()}, {&other, values[1].data()}};
+            k.forward_ntt_streamed({transforms, count}, ArrayStreams(b, values));
           });
 }
 

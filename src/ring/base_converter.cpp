@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/base_converter.h"
 
+#include <algorithm>
 #include <array>
-#include <optional>
 
 #include "ring/kernels/kernels.h"
 
@@ -40,90 +40,44 @@ BaseConverter::BaseConverter(const Context& context, std::vector<std::size_t> so
   }
 }
 
-// The coefficients of a conversion to one target.
-class BaseConverter::Converted final : public NttStream {
- public:
-  // Of the first `terms` sources, or of all and the quotient.
-  Converted(const BaseConverter& converter, std::size_t target, std::size_t terms, const u64* const* y)
-      : q_(&converter.context_->modulus(converter.targets_[target])),
-        y_(y),
-        factors_(converter.factors_[target].data()),
-        terms_(terms) {}
-
-  void make(std::size_t first, u64* words, std::size_t count) const override {
-    kernels().convert_base(*q_, {y_, factors_, terms_, words, first}, count);
-  }
-  void finish(std::size_t, std::size_t) const override {}
-
- private:
-  const Modulus* q_;
-  const u64* const* y_;
-  const u64* factors_;
-  std::size_t terms_;
-};
-
-// Those of a rounded conversion, whose values are what is left of a division.
-class BaseConverter::Divided final : public NttStream {
- public:
-  Divided(const BaseConverter& converter, const Division& division, const u64* const* y)
-      : converter_(&converter),
-        division_(division),
-        converted_(converter, division.target, converter.rounded_count(), y),
-        y_(y) {}
-
-  void make(std::size_t first, u64* words, std::size_t count) const override {
-    if (converter_->source_count() > 1) return converted_.make(first, words, count);
-    const Modulus& m = converter_->context_->modulus(converter_->sources_[0]);
-    kernels().lift_centred(m.value(), converter_->lifts_[division_.target], words, y_[0] + first, count);
-  }
-  void finish(std::size_t first, std::size_t count) const override {
-    const auto& [target, out, dividend, scratch] = division_;
-    kernels().subtract_multiply(converter_->context_->modulus(converter_->targets_[target]),
-                                converter_->inverse_products_[target], out + first, dividend + first,
-                                scratch + first, count);
-  }
-
- private:
-  const BaseConverter* converter_;
-  Division division_;
-  Converted converted_;
-  const u64* const* y_;
-};
-
 namespace {
 
-// The transforms of up to kMaxTargets streams.
-template <class Stream>
-class Transforms {
+// A stream of two functions.
+template <class Make, class Finish>
+class Stream final : public NttStream {
  public:
-  template <class... Arguments>
-  void add(const NttTable& table, u64* out, const Arguments&... arguments) {
-    transforms_[count_] = {&table, out, &streams_[count_].emplace(arguments...)};
-    ++count_;
+  Stream(const Make& make, const Finish& finish) : make_(make), finish_(finish) {}
+  void make(std::size_t transform, std::size_t first, u64* words, std::size_t count) const override {
+    make_(transform, first, words, count);
   }
-  void run() const {
-    if (count_ > 0) kernels().forward_ntt_streamed({transforms_.data(), count_});
+  void finish(std::size_t transform, std::size_t first, std::size_t count) const override {
+    finish_(transform, first, count);
   }
 
  private:
-  std::array<std::optional<Stream>, BaseConverter::kMaxTargets> streams_;
-  std::array<StreamedNtt, BaseConverter::kMaxTargets> transforms_;
-  std::size_t count_ = 0;
+  const Make& make_;
+  const Finish& finish_;
 };
 
 }  // namespace
 
 void BaseConverter::convert(std::span<const Conversion> conversions, const u64* const* y) const {
-  Transforms<Converted> transforms;
-  for (const auto& [target, out] : conversions) {
-    const NttTable& table = context_->ntt(targets_[target]);
-    if (source_count() == 1) {
-      kernels().forward_ntt(table, out, y[0]);
-    } else {
-      transforms.add(table, out, *this, target, source_count(), y);
-    }
+  if (conversions.empty()) return;
+  std::array<StreamedNtt, kMaxTargets> transforms;
+  std::ranges::transform(conversions, transforms.begin(), [&](const Conversion& c) {
+    return StreamedNtt{&context_->ntt(targets_[c.target]), c.out};
+  });
+  if (source_count() == 1) {
+    for (std::size_t i = 0; i < conversions.size(); ++i)
+      kernels().forward_ntt(*transforms[i].table, transforms[i].out, y[0]);
+    return;
   }
-  transforms.run();
+  const auto make = [&](std::size_t i, std::size_t first, u64* words, std::size_t count) {
+    const u64* const factors = factors_[conversions[i].target].data();
+    kernels().convert_base(transforms[i].table->modulus, {y, factors, source_count(), words, first}, count);
+  };
+  const auto finish = [](std::size_t, std::size_t, std::size_t) {};
+  kernels().forward_ntt_streamed({transforms.data(), conversions.size()}, Stream(make, finish));
 }
 
 void BaseConverter::round_quotient(u64* out, const u64* const* y) const {
@@ -131,10 +85,27 @@ void BaseConverter::round_quotient(u64* out, const u64* const* y) const {
 }
 
 void BaseConverter::divide(std::span<const Division> divisions, const u64* const* y) const {
-  Transforms<Divided> transforms;
-  for (const Division& division : divisions)
-    transforms.add(context_->ntt(targets_[division.target]), division.scratch, *this, division, y);
-  transforms.run();
+  if (divisions.empty()) return;
+  std::array<StreamedNtt, kMaxTargets> transforms;
+  std::ranges::transform(divisions, transforms.begin(), [&](const Division& d) {
+    return StreamedNtt{&context_->ntt(targets_[d.target]), d.scratch};
+  });
+  const auto make = [&](std::size_t i, std::size_t first, u64* words, std::size_t count) {
+    const std::size_t target = divisions[i].target;
+    if (source_count() == 1) {
+      const u64 m = context_->modulus(sources_[0]).value();
+      kernels().lift_centred(m, lifts_[target], words, y[0] + first, count);
+    } else {
+      const BaseConversion piece{y, factors_[target].data(), rounded_count(), words, first};
+      kernels().convert_base(transforms[i].table->modulus, piece, count);
+    }
+  };
+  const auto finish = [&](std::size_t i, std::size_t first, std::size_t count) {
+    const auto& [target, out, dividend, scratch] = divisions[i];
+    kernels().subtract_multiply(transforms[i].table->modulus, inverse_products_[target], out + first,
+                                dividend + first, scratch + first, count);
+  };
+  kernels().forward_ntt_streamed({transforms.data(), divisions.size()}, Stream(make, finish));
 }
 
 }  // namespace tacit::ring

@@ -52,9 +52,6 @@ class BaseConverter {
   ShoupConstant product(std::size_t t) const { return products_[t]; }
 
  private:
-  class Converted;
-  class Divided;
-
   const Context* context_;
   std::vector<std::size_t> sources_, targets_;
   std::vector<InverseScale> scales_;

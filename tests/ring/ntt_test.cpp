@@ -39,22 +39,27 @@ TEST(PortableNtt, RootIsTheSmallestPrimitiveOne) {
   EXPECT_EQ(psi, expected);
 }
 
-// The words of an array, and where what comes of them goes; counts how often each place is made and finished.
-class ArrayStream final : public NttStream {
+// The words of an array for each transform, and where what comes of them goes; counts how often each place is made and
+// finished.
+class ArrayStreams final : public NttStream {
  public:
-  ArrayStream(const Words& in, const Words& values, Words& out)
-      : made(in.size()), finished(in.size()), in_(in), values_(values), out_(out) {}
-  void make(std::size_t first, u64* words, std::size_t count) const override {
-    for (std::size_t i = 0; i < count; ++i) words[i] = in_[first + i], ++made[first + i];
+  ArrayStreams(std::vector<Words> words, std::size_t n)
+      : in(std::move(words)),
+        values(in.size(), Words(n)),
+        out(in.size(), Words(n)),
+        made(in.size(), std::vector<int>(n)),
+        finished(made) {}
+  void make(std::size_t t, std::size_t first, u64* words, std::size_t count) const override {
+    for (std::size_t i = 0; i < count; ++i) words[i] = in[t][first + i], ++made[t][first + i];
   }
-  void finish(std::size_t first, std::size_t count) const override {
-    for (std::size_t i = first; i < first + count; ++i) out_[i] = values_[i], ++finished[i];
+  void finish(std::size_t t, std::size_t first, std::size_t count) const override {
+    for (std::size_t i = first; i < first + count; ++i) out[t][i] = values[t][i], ++finished[t][i];
   }
-  mutable std::vector<int> made, finished;
 
- private:
-  const Words &in_, &values_;
-  Words& out_;
+  const std::vector<Words> in;
+  std::vector<Words> values;
+  mutable std::vector<Words> out;
+  mutable std::vector<std::vector<int>> made, finished;
 };
 
 // Every size and both ranges of primes: those that need a reduction in each stage, and those that do not.
@@ -82,34 +87,40 @@ TEST_P(EveryKernel, ForwardNttMatchesPortableAtEverySize) {
   }
 }
 
-// Alone and together with one that reduces in another way.
+// The same alone, and together with transforms for the next of the primes.
 TEST_P(EveryKernel, StreamedNttMatchesPortableAtEverySize) {
   std::mt19937_64 random(kSeed);
   for (int log_degree = 3; log_degree <= 16; ++log_degree) {
     std::vector<NttTable> tables;
-    for (int bits : {22, 45, 47, 50})
-      tables.emplace_back(log_degree, Modulus(ntt_primes(log_degree, bits, 1, true).at(0)));
-    for (std::size_t count : {1u, 2u, 3u}) {
-      for (std::size_t first = 0; first < tables.size(); ++first) {
-        const std::size_t n = tables[0].degree();
-        std::vector<Words> in, values(count, Words(n)), finished(count, Words(n));
-        std::vector<ArrayStream> streams;
-        std::vector<StreamedNtt> transforms;
-        streams.reserve(count);
-        for (std::size_t i = 0; i < count; ++i)
-          in.push_back(make_words(kPatterns[(first + i) % std::size(kPatterns)], n, kLazyLimit, random));
-        for (std::size_t i = 0; i < count; ++i) {
-          streams.emplace_back(in[i], values[i], finished[i]);
-          transforms.push_back({&tables[(first + i) % tables.size()], values[i].data(), &streams[i]});
-        }
-        tested().forward_ntt_streamed(transforms);
-        for (std::size_t i = 0; i < count; ++i) {
-          Words expected(n);
-          kPortableKernels.forward_ntt(*transforms[i].table, expected.data(), in[i].data());
-          ASSERT_EQ(finished[i], expected) << "log_degree " << log_degree << ", transform " << i << " of "
-                                           << count << " from table " << first << ", seed " << kSeed;
-          ASSERT_EQ(streams[i].made, std::vector<int>(n, 1));
-          ASSERT_EQ(streams[i].finished, streams[i].made);
+    for (int bits : {22, 27, 40, 45, 46, 47, 48, 49, 50}) {
+      if (bits > log_degree + 2)
+        tables.emplace_back(log_degree, Modulus(ntt_primes(log_degree, bits, 1, true).at(0)));
+    }
+    const std::size_t n = tables[0].degree();
+    for (std::size_t first = 0; first < tables.size(); ++first) {
+      for (bool lazy : {false, true}) {
+        for (Pattern pattern : kPatterns) {
+          for (std::size_t count : {1u, 2u, 3u}) {
+            std::vector<StreamedNtt> transforms(count);
+            std::vector<Words> in;
+            for (std::size_t i = 0; i < count; ++i) {
+              transforms[i].table = &tables[(first + i) % tables.size()];
+              const u64 limit = lazy ? kLazyLimit : transforms[i].table->modulus.value();
+              in.push_back(make_words(pattern, n, limit, random));
+            }
+            ArrayStreams streams(std::move(in), n);
+            for (std::size_t i = 0; i < count; ++i) transforms[i].out = streams.values[i].data();
+            tested().forward_ntt_streamed(transforms, streams);
+            for (std::size_t i = 0; i < count; ++i) {
+              Words expected(n);
+              kPortableKernels.forward_ntt(*transforms[i].table, expected.data(), streams.in[i].data());
+              ASSERT_EQ(streams.out[i], expected)
+                  << "log_degree " << log_degree << ", " << transforms[i].table->modulus.bits()
+                  << " bits, transform " << i << " of " << count << ", seed " << kSeed;
+              ASSERT_EQ(streams.made[i], std::vector<int>(n, 1));
+              ASSERT_EQ(streams.finished[i], streams.made[i]);
+            }
+          }
         }
       }
     }

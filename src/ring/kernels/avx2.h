@@ -117,7 +117,7 @@ class BlockPermutation {
 };
 
 void forward_ntt(const NttTable& table, u64* out, const u64* in);
-void forward_ntt_streamed(std::span<const StreamedNtt> transforms);
+void forward_ntt_streamed(std::span<const StreamedNtt> transforms, const NttStream& stream);
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,
                  const u64* in);
 void scalar_product(const Modulus& q, const ScalarProduct& arguments, std::size_t n);

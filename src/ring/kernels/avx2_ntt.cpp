@@ -373,13 +373,8 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   }
 }
 
-// As a whole: these transforms wait for the arithmetic, not for the caches.
-void forward_ntt_streamed(std::span<const StreamedNtt> transforms) {
-  for (const StreamedNtt& t : transforms) {
-    t.stream->make(0, t.out, t.table->degree());
-    forward_ntt(*t.table, t.out, t.out);
-    t.stream->finish(0, t.table->degree());
-  }
+void forward_ntt_streamed(std::span<const StreamedNtt> transforms, const NttStream& stream) {
+  forward_ntt_in_one_piece(forward_ntt, transforms, stream);
 }
 
 void inverse_ntt(const NttTable& table, const InverseScale& scale, const Automorphism* permutation, u64* out,

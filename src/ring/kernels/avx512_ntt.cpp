@@ -425,16 +425,18 @@ void with_forward_reduce(const Modulus& modulus, const Run& run) {
 // The first passes of transforms whose inputs are made on the way, some columns at a time, which stay in the first-level
 // cache.
 template <int kStages>
-void forward_first_passes(std::span<const StreamedNtt> transforms) {
+void forward_first_passes(std::span<const StreamedNtt> transforms, const NttStream& stream) {
   constexpr std::size_t kRows = std::size_t{1} << kStages, kMaxColumns = 128;
   const std::size_t row = transforms.front().table->degree() / kRows, count = std::min(row, kMaxColumns);
   alignas(kCacheLine) std::array<u64, kRows * kMaxColumns> made;
   for (std::size_t first = 0; first < row; first += count) {
-    for (const StreamedNtt& t : transforms) {
-      for (std::size_t r = 0; r < kRows; ++r) t.stream->make(r * row + first, made.data() + r * count, count);
-      const Lanes lanes(t.table->modulus);
-      with_forward_reduce(t.table->modulus, [&](auto reduce) {
-        forward_pass<kStages, reduce, true, true>(*t.table, lanes, 1, row, t.out + first, made.data(), count);
+    for (std::size_t i = 0; i < transforms.size(); ++i) {
+      const NttTable& table = *transforms[i].table;
+      for (std::size_t r = 0; r < kRows; ++r) stream.make(i, r * row + first, made.data() + r * count, count);
+      const Lanes lanes(table.modulus);
+      with_forward_reduce(table.modulus, [&](auto reduce) {
+        forward_pass<kStages, reduce, true, true>(table, lanes, 1, row, transforms[i].out + first,
+                                                  made.data(), count);
       });
     }
   }
@@ -472,19 +474,20 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   });
 }
 
-void forward_ntt_streamed(std::span<const StreamedNtt> transforms) {
+void forward_ntt_streamed(std::span<const StreamedNtt> transforms, const NttStream& stream) {
   const int log_degree = transforms.front().table->log_degree;
-  if (log_degree < kMinLogDegree) return kPortableKernels.forward_ntt_streamed(transforms);
+  if (log_degree < kMinLogDegree) return kPortableKernels.forward_ntt_streamed(transforms, stream);
   if (stages_of_pass(log_degree) == 3) {
-    forward_first_passes<3>(transforms);
+    forward_first_passes<3>(transforms, stream);
   } else {
-    forward_first_passes<2>(transforms);
+    forward_first_passes<2>(transforms, stream);
   }
-  for (const StreamedNtt& t : transforms) {
-    const Lanes lanes(t.table->modulus);
-    with_forward_reduce(t.table->modulus, [&](auto reduce) {
-      forward_parts<reduce>(*t.table, lanes, 1, log_degree, t.out,
-                            [&](std::size_t first, std::size_t count) { t.stream->finish(first, count); });
+  for (std::size_t i = 0; i < transforms.size(); ++i) {
+    const NttTable& table = *transforms[i].table;
+    const Lanes lanes(table.modulus);
+    with_forward_reduce(table.modulus, [&](auto reduce) {
+      forward_parts<reduce>(table, lanes, 1, log_degree, transforms[i].out,
+                            [&](std::size_t first, std::size_t count) { stream.finish(i, first, count); });
     });
   }
 }

@@ -123,24 +123,23 @@ struct RoundedQuotient {
   u64* out = nullptr;
 };
 
-// What a forward transform takes its words from and gives its values to, a piece at a time, while they are in a near cache.
-class NttStream {
- public:
-  // Writes the words from place `first` on to `words`; of any kind that forward_ntt takes.
-  virtual void make(std::size_t first, u64* words, std::size_t count) const = 0;
-  // The values from place `first` on are there, and nothing will touch them any more.
-  virtual void finish(std::size_t first, std::size_t count) const = 0;
-
- protected:
-  ~NttStream() = default;
-};
-
-// A forward transform of words that are in no memory: each piece of them is made just before the first stages, and finished
-// just after the last. A piece is a multiple of 8 places; together they are all places once.
+// A forward transform of words that are in no memory.
 struct StreamedNtt {
   const NttTable* table = nullptr;
   u64* out = nullptr;
-  const NttStream* stream = nullptr;
+};
+
+// What such transforms take their words from and give their values to, a piece at a time, while they are in a near cache. A
+// piece is a multiple of 8 places; those of one transform together are all places once.
+class NttStream {
+ public:
+  // Writes the words of a transform from place `first` on to `words`; of any kind that forward_ntt takes.
+  virtual void make(std::size_t transform, std::size_t first, u64* words, std::size_t count) const = 0;
+  // The values of a transform from place `first` on are there, and nothing will touch them any more.
+  virtual void finish(std::size_t transform, std::size_t first, std::size_t count) const = 0;
+
+ protected:
+  ~NttStream() = default;
 };
 
 struct Kernels {
@@ -150,9 +149,9 @@ struct Kernels {
 
   // Coefficients to values in the order of NttTable. `in` may hold any words below kLazyLimit.
   void (*forward_ntt)(const NttTable& table, u64* out, const u64* in);
-  // Streamed transforms of one degree. Their pieces are made in turns, so that what several of them are made from is near
-  // for all but the first.
-  void (*forward_ntt_streamed)(std::span<const StreamedNtt> transforms);
+  // The same for transforms of one degree whose words are made just before the first stages, and whose values are finished
+  // just after the last. Their pieces are made in turns, so that what several are made from is near for all but the first.
+  void (*forward_ntt_streamed)(std::span<const StreamedNtt> transforms, const NttStream& stream);
   // Values to coefficients times the number that `scale` stands for. The values are first permuted by `permutation`,
   // unless it is null; out may be in only where it is.
   void (*inverse_ntt)(const NttTable& table, const InverseScale& scale, const Automorphism* permutation,
@@ -190,6 +189,10 @@ struct Kernels {
   // from block `first` on.
   void (*keystream)(const std::uint8_t key[32], u64 first, std::uint8_t* out, std::size_t count);
 };
+
+// forward_ntt_streamed by a forward_ntt that waits for the arithmetic, not for the caches: each transform in one piece.
+void forward_ntt_in_one_piece(decltype(Kernels::forward_ntt) forward_ntt,
+                              std::span<const StreamedNtt> transforms, const NttStream& stream);
 
 // The kernels in use: the fastest available, or the one that the environment variable TACIT_KERNEL names
 // (portable, avx2, avx512). An unknown or unavailable name leaves the choice automatic.

@@ -9,6 +9,17 @@
 #include "ring/kernels/kernels.h"
 
 namespace tacit::ring {
+
+void forward_ntt_in_one_piece(decltype(Kernels::forward_ntt) forward_ntt,
+                              std::span<const StreamedNtt> transforms, const NttStream& stream) {
+  for (std::size_t i = 0; i < transforms.size(); ++i) {
+    const auto& [table, out] = transforms[i];
+    stream.make(i, 0, out, table->degree());
+    forward_ntt(*table, out, out);
+    stream.finish(i, 0, table->degree());
+  }
+}
+
 namespace {
 
 bool available() { return true; }
@@ -37,12 +48,8 @@ void forward_ntt(const NttTable& table, u64* out, const u64* in) {
   }
 }
 
-void forward_ntt_streamed(std::span<const StreamedNtt> transforms) {
-  for (const StreamedNtt& t : transforms) {
-    t.stream->make(0, t.out, t.table->degree());
-    forward_ntt(*t.table, t.out, t.out);
-    t.stream->finish(0, t.table->degree());
-  }
+void forward_ntt_streamed(std::span<const StreamedNtt> transforms, const NttStream& stream) {
+  forward_ntt_in_one_piece(forward_ntt, transforms, stream);
 }
 
 // p(i) for the permutation p of an automorphism, or of none.
